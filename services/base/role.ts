@@ -1,0 +1,38 @@
+/**
+ * A role is what one process can be asked to play: `feitian run <role> [<role>…]`. Each service's `server.ts` exports
+ * `start: StartRole`. The local cluster, the compose file and a real deployment differ only in which roles run where.
+ */
+export interface RoleConfig {
+  /** Cluster name, the authority in `pangu://<cluster>/…` and `nuwa://<cluster>/…`. */
+  cluster: string;
+  /** The machine this role runs on, for roles that belong to one (chunk server, Tubo). */
+  node?: { id: string; rack: string };
+  /** The role's own directory for data and scratch files; made by the role when missing. */
+  dataDir: string;
+  /** Where to listen for Kuafu calls, `tcp://host:port`; port 0 = any free one. */
+  listen: string;
+  /** Kuafu addresses of the Nuwa servers, `tcp://host:port`. */
+  nuwa: string[];
+  /** Postgres URL; present for roles that keep tables. */
+  databaseUrl?: string;
+  temporal?: TemporalConfig;
+  /** What Tubo offers for containers. */
+  resources?: { cpu: number; memoryMiB: number };
+}
+
+export interface TemporalConfig {
+  address: string;
+  namespace: string;
+  apiKey?: string;
+  /** `true`, or paths of PEM files. */
+  tls?: boolean | { certFile?: string; keyFile?: string; caFile?: string; serverName?: string };
+}
+
+export interface RunningRole {
+  /** Where it answers Kuafu calls, if it does. */
+  address?: string;
+  /** Finishes what is under way, unregisters, closes. Safe to call twice. */
+  stop(): Promise<void>;
+}
+
+export type StartRole = (config: RoleConfig) => Promise<RunningRole>;
