@@ -37,12 +37,18 @@ export interface ServiceContract<Methods extends Record<string, Method> = Record
   readonly errors: ErrorClass;
 }
 
-export function method<Request extends z.ZodType, Response extends z.ZodType>(
-  spec: { request: Request; response: Response; idempotent?: boolean; replyAttachment?: false },
-): Method<Request, Response, false>;
-export function method<Request extends z.ZodType, Response extends z.ZodType>(
-  spec: { request: Request; response: Response; idempotent?: boolean; replyAttachment: true },
-): Method<Request, Response, true>;
+export function method<Request extends z.ZodType, Response extends z.ZodType>(spec: {
+  request: Request;
+  response: Response;
+  idempotent?: boolean;
+  replyAttachment?: false;
+}): Method<Request, Response, false>;
+export function method<Request extends z.ZodType, Response extends z.ZodType>(spec: {
+  request: Request;
+  response: Response;
+  idempotent?: boolean;
+  replyAttachment: true;
+}): Method<Request, Response, true>;
 export function method(spec: { request: z.ZodType; response: z.ZodType; idempotent?: boolean; replyAttachment?: boolean }): Method {
   return { idempotent: false, replyAttachment: false, ...spec };
 }
@@ -73,17 +79,19 @@ export interface CallContext {
   readonly attachment: Buffer;
 }
 
-type Replied<M extends Method> = M extends Method<z.ZodType, infer Response, infer Attached>
-  ? Attached extends true
-    ? { body: z.output<Response>; attachment: Buffer }
-    : z.output<Response>
-  : never;
+type Replied<M extends Method> =
+  M extends Method<z.ZodType, infer Response, infer Attached>
+    ? Attached extends true
+      ? { body: z.output<Response>; attachment: Buffer }
+      : z.output<Response>
+    : never;
 
-type Returned<M extends Method> = M extends Method<z.ZodType, infer Response, infer Attached>
-  ? Attached extends true
-    ? { body: z.input<Response>; attachment: Attachment }
-    : z.input<Response>
-  : never;
+type Returned<M extends Method> =
+  M extends Method<z.ZodType, infer Response, infer Attached>
+    ? Attached extends true
+      ? { body: z.input<Response>; attachment: Attachment }
+      : z.input<Response>
+    : never;
 
 /** What a caller holds: one function per method. */
 export type ServiceClient<S extends ServiceContract> = {
