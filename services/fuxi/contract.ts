@@ -48,6 +48,15 @@ export const partName = (instance: number): string => `part-${String(instance).p
 export const FUXI_MASTER_SERVICE = 'fuxi-master';
 export const TUBO_SERVICE = 'tubo';
 
+/** Search attributes of jobs and their types; a cluster registers them when it starts. */
+export const SEARCH_ATTRIBUTES = {
+  FeitianJobName: 'KEYWORD',
+  FeitianUser: 'KEYWORD',
+  FeitianQuotaGroup: 'KEYWORD',
+  FeitianPriority: 'INT',
+  FeitianPhase: 'KEYWORD',
+} as const;
+
 /** The names of signals, queries and updates, for callers in any language. */
 export const SIGNALS = {
   grant: 'grant',
@@ -182,6 +191,8 @@ export const exchangeSchema = z.object({
   taskRunId: z.string(),
   /** Grows with each exchange of one TaskMaster; an older one that arrives late is ignored. */
   sequence: z.number().int(),
+  /** The life of FuxiMaster whose grants `grantSeen` counts; empty before the first grant. Grants of any other life count as not seen. */
+  epoch: z.string().default(''),
   /** The highest grant number the TaskMaster has seen: later ones are on their way and count as held. */
   grantSeen: z.number().int(),
   user: z.string(),

@@ -90,6 +90,7 @@ export interface PanguClient {
   readonly cluster: string;
   /** `r`: read; `w`: write, replacing a file that is there when the new one is closed; `wx`: write a new file, EEXIST if it is there. */
   open(path: string, mode: 'r' | 'w' | 'wx', options?: WriteOptions): Promise<PanguFile>;
+  /** Bytes `start` to `end`, both inclusive as in node:fs. @default the whole file */
   createReadStream(path: string, range?: { start?: number; end?: number }): Readable;
   createWriteStream(path: string, options?: WriteOptions & { mode?: 'w' | 'wx' }): Writable;
   readFile(path: string): Promise<Buffer>;

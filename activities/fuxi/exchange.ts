@@ -1,0 +1,9 @@
+import type { Exchange } from '../../services/fuxi/contract.ts';
+import type { FuxiServices } from './services.ts';
+
+/** Tells FuxiMaster all that one TaskMaster wants and holds. Grants come back as signals. */
+export function createExchange({ fuxiMaster }: FuxiServices) {
+  return async function exchange(words: Exchange): Promise<void> {
+    await fuxiMaster.exchange(words, { timeoutMs: 5_000 });
+  };
+}

@@ -1,0 +1,9 @@
+import type { fuxiMasterService } from '../../services/fuxi/contract.ts';
+import type { ServiceClient } from '../../services/kuafu/contract.ts';
+import type { PanguClient } from '../../services/pangu/contract.ts';
+
+/** What the activities of the queue `feitian` work with. */
+export interface FuxiServices {
+  pangu: PanguClient;
+  fuxiMaster: ServiceClient<typeof fuxiMasterService>;
+}

@@ -1,0 +1,22 @@
+import { createCleanupJob } from './fuxi/cleanup-job.ts';
+import { createExchange } from './fuxi/exchange.ts';
+import { createPlanJob } from './fuxi/plan-job.ts';
+import { createPublishJob } from './fuxi/publish-job.ts';
+import type { createRunBatch } from './fuxi/run-batch.ts';
+import type { FuxiServices } from './fuxi/services.ts';
+
+/** Activities of the queue `feitian`: whichever worker is free runs them. */
+export function createActivities(services: FuxiServices) {
+  return {
+    planJob: createPlanJob(services),
+    exchange: createExchange(services),
+    publishJob: createPublishJob(services),
+    cleanupJob: createCleanupJob(services),
+  };
+}
+export type Activities = ReturnType<typeof createActivities>;
+
+/** Activities of the queue `tubo:<node>`: they run on that node. */
+export interface NodeActivities {
+  runBatch: ReturnType<typeof createRunBatch>;
+}

@@ -1,0 +1,56 @@
+import type { JobPlan, JobProgress, TaskProgress } from '../contract.ts';
+
+/**
+ * What the Temporal Web UI shows as the workflow's current details: the DAG and a table of tasks. Fixed-width text in a code block,
+ * as the Web UI draws neither diagrams nor Markdown tables.
+ */
+export function jobDetails(progress: JobProgress, plan: JobPlan | undefined): string {
+  const lines = [`**${progress.name}** is ${progress.paused ? 'paused' : progress.phase}`, ''];
+  if (progress.failure) lines.push(progress.failure, '');
+  if (plan) lines.push('```', ...dagLines(plan), '', ...taskTable(Object.entries(progress.tasks)), '```');
+  if (progress.outputs.length > 0) lines.push('', `Output: ${progress.outputs.map((path) => `\`${path}\``).join(', ')}`);
+  return lines.join('\n');
+}
+
+export function taskDetails(task: string, progress: TaskProgress, waitingFor?: string): string {
+  return ['```', ...taskTable([[task, progress]]), '```', ...(waitingFor ? ['', waitingFor] : [])].join('\n');
+}
+
+function dagLines(plan: JobPlan): string[] {
+  return plan.order.map((name) => {
+    const task = plan.tasks[name]!;
+    const from =
+      task.after.length > 0
+        ? task.after.join(' + ')
+        : task.inputFiles > 0
+          ? `${task.inputFiles} files, ${formatBytes(task.inputBytes)}`
+          : '(no input)';
+    const output = plan.outputs.find((candidate) => candidate.task === name);
+    return `${from} ──▶ ${name} (${task.program})${output ? ` ──▶ ${output.directory}` : ''}`;
+  });
+}
+
+export function taskTable(tasks: [string, TaskProgress][]): string[] {
+  const rows = [['task', 'done', 'running', 'failed', 'backups', 'rerun', 'in', 'out']];
+  for (const [name, task] of tasks) {
+    rows.push([
+      name,
+      `${task.done}/${task.instances}`,
+      String(task.running),
+      String(task.failedAttempts),
+      String(task.backups),
+      String(task.rerun),
+      formatBytes(task.bytesIn),
+      formatBytes(task.bytesOut),
+    ]);
+  }
+  const widths = rows[0]!.map((_, column) => Math.max(...rows.map((row) => row[column]!.length)));
+  return rows.map((row) => row.map((cell, column) => (column === 0 ? cell.padEnd(widths[0]!) : cell.padStart(widths[column]!))).join('  '));
+}
+
+export function formatBytes(bytes: number): string {
+  if (bytes < 1024) return `${bytes} B`;
+  const units = ['KiB', 'MiB', 'GiB', 'TiB'];
+  const exponent = Math.min(units.length, Math.floor(Math.log2(bytes) / 10));
+  return `${(bytes / 1024 ** exponent).toFixed(1)} ${units[exponent - 1]}`;
+}

@@ -1,0 +1,286 @@
+/**
+ * The job document: from any JSON value to a `Job` in which every default stands and every pipe has become the input or the
+ * output of a task, or else to the list of all that is wrong with it, each problem with its path in the document.
+ * Runs in the workflow and, before anything is sent, in `feitian job submit`.
+ */
+import { z } from 'zod';
+import type { Program, RecordFormat, Resources } from '../contract.ts';
+import { findCycle, topologicalOrder } from './dag.ts';
+
+// Workflows may not compile code at run time; zod's interpreter gives the same answers.
+z.config({ jitless: true });
+
+export const INSTANCES_MAX = 20_000;
+export const TASKS_MAX = 100;
+
+const NAME = /^[A-Za-z0-9][A-Za-z0-9_.-]{0,99}$/;
+const TASK_NAME = /^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$/;
+const ACCESS_POINT = /^([A-Za-z0-9][A-Za-z0-9_-]{0,63}):(input|output)$/;
+const PANGU_PATH = /^pangu:\/\/[^/]+\/.*/;
+
+const panguPath = z.string().regex(PANGU_PATH, 'must be a path such as pangu://local/books/*.txt');
+
+const runSchema = z.union([
+  z.strictObject({ command: z.array(z.string().min(1)).min(1, 'must name a program') }),
+  z.strictObject({ module: z.string().regex(/^[^#]+#[A-Za-z_$][\w$]*$/, 'must be "<file>.ts#<export>"') }),
+  z.strictObject({ operator: z.string(), options: z.record(z.string(), z.unknown()).optional() }),
+]);
+
+const taskSchema = z.strictObject({
+  run: runSchema,
+  package: panguPath.optional(),
+  instances: z
+    .union([z.literal('auto'), z.int().min(1).max(INSTANCES_MAX)], { error: `must be "auto" or a whole number from 1 to ${INSTANCES_MAX}` })
+    .default('auto'),
+  resources: z
+    .strictObject({
+      cpu: z.number().positive().default(1),
+      memoryMiB: z.number().positive().default(256),
+      virtual: z.record(z.string(), z.number().nonnegative()).default({}),
+    })
+    .prefault({}),
+  retry: z.strictObject({ maxAttempts: z.int().min(1).max(100).default(4) }).prefault({}),
+  backup: z
+    .strictObject({
+      enabled: z.boolean().default(true),
+      slowdown: z.number().min(1.1).default(2),
+      afterFraction: z.number().min(0).max(1).default(0.5),
+    })
+    .prefault({}),
+});
+
+const formatSchema = z.union([z.literal('lines'), z.strictObject({ fixedBytes: z.int().min(1) })], {
+  error: 'must be "lines" or { "fixedBytes": n }',
+});
+
+const pipeSchema = z.strictObject({
+  source: z.union(
+    [
+      z.strictObject({ filePattern: panguPath, format: formatSchema.default('lines'), splitBytes: z.int().min(1).optional() }),
+      z.strictObject({ accessPoint: z.string().regex(ACCESS_POINT, 'must be "<task>:output"') }),
+    ],
+    { error: 'must be { "filePattern", "format"? } or { "accessPoint": "<task>:output" }' },
+  ),
+  destination: z.union(
+    [
+      z.strictObject({ filePattern: panguPath, overwrite: z.boolean().default(false) }),
+      z.strictObject({ accessPoint: z.string().regex(ACCESS_POINT, 'must be "<task>:input"') }),
+    ],
+    { error: 'must be { "filePattern", "overwrite"? } or { "accessPoint": "<task>:input" }' },
+  ),
+  shuffle: z.literal('hash', { error: 'must be "hash"' }).optional(),
+});
+
+export const jobSchema = z.strictObject({
+  name: z.string().regex(NAME, 'must be 1 to 100 letters, digits, "_", "." or "-"'),
+  user: z.string().min(1).max(100).default('default'),
+  quotaGroup: z.string().min(1).max(100).default('default'),
+  priority: z.int().min(0).max(9).default(5),
+  tasks: z.record(z.string().regex(TASK_NAME, 'a task name is 1 to 64 letters, digits, "_" or "-"'), taskSchema),
+  pipes: z.array(pipeSchema).default([]),
+});
+type Document = z.output<typeof jobSchema>;
+
+export interface Problem {
+  /** Such as `tasks.map.resources.cpu` or `pipes[1].source`; empty for the document itself. */
+  path: string;
+  message: string;
+}
+
+export interface FileSource {
+  filePattern: string;
+  /** Length of a split; the file's chunk length when absent. */
+  splitBytes?: number;
+}
+
+export type TaskSource =
+  | { kind: 'none' }
+  | { kind: 'files'; sources: FileSource[]; format: RecordFormat }
+  | { kind: 'shuffle'; from: string[] };
+
+export type TaskDestination = { kind: 'none' } | { kind: 'shuffle'; to: string } | { kind: 'files'; directory: string; overwrite: boolean };
+
+export interface Task {
+  name: string;
+  program: Program;
+  package?: string;
+  instances: number | 'auto';
+  resources: Resources;
+  maxAttempts: number;
+  backup: { enabled: boolean; slowdown: number; afterFraction: number };
+  input: TaskSource;
+  output: TaskDestination;
+}
+
+export interface Job {
+  name: string;
+  user: string;
+  quotaGroup: string;
+  priority: number;
+  tasks: Record<string, Task>;
+  /** Task names, each after all it reads from. */
+  order: string[];
+}
+
+export type ParsedJob = { ok: true; job: Job } | { ok: false; problems: Problem[] };
+
+export function parseJob(document: unknown): ParsedJob {
+  const parsed = jobSchema.safeParse(document);
+  if (!parsed.success) return { ok: false, problems: parsed.error.issues.flatMap((issue) => problemsOf(issue, document)) };
+  return connect(parsed.data);
+}
+
+/** One sentence for a person, all problems in it. */
+export function describeProblems(problems: Problem[]): string {
+  const lines = problems.map(({ path, message }) => `${path || 'document'}: ${message}`);
+  return lines.length === 1 ? lines[0]! : `${lines.length} problems: ${lines.join('; ')}`;
+}
+
+function connect(document: Document): ParsedJob {
+  const problems: Problem[] = [];
+  const refuse = (path: string, message: string): void => void problems.push({ path, message });
+  const tasks: Record<string, Task> = {};
+
+  const names = Object.keys(document.tasks);
+  if (names.length === 0) refuse('tasks', 'must hold at least one task');
+  if (names.length > TASKS_MAX) refuse('tasks', `holds ${names.length} tasks; at most ${TASKS_MAX} are allowed`);
+  for (const [name, spec] of Object.entries(document.tasks)) {
+    if ('operator' in spec.run) {
+      refuse(`tasks.${name}.run.operator`, `there is no operator "${spec.run.operator}"; give a "command" or a "module"`);
+      continue;
+    }
+    tasks[name] = {
+      name,
+      program: spec.run,
+      ...(spec.package === undefined ? {} : { package: spec.package }),
+      instances: spec.instances,
+      resources: spec.resources,
+      maxAttempts: spec.retry.maxAttempts,
+      backup: spec.backup,
+      input: { kind: 'none' },
+      output: { kind: 'none' },
+    };
+  }
+
+  const known = (accessPoint: string, side: 'input' | 'output', path: string): Task | undefined => {
+    const [, name, port] = ACCESS_POINT.exec(accessPoint)!;
+    if (port !== side) refuse(path, `"${accessPoint}" stands where "<task>:${side}" is wanted`);
+    else if (!(name! in document.tasks)) refuse(path, `there is no task "${name}"; tasks are ${names.join(', ')}`);
+    return port === side ? tasks[name!] : undefined;
+  };
+
+  for (const [i, pipe] of document.pipes.entries()) {
+    const at = `pipes[${i}]`;
+    const { source, destination } = pipe;
+    if ('filePattern' in source && 'filePattern' in destination) {
+      refuse(at, 'goes from files to files; one end must be a task');
+      continue;
+    }
+    const between = 'accessPoint' in source && 'accessPoint' in destination;
+    if (between && !pipe.shuffle) refuse(`${at}.shuffle`, 'a pipe between tasks needs "shuffle": "hash"');
+    if (!between && pipe.shuffle) refuse(`${at}.shuffle`, 'only a pipe between two tasks can shuffle');
+
+    const from = 'accessPoint' in source ? known(source.accessPoint, 'output', `${at}.source.accessPoint`) : undefined;
+    const to = 'accessPoint' in destination ? known(destination.accessPoint, 'input', `${at}.destination.accessPoint`) : undefined;
+    if (from) {
+      if (from.output.kind !== 'none') refuse(`${at}.source.accessPoint`, `${from.name}:output has a pipe already; a task has one output`);
+      else if ('filePattern' in destination) from.output = fileOutput(destination, `${at}.destination.filePattern`, refuse);
+      else if (to) from.output = { kind: 'shuffle', to: to.name };
+    }
+    if (to && 'filePattern' in source) addFiles(to, source, at, refuse);
+    if (to && from && 'accessPoint' in destination) {
+      if (to.input.kind === 'files')
+        refuse(`${at}.destination.accessPoint`, `${to.name}:input reads files already; it can't read a shuffle too`);
+      else to.input = { kind: 'shuffle', from: to.input.kind === 'shuffle' ? [...to.input.from, from.name] : [from.name] };
+    }
+  }
+
+  refuseClashingOutputs(document, refuse);
+  const edges = (name: string): string[] => {
+    const input = tasks[name]?.input;
+    return input?.kind === 'shuffle' ? input.from : [];
+  };
+  const cycle = findCycle(Object.keys(tasks), edges);
+  if (cycle) refuse('pipes', `the tasks form a circle: ${cycle.join(' → ')}`);
+  if (problems.length > 0) return { ok: false, problems };
+
+  const { name, user, quotaGroup, priority } = document;
+  return { ok: true, job: { name, user, quotaGroup, priority, tasks, order: topologicalOrder(names, edges) } };
+}
+
+type Refuse = (path: string, message: string) => void;
+
+function addFiles(
+  task: Task,
+  source: { filePattern: string; format: 'lines' | { fixedBytes: number }; splitBytes?: number | undefined },
+  at: string,
+  refuse: Refuse,
+): void {
+  const format: RecordFormat = source.format === 'lines' ? { kind: 'lines' } : { kind: 'fixed', bytes: source.format.fixedBytes };
+  const added: FileSource = { filePattern: source.filePattern, ...(source.splitBytes ? { splitBytes: source.splitBytes } : {}) };
+  if (task.input.kind === 'shuffle') return refuse(at, `${task.name}:input reads a shuffle already; it can't read files too`);
+  if (task.input.kind === 'none') task.input = { kind: 'files', sources: [added], format };
+  else if (JSON.stringify(task.input.format) !== JSON.stringify(format))
+    refuse(`${at}.source.format`, `${task.name}:input has another format already; all files of one input have the same`);
+  else task.input.sources.push(added);
+}
+
+function fileOutput(destination: { filePattern: string; overwrite: boolean }, path: string, refuse: Refuse): TaskDestination {
+  const directory = destination.filePattern.replace(/\/+$/, '');
+  const segments = directory.split('/').slice(3);
+  if (segments.length === 0) refuse(path, 'must name a directory below the root');
+  if (segments[0] === '.fuxi') refuse(path, '/.fuxi is where jobs keep their own files');
+  if (/[*?[\]{}]/.test(directory)) refuse(path, 'a destination is one directory, without wildcards');
+  if (segments.some((segment) => segment === '.' || segment === '..' || segment === '')) refuse(path, 'has an empty segment, "." or ".."');
+  return { kind: 'files', directory, overwrite: destination.overwrite };
+}
+
+function refuseClashingOutputs(document: Document, refuse: Refuse): void {
+  const seen: { directory: string; at: string }[] = [];
+  for (const [i, pipe] of document.pipes.entries()) {
+    if (!('filePattern' in pipe.destination)) continue;
+    const at = `pipes[${i}].destination.filePattern`;
+    const directory = `${pipe.destination.filePattern.replace(/\/+$/, '')}/`;
+    const other = seen.find((earlier) => directory.startsWith(earlier.directory) || earlier.directory.startsWith(directory));
+    if (other) refuse(at, `is, or lies within, the destination of ${other.at}`);
+    seen.push({ directory, at });
+  }
+}
+
+/** Zod's issue as problems with paths; of a union, the problems of the alternative that the writer seems to have meant. */
+function problemsOf(issue: z.core.$ZodIssue, document: unknown): Problem[] {
+  if (issue.code === 'unrecognized_keys')
+    return issue.keys.map((key) => ({ path: pathOf([...issue.path, key]), message: 'is not a known field here' }));
+  if (issue.code === 'invalid_key') return [{ path: pathOf(issue.path), message: issue.issues[0]?.message ?? issue.message }];
+  if (issue.code === 'invalid_union') {
+    const closest = [...issue.errors]
+      .filter((errors) => errors.some((error) => error.path.length > 0))
+      .sort((a, b) => strangeness(a) - strangeness(b))[0];
+    const value = at(document, issue.path);
+    if (closest && typeof value === 'object' && value !== null)
+      return closest.flatMap((error) => problemsOf({ ...error, path: [...issue.path, ...error.path] } as z.core.$ZodIssue, document));
+  }
+  return [{ path: pathOf(issue.path), message: issue.message }];
+}
+
+/** Missing and unknown fields count more than a bad value in a field that is there. */
+function strangeness(errors: z.core.$ZodIssue[]): number {
+  return errors.reduce((sum, error) => {
+    if (error.code === 'unrecognized_keys') return sum + 10 * error.keys.length;
+    return sum + (error.code === 'invalid_type' && error.input === undefined ? 10 : 1);
+  }, 0);
+}
+
+function at(value: unknown, path: PropertyKey[]): unknown {
+  return path.reduce<unknown>(
+    (inner, key) => (typeof inner === 'object' && inner !== null ? (inner as Record<PropertyKey, unknown>)[key] : undefined),
+    value,
+  );
+}
+
+function pathOf(path: readonly PropertyKey[]): string {
+  return path.reduce<string>(
+    (text, key) => (typeof key === 'number' ? `${text}[${key}]` : text === '' ? String(key) : `${text}.${String(key)}`),
+    '',
+  );
+}

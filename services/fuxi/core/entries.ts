@@ -1,0 +1,72 @@
+/** Cursors over what a map program emitted and memory still holds, one partition at a time. */
+import { DECIMAL_BYTES_MAX, writeDecimal } from './bytes.ts';
+import { type Cursor, Position } from './cursor.ts';
+import type { SortBuffer } from './sort-buffer.ts';
+import type { KeyOrder } from './sort-keys.ts';
+import type { SumTable } from './sum-table.ts';
+
+export function bufferedRecords(buffer: SortBuffer, { order, starts }: KeyOrder, partition: number): Cursor {
+  return new BufferCursor(buffer, order, starts[partition]!, starts[partition + 1]!);
+}
+
+/** `refuse` is called for a sum that is not a whole number below 2^53. */
+export function summedRecords(table: SumTable, { order, starts }: KeyOrder, partition: number, refuse: (sum: number) => never): Cursor {
+  return new TableCursor(table, order, starts[partition]!, starts[partition + 1]!, refuse);
+}
+
+class BufferCursor extends Position {
+  readonly #buffer: SortBuffer;
+  readonly #order: Uint32Array;
+  #at: number;
+  readonly #past: number;
+
+  constructor(buffer: SortBuffer, order: Uint32Array, first: number, past: number) {
+    super();
+    this.#buffer = buffer;
+    this.#order = order;
+    this.#at = first;
+    this.#past = past;
+    this.key = buffer.arena;
+    this.value = buffer.arena;
+  }
+
+  next(): boolean {
+    if (this.#at >= this.#past) return false;
+    const entry = this.#order[this.#at++]!;
+    this.keyStart = this.#buffer.offsets[entry]!;
+    this.keyEnd = this.keyStart + this.#buffer.keyLengths[entry]!;
+    this.valueStart = this.keyEnd;
+    this.valueEnd = this.valueStart + this.#buffer.valueLengths[entry]!;
+    return true;
+  }
+}
+
+class TableCursor extends Position {
+  readonly #table: SumTable;
+  readonly #order: Uint32Array;
+  #at: number;
+  readonly #past: number;
+  readonly #refuse: (sum: number) => never;
+
+  constructor(table: SumTable, order: Uint32Array, first: number, past: number, refuse: (sum: number) => never) {
+    super();
+    this.#table = table;
+    this.#order = order;
+    this.#at = first;
+    this.#past = past;
+    this.#refuse = refuse;
+    this.key = table.arena;
+    this.value = new Uint8Array(DECIMAL_BYTES_MAX);
+  }
+
+  next(): boolean {
+    if (this.#at >= this.#past) return false;
+    const entry = this.#order[this.#at++]!;
+    this.keyStart = this.#table.offsets[entry]!;
+    this.keyEnd = this.keyStart + this.#table.lengths[entry]!;
+    const sum = this.#table.sums[entry]!;
+    if (!Number.isSafeInteger(sum)) this.#refuse(sum);
+    this.valueEnd = writeDecimal(sum, this.value, 0);
+    return true;
+  }
+}

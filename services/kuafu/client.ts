@@ -1,0 +1,220 @@
+import { backoffMs } from '../base/backoff.ts';
+import { type Clock, systemClock } from '../base/clock.ts';
+import { messageOf } from '../base/errors.ts';
+import { type Logger, silentLogger } from '../base/log.ts';
+import { type Random, systemRandom } from '../base/random.ts';
+import { Alarm } from './alarm.ts';
+import { Broken, CallTry } from './client/call.ts';
+import { Connections } from './client/connections.ts';
+import { encodeBody } from './codec.ts';
+import {
+  type Attachment,
+  type CallOptions,
+  type KuafuClient,
+  KuafuError,
+  type Method,
+  type Resolver,
+  type ServiceClient,
+  type ServiceContract,
+} from './contract.ts';
+import { parseAddress } from './core/address.ts';
+import { sizeProblem } from './core/frame.ts';
+import { neverRan } from './core/messages.ts';
+import { mayRetry } from './core/retry.ts';
+import type { Transports } from './transports/index.ts';
+import { byteLength } from './transports/outbox.ts';
+
+export interface KuafuClientOptions {
+  /** Needed for `nuwa://` addresses. */
+  resolver?: Resolver;
+  clock?: Clock;
+  random?: Random;
+  log?: Logger;
+  transports?: Transports;
+}
+
+const TIMEOUT_MS_DEFAULT = 10_000;
+/** Between tries of one call: long enough for a process to bind its port, short beside the default deadline. */
+const RETRY_BACKOFF = { firstMs: 40, maxMs: 1_000 };
+
+export function createKuafuClient(options: KuafuClientOptions = {}): KuafuClient {
+  return new Client(options);
+}
+
+/** Where the calls of one `service(contract, address)` go. */
+interface Target {
+  address: string;
+  /** A `nuwa://` address, to be resolved. */
+  named: boolean;
+  manyInstances: boolean;
+  /** Round robin over instances. */
+  turn: number;
+}
+
+interface Choice {
+  address: string;
+  /** Other instances are there that this call has not tried. */
+  othersLeft: boolean;
+}
+
+class Client implements KuafuClient {
+  readonly #resolver: Resolver | undefined;
+  readonly #clock: Clock;
+  readonly #random: Random;
+  readonly #alarm: Alarm;
+  readonly #connections: Connections;
+  readonly #closing = new AbortController();
+  #closed = false;
+
+  constructor({ resolver, clock = systemClock, random = systemRandom, log = silentLogger, transports }: KuafuClientOptions) {
+    this.#resolver = resolver;
+    this.#clock = clock;
+    this.#random = random;
+    this.#alarm = new Alarm(clock);
+    this.#connections = new Connections({ clock, random, log, alarm: this.#alarm, transports });
+  }
+
+  service<S extends ServiceContract>(contract: S, address: string): ServiceClient<S> {
+    const parsed = parseAddress(address);
+    const named = parsed.scheme === 'nuwa';
+    if (named && !this.#resolver) throw new KuafuError('InvalidRequest', `${address} needs a client with a resolver`);
+    const manyInstances = parsed.scheme === 'nuwa' && parsed.instance === undefined;
+    // Callers start at different instances, or all first calls would meet at the first one.
+    const target: Target = { address, named, manyInstances, turn: this.#random.int(1 << 16) };
+    const client: Record<string, (request: unknown, options?: CallOptions) => Promise<unknown>> = {};
+    for (const [name, method] of Object.entries(contract.methods)) {
+      client[name] = (request, callOptions) => this.#call(contract, name, method, target, request, callOptions);
+    }
+    return client as ServiceClient<S>;
+  }
+
+  async close(): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#closing.abort();
+    this.#connections.close();
+    this.#alarm.close();
+  }
+
+  async #call(
+    contract: ServiceContract,
+    name: string,
+    method: Method,
+    target: Target,
+    request: unknown,
+    options: CallOptions = {},
+  ): Promise<unknown> {
+    const { timeoutMs = TIMEOUT_MS_DEFAULT, signal, attachment } = options;
+    const what = `${contract.name}.${name}`;
+    const deadlineMs = this.#clock.monotonicMs() + timeoutMs;
+    let tried: Set<string> | undefined;
+    for (let tries = 1; ; tries++) {
+      if (this.#closed) throw new KuafuError('Unavailable', `${what}: the client is closed`);
+      if (signal?.aborted) throw new KuafuError('Cancelled', `${what} was cancelled`, { cause: signal.reason });
+      if (deadlineMs <= this.#clock.monotonicMs()) throw new KuafuError('DeadlineExceeded', `${what}: no time left to call`);
+      let choice: Choice = { address: target.address, othersLeft: false };
+      let sent = false;
+      try {
+        if (target.named) choice = await this.#within(this.#choose(target, tried, signal), what, deadlineMs, signal);
+        const connection =
+          this.#connections.ready(choice.address) ??
+          (await this.#within(this.#connections.connect(choice.address), what, deadlineMs, signal));
+        const remainingMs = Math.max(1, Math.round(deadlineMs - this.#clock.monotonicMs()));
+        const body = encodeRequest(contract.name, name, remainingMs, request, attachment);
+        sent = true;
+        return await new CallTry({ contract, name, method, connection, alarm: this.#alarm, deadlineMs, signal, body, attachment }).promise;
+      } catch (error) {
+        const broke = error instanceof Broken;
+        const unsent = !sent && error instanceof KuafuError && error.code === 'Unavailable';
+        const told = broke ? new KuafuError('Unavailable', `${what}: ${error.message}`, { details: { address: choice.address } }) : error;
+        if ((broke || unsent) && target.named && choice.address !== target.address) this.#resolver!.suspect(target.address, choice.address);
+
+        const failure = { broke, neverRan: unsent || neverRan(error) };
+        if (!mayRetry(failure, { idempotent: method.idempotent, manyInstances: target.manyInstances, tries })) throw told;
+        (tried ??= new Set()).add(choice.address);
+        if (choice.othersLeft) continue;
+        tried.clear();
+        const pauseMs = Math.max(backoffMs(tries, this.#random, RETRY_BACKOFF), retryAfterMs(error));
+        // Better the reason of the failure now than `DeadlineExceeded` after a wait for nothing.
+        if (this.#clock.monotonicMs() + pauseMs >= deadlineMs) throw told;
+        await this.#pause(pauseMs, signal);
+      }
+    }
+  }
+
+  /** The next instance in turn, before all one that was not tried yet and is not known to be down. */
+  async #choose(target: Target, tried: ReadonlySet<string> | undefined, signal: AbortSignal | undefined): Promise<Choice> {
+    let addresses: string[];
+    try {
+      addresses = await this.#resolver!.resolve(target.address, signal);
+    } catch (error) {
+      throw new KuafuError('Unavailable', `${target.address} cannot be resolved: ${messageOf(error)}`, { cause: error });
+    }
+    if (addresses.length === 0) throw new KuafuError('Unavailable', `no instance of ${target.address} is registered`);
+    const turn = target.turn++;
+    let best: string | undefined;
+    let bestScore = -1;
+    let untried = 0;
+    for (let i = 0; i < addresses.length; i++) {
+      const address = addresses[(turn + i) % addresses.length]!;
+      const fresh = !tried?.has(address);
+      if (fresh) untried++;
+      const score = (fresh ? 2 : 0) + (this.#connections.promising(address) ? 1 : 0);
+      if (score > bestScore) {
+        best = address;
+        bestScore = score;
+      }
+    }
+    return { address: best!, othersLeft: untried > 1 };
+  }
+
+  /** Waits no longer than the call may take; the work goes on for others who share it. */
+  #within<T>(work: Promise<T>, what: string, deadlineMs: number, signal: AbortSignal | undefined): Promise<T> {
+    return new Promise((resolve, reject) => {
+      const deadline = {
+        atMs: deadlineMs,
+        due: () => settle(() => reject(new KuafuError('DeadlineExceeded', `${what}: no connection in time`))),
+      };
+      const onAbort = (): void => settle(() => reject(new KuafuError('Cancelled', `${what} was cancelled`, { cause: signal?.reason })));
+      const settle = (outcome: () => void): void => {
+        this.#alarm.remove(deadline);
+        signal?.removeEventListener('abort', onAbort);
+        outcome();
+      };
+      this.#alarm.add(deadline);
+      signal?.addEventListener('abort', onAbort);
+      work.then(
+        (value) => settle(() => resolve(value)),
+        (error) => settle(() => reject(error)),
+      );
+    });
+  }
+
+  async #pause(ms: number, signal: AbortSignal | undefined): Promise<void> {
+    const until = signal ? AbortSignal.any([signal, this.#closing.signal]) : this.#closing.signal;
+    await this.#clock.sleep(ms, until).catch(() => {}); // the loop sees why it was woken
+  }
+}
+
+function encodeRequest(
+  service: string,
+  method: string,
+  remainingMs: number,
+  request: unknown,
+  attachment: Attachment | undefined,
+): Uint8Array {
+  let body: Uint8Array;
+  try {
+    body = encodeBody(request === undefined ? [service, method, remainingMs] : [service, method, remainingMs, request]);
+  } catch (error) {
+    throw new KuafuError('InvalidRequest', `${service}.${method}: the request cannot be encoded: ${messageOf(error)}`, { cause: error });
+  }
+  const problem = sizeProblem(body.length, byteLength(attachment));
+  if (problem) throw new KuafuError('InvalidRequest', `${service}.${method}: the request is ${problem}`);
+  return body;
+}
+
+function retryAfterMs(error: unknown): number {
+  const hint = error instanceof KuafuError ? error.details.retryAfterMs : undefined;
+  return typeof hint === 'number' ? Math.min(hint, RETRY_BACKOFF.maxMs) : 0;
+}

@@ -1,0 +1,99 @@
+import { type FeitianError, messageOf } from '../../base/errors.ts';
+import type { Alarm, Alarmed } from '../alarm.ts';
+import { decodeBody } from '../codec.ts';
+import { type Attachment, KuafuError, type Method, type ServiceContract } from '../contract.ts';
+import type { Frame } from '../core/frame.ts';
+import { errorFromBody } from '../core/messages.ts';
+import { parseWith } from '../schema.ts';
+import type { ClientConnection, PendingCall } from './connection.ts';
+
+/** A connection broke before the reply came. */
+export class Broken extends Error {}
+
+/** One try of a call over one connection: a promise that settles by reply, error, break, deadline or abort, whichever is first. */
+export class CallTry implements PendingCall, Alarmed {
+  readonly atMs: number;
+  readonly promise: Promise<unknown>;
+  readonly #contract: ServiceContract;
+  readonly #name: string;
+  readonly #method: Method;
+  readonly #connection: ClientConnection;
+  readonly #alarm: Alarm;
+  readonly #signal: AbortSignal | undefined;
+  readonly #id: number;
+  #resolve!: (value: unknown) => void;
+  #reject!: (error: Error) => void;
+
+  constructor(options: {
+    contract: ServiceContract;
+    name: string;
+    method: Method;
+    connection: ClientConnection;
+    alarm: Alarm;
+    deadlineMs: number;
+    signal: AbortSignal | undefined;
+    body: Uint8Array;
+    attachment: Attachment | undefined;
+  }) {
+    this.atMs = options.deadlineMs;
+    this.#contract = options.contract;
+    this.#name = options.name;
+    this.#method = options.method;
+    this.#connection = options.connection;
+    this.#alarm = options.alarm;
+    this.#signal = options.signal;
+    this.promise = new Promise((resolve, reject) => {
+      this.#resolve = resolve;
+      this.#reject = reject;
+    });
+    this.#alarm.add(this);
+    this.#signal?.addEventListener('abort', this.#onAbort);
+    this.#id = options.connection.call(this, options.body, options.attachment);
+  }
+
+  replied(frame: Frame): void {
+    this.#settled();
+    try {
+      const { value, problem } = parseWith(this.#method.response, decodeBody(frame.body));
+      if (problem) throw new Error(problem.text);
+      this.#resolve(this.#method.replyAttachment ? { body: value, attachment: frame.attachment } : value);
+    } catch (error) {
+      this.#reject(new KuafuError('Internal', `the reply of ${this.#contract.name}.${this.#name} does not fit: ${messageOf(error)}`));
+    }
+  }
+
+  failed(frame: Frame): void {
+    this.#settled();
+    let error: FeitianError;
+    try {
+      error = errorFromBody(decodeBody(frame.body), this.#contract);
+    } catch (cause) {
+      error = new KuafuError('Internal', `the server answered with an error that is no MessagePack: ${messageOf(cause)}`);
+    }
+    this.#reject(error);
+  }
+
+  broken(reason: string): void {
+    this.#settled();
+    this.#reject(new Broken(reason));
+  }
+
+  due(): void {
+    this.#giveUp(new KuafuError('DeadlineExceeded', `no reply of ${this.#contract.name}.${this.#name} in time`));
+  }
+
+  readonly #onAbort = (): void => {
+    this.#giveUp(new KuafuError('Cancelled', `${this.#contract.name}.${this.#name} was cancelled`, { cause: this.#signal?.reason }));
+  };
+
+  #giveUp(error: KuafuError): void {
+    this.#settled();
+    this.#connection.cancel(this.#id);
+    this.#reject(error);
+  }
+
+  #settled(): void {
+    this.#alarm.remove(this);
+    this.#signal?.removeEventListener('abort', this.#onAbort);
+  }
+}

@@ -1,0 +1,195 @@
+import { messageOf } from '../../base/errors.ts';
+import type { Alarm, Alarmed } from '../alarm.ts';
+import { decodeBody, encodeBody } from '../codec.ts';
+import { KuafuError } from '../contract.ts';
+import { FRAME_KINDS, FRAME_LIMITS, type Frame } from '../core/frame.ts';
+import { helloProblem, MAGIC, VERSION } from '../core/messages.ts';
+import type { Channel, ChannelEvents } from '../transport.ts';
+
+/** A call at its caller's end, from the moment it is sent. Exactly one of the three is called, once. */
+export interface PendingCall {
+  replied(frame: Frame): void;
+  /** An error frame came. */
+  failed(frame: Frame): void;
+  broken(reason: string): void;
+}
+
+/**
+ * A peer that owes replies and sends nothing for this long is asked with a ping; one that stays silent for as long again is
+ * gone. TCP alone would take minutes to notice a machine that lost its power.
+ */
+const SILENCE_MS = 5_000;
+const NOTHING = Buffer.alloc(0);
+
+/**
+ * The caller's end of one connection, shared by all calls to that address.
+ *
+ *   greeting --hello--> open --go-away--> leaving --last reply--> closed
+ *
+ * `leaving` takes no new calls. Closed from anywhere when the channel breaks; all pending calls then break with it.
+ */
+export class ClientConnection implements ChannelEvents, Alarmed {
+  readonly #channel: Channel;
+  readonly #alarm: Alarm;
+  readonly #nowMs: () => number;
+  readonly #onClosed: () => void;
+  readonly #pending = new Map<number, PendingCall>();
+  #state: 'greeting' | 'open' | 'leaving' | 'closed' = 'greeting';
+  #lastId = 0;
+  #greeted!: { resolve: () => void; reject: (error: Error) => void };
+  #leavingReason: string | undefined;
+  /** Silence watch: when it looks next, and what had come by the last look. */
+  atMs = 0;
+  #watching = false;
+  #pinged = false;
+  #receivedBytesSeen = 0;
+
+  constructor(channel: Channel, alarm: Alarm, nowMs: () => number, onClosed: () => void) {
+    this.#channel = channel;
+    this.#alarm = alarm;
+    this.#nowMs = nowMs;
+    this.#onClosed = onClosed;
+  }
+
+  get open(): boolean {
+    return this.#state === 'open';
+  }
+
+  /** Resolves once both sides said hello. */
+  greet(): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.#greeted = { resolve, reject };
+      this.#channel.send({ kind: FRAME_KINDS.hello, id: 0, body: encodeBody({ magic: MAGIC, version: VERSION }) });
+      this.#channel.start(this);
+    });
+  }
+
+  /** Sends the request; returns the id by which it can be cancelled. */
+  call(pending: PendingCall, body: Uint8Array, attachment: Parameters<Channel['send']>[0]['attachment']): number {
+    const id = this.#newId();
+    if (this.#pending.size === 0) this.#becomeBusy();
+    this.#pending.set(id, pending);
+    this.#channel.send({ kind: FRAME_KINDS.request, id, body, attachment });
+    return id;
+  }
+
+  /** The caller waits no longer: its reply, should it come, is dropped. */
+  cancel(id: number): void {
+    if (!this.#pending.delete(id)) return;
+    if (!this.#channel.withdraw(id)) this.#channel.send({ kind: FRAME_KINDS.cancel, id, body: NOTHING });
+    this.#maybeIdle();
+  }
+
+  close(reason?: string): void {
+    this.#channel.close(reason);
+  }
+
+  frame(frame: Frame): void {
+    switch (frame.kind) {
+      case FRAME_KINDS.reply:
+      case FRAME_KINDS.error: {
+        if (this.#state === 'greeting') return this.violated('the first frame is no hello');
+        const pending = this.#pending.get(frame.id);
+        if (!pending) return; // cancelled in the meantime
+        this.#pending.delete(frame.id);
+        if (frame.kind === FRAME_KINDS.reply) pending.replied(frame);
+        else pending.failed(frame);
+        return this.#maybeIdle();
+      }
+      case FRAME_KINDS.hello:
+        return this.#handleHello(frame);
+      case FRAME_KINDS.ping:
+        return this.#channel.send({ kind: FRAME_KINDS.pong, id: frame.id, body: NOTHING });
+      case FRAME_KINDS.goAway:
+        return this.#handleGoAway(frame);
+      case FRAME_KINDS.pong:
+        return;
+      default:
+        return this.violated(`a frame of kind ${frame.kind} from a server`);
+    }
+  }
+
+  violated(problem: string): void {
+    this.#channel.send({ kind: FRAME_KINDS.goAway, id: 0, body: encodeBody({ reason: problem }) });
+    this.#channel.close(problem);
+  }
+
+  closed(reason: string): void {
+    if (this.#state === 'closed') return;
+    const why = this.#leavingReason ?? reason;
+    this.#state = 'closed';
+    this.#greeted.reject(new KuafuError('Unavailable', `${this.#channel.peer}: ${why}`));
+    if (this.#watching) this.#alarm.remove(this);
+    this.#watching = false;
+    this.#onClosed();
+    const pending = [...this.#pending.values()];
+    this.#pending.clear();
+    for (const call of pending) call.broken(why);
+  }
+
+  /** Time to look whether the peer still lives. */
+  due(): void {
+    this.#watching = false;
+    if (this.#state === 'closed' || this.#pending.size === 0) return;
+    const heard = this.#channel.receivedBytes !== this.#receivedBytesSeen;
+    if (heard) this.#pinged = false;
+    else if (this.#pinged) return this.#channel.close(`the peer has been silent for ${(2 * SILENCE_MS) / 1000} s`);
+    else {
+      this.#pinged = true;
+      this.#channel.send({ kind: FRAME_KINDS.ping, id: 0, body: NOTHING });
+    }
+    this.#watch();
+  }
+
+  #handleHello(frame: Frame): void {
+    if (this.#state !== 'greeting') return this.violated('a second hello');
+    let problem: string | undefined;
+    try {
+      problem = helloProblem(decodeBody(frame.body));
+    } catch (error) {
+      problem = messageOf(error);
+    }
+    if (problem !== undefined) return this.violated(problem);
+    this.#channel.setLimits(FRAME_LIMITS);
+    this.#channel.setReferenced(false);
+    this.#state = 'open';
+    this.#greeted.resolve();
+  }
+
+  #handleGoAway(frame: Frame): void {
+    let body: unknown;
+    try {
+      body = decodeBody(frame.body);
+    } catch {
+      // without a reason, then
+    }
+    this.#leavingReason = `told to go away: ${String((body as { reason?: unknown } | undefined)?.reason ?? 'no reason given')}`;
+    if (this.#state === 'open') this.#state = 'leaving';
+    this.#onClosed(); // new calls need a new connection
+    this.#maybeIdle();
+  }
+
+  #becomeBusy(): void {
+    this.#channel.setReferenced(true);
+    if (!this.#watching) this.#watch();
+  }
+
+  #maybeIdle(): void {
+    if (this.#pending.size > 0) return;
+    if (this.#state === 'leaving') this.#channel.close();
+    else if (this.#state === 'open') this.#channel.setReferenced(false);
+  }
+
+  #watch(): void {
+    this.#watching = true;
+    this.#receivedBytesSeen = this.#channel.receivedBytes;
+    this.atMs = this.#nowMs() + SILENCE_MS;
+    this.#alarm.add(this);
+  }
+
+  #newId(): number {
+    do this.#lastId = this.#lastId === 0xffff_ffff ? 1 : this.#lastId + 1;
+    while (this.#pending.has(this.#lastId));
+    return this.#lastId;
+  }
+}

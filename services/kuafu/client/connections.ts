@@ -1,0 +1,112 @@
+import { backoffMs } from '../../base/backoff.ts';
+import type { Clock } from '../../base/clock.ts';
+import { messageOf } from '../../base/errors.ts';
+import type { Logger } from '../../base/log.ts';
+import type { Random } from '../../base/random.ts';
+import type { Alarm } from '../alarm.ts';
+import { KuafuError } from '../contract.ts';
+import { type Transports, transportOf } from '../transports/index.ts';
+import { ClientConnection } from './connection.ts';
+
+/** A connection and its hello; a machine that is gone does not answer at all, so somebody must give up. */
+const CONNECT_TIMEOUT_MS = 3_000;
+/** A refused connection costs the peer next to nothing: try again soon, yet not in a loop. */
+const CONNECT_BACKOFF = { firstMs: 20, maxMs: 1_000 };
+
+interface Place {
+  connection?: ClientConnection;
+  connecting?: Promise<ClientConnection>;
+  /** Failed tries since the last connection, and until when the next must wait. */
+  failures: number;
+  backoffUntilMs: number;
+  lastError?: KuafuError;
+}
+
+/** One connection per address, made when first needed and made anew when it broke. */
+export class Connections {
+  readonly #places = new Map<string, Place>();
+  readonly #live = new Set<ClientConnection>();
+  readonly #closing = new AbortController();
+  readonly #options: { clock: Clock; random: Random; log: Logger; alarm: Alarm; transports?: Transports };
+
+  constructor(options: { clock: Clock; random: Random; log: Logger; alarm: Alarm; transports?: Transports }) {
+    this.#options = options;
+  }
+
+  /** The connection that is open to this address, if one is. */
+  ready(address: string): ClientConnection | undefined {
+    const connection = this.#places.get(address)?.connection;
+    return connection?.open ? connection : undefined;
+  }
+
+  /** False while the last tries to connect failed and the next is not due. */
+  promising(address: string): boolean {
+    const place = this.#places.get(address);
+    return !place || place.backoffUntilMs <= this.#options.clock.monotonicMs();
+  }
+
+  /** Shared by all who ask meanwhile. Rejects at once with the last error while the address is backing off. */
+  connect(address: string): Promise<ClientConnection> {
+    let place = this.#places.get(address);
+    if (!place) {
+      this.#forgetOld();
+      place = { failures: 0, backoffUntilMs: 0 };
+      this.#places.set(address, place);
+    }
+    if (place.connection?.open) return Promise.resolve(place.connection);
+    if (place.connecting) return place.connecting;
+    if (place.backoffUntilMs > this.#options.clock.monotonicMs()) return Promise.reject(place.lastError);
+    return (place.connecting = this.#connect(address, place));
+  }
+
+  close(): void {
+    this.#closing.abort(new KuafuError('Unavailable', 'the client is closed'));
+    for (const connection of [...this.#live]) connection.close('the client is closed');
+    this.#places.clear();
+  }
+
+  async #connect(address: string, place: Place): Promise<ClientConnection> {
+    const { clock, random, log, alarm, transports } = this.#options;
+    const nowMs = (): number => clock.monotonicMs();
+    const giveUp = new AbortController();
+    const timeout = { atMs: nowMs() + CONNECT_TIMEOUT_MS, due: () => giveUp.abort(new Error(`no answer in ${CONNECT_TIMEOUT_MS} ms`)) };
+    const abort = (): void => giveUp.abort(this.#closing.signal.reason);
+    this.#closing.signal.addEventListener('abort', abort);
+    alarm.add(timeout);
+    try {
+      this.#closing.signal.throwIfAborted();
+      const channel = await transportOf(address, transports).connect(address, giveUp.signal);
+      const connection = new ClientConnection(channel, alarm, nowMs, () => {
+        this.#live.delete(connection);
+        if (place.connection === connection) place.connection = undefined;
+      });
+      this.#live.add(connection);
+      giveUp.signal.addEventListener('abort', () => connection.close(messageOf(giveUp.signal.reason)));
+      if (giveUp.signal.aborted) connection.close(messageOf(giveUp.signal.reason));
+      await connection.greet();
+      place.connection = connection;
+      place.failures = 0;
+      place.backoffUntilMs = 0;
+      return connection;
+    } catch (error) {
+      place.failures++;
+      place.backoffUntilMs = nowMs() + backoffMs(place.failures, random, CONNECT_BACKOFF);
+      place.lastError =
+        error instanceof KuafuError
+          ? error
+          : new KuafuError('Unavailable', `no connection to ${address}: ${messageOf(error)}`, { cause: error });
+      log.debug({ address, failures: place.failures, err: error }, 'kuafu.connect.failed');
+      throw place.lastError;
+    } finally {
+      alarm.remove(timeout);
+      this.#closing.signal.removeEventListener('abort', abort);
+      place.connecting = undefined;
+    }
+  }
+
+  /** Processes come back at other ports; what was never heard of again must not pile up. */
+  #forgetOld(): void {
+    if (this.#places.size < 1_000) return;
+    for (const [address, place] of this.#places) if (!place.connection && !place.connecting) this.#places.delete(address);
+  }
+}

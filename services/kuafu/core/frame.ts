@@ -1,0 +1,87 @@
+/**
+ * A frame is the unit of the wire: a fixed header of 16 bytes, a MessagePack body, and an attachment that nobody looks into.
+ * All numbers are big-endian.
+ *
+ *   offset  bytes
+ *   0       4      frameBytes: the whole frame, header included
+ *   4       1      kind
+ *   5       3      zero
+ *   8       4      call id, chosen by the caller; 0 for frames that belong to no call
+ *   12      4      bodyBytes; the attachment is what is left of the frame
+ */
+export const HEADER_BYTES = 16;
+/** A frame is held in memory whole at both ends. 64 MiB is the largest thing anybody should send at once; callers cut larger ones. */
+export const FRAME_BYTES_MAX = 64 * 1024 * 1024;
+/** Bodies are decoded into objects many times their size, on the event loop: 8 MiB is some 50 ms. Bulk belongs in the attachment. */
+export const BODY_BYTES_MAX = 8 * 1024 * 1024;
+/** Until the peer has said hello it may not make us hold more than this. */
+export const HELLO_BYTES_MAX = 4 * 1024;
+
+export const FRAME_KINDS = {
+  hello: 1,
+  request: 2,
+  reply: 3,
+  error: 4,
+  cancel: 5,
+  ping: 6,
+  pong: 7,
+  goAway: 8,
+} as const;
+export type FrameKind = (typeof FRAME_KINDS)[keyof typeof FRAME_KINDS];
+const KIND_MAX = FRAME_KINDS.goAway;
+
+export interface Frame {
+  readonly kind: FrameKind;
+  readonly id: number;
+  readonly body: Buffer;
+  readonly attachment: Buffer;
+}
+
+export interface FrameHeader {
+  kind: FrameKind;
+  id: number;
+  bodyBytes: number;
+  attachmentBytes: number;
+}
+
+export interface FrameLimits {
+  frameBytesMax: number;
+  bodyBytesMax: number;
+}
+
+export const FRAME_LIMITS: FrameLimits = { frameBytesMax: FRAME_BYTES_MAX, bodyBytesMax: BODY_BYTES_MAX };
+export const HELLO_LIMITS: FrameLimits = { frameBytesMax: HELLO_BYTES_MAX, bodyBytesMax: HELLO_BYTES_MAX };
+
+export function writeHeader(target: Buffer, offset: number, kind: FrameKind, id: number, bodyBytes: number, attachmentBytes: number): void {
+  target.writeUInt32BE(HEADER_BYTES + bodyBytes + attachmentBytes, offset);
+  target.writeUInt32BE(kind << 24, offset + 4);
+  target.writeUInt32BE(id, offset + 8);
+  target.writeUInt32BE(bodyBytes, offset + 12);
+}
+
+/** The header at `offset`, or in one sentence what is wrong with it. */
+export function readHeader(source: Buffer, offset: number, limits: FrameLimits): FrameHeader | string {
+  const frameBytes = source.readUInt32BE(offset);
+  const kindAndZero = source.readUInt32BE(offset + 4);
+  const kind = kindAndZero >>> 24;
+  const bodyBytes = source.readUInt32BE(offset + 12);
+  if (frameBytes > limits.frameBytesMax) return `a frame of ${frameBytes} bytes, the limit is ${limits.frameBytesMax}`;
+  if (kind < 1 || kind > KIND_MAX) return `a frame of unknown kind ${kind}`;
+  if ((kindAndZero & 0xffffff) !== 0) return 'reserved bytes of a header are not zero';
+  if (bodyBytes > limits.bodyBytesMax) return `a body of ${bodyBytes} bytes, the limit is ${limits.bodyBytesMax}`;
+  if (frameBytes < HEADER_BYTES + bodyBytes) return `a frame of ${frameBytes} bytes with a body of ${bodyBytes}`;
+  return {
+    kind: kind as FrameKind,
+    id: source.readUInt32BE(offset + 8),
+    bodyBytes,
+    attachmentBytes: frameBytes - HEADER_BYTES - bodyBytes,
+  };
+}
+
+/** Why a frame of this size may not be sent, or undefined. */
+export function sizeProblem(bodyBytes: number, attachmentBytes: number): string | undefined {
+  if (bodyBytes > BODY_BYTES_MAX) return `a body of ${bodyBytes} bytes, the limit is ${BODY_BYTES_MAX}; bulk belongs in the attachment`;
+  const frameBytes = HEADER_BYTES + bodyBytes + attachmentBytes;
+  if (frameBytes > FRAME_BYTES_MAX) return `a frame of ${frameBytes} bytes, the limit is ${FRAME_BYTES_MAX}`;
+  return undefined;
+}

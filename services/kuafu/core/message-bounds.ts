@@ -1,0 +1,107 @@
+/**
+ * What a MessagePack body may be, checked before it is decoded. A few bytes can claim four thousand million elements, nest a
+ * thousand arrays, or name an extension that a decoder turns into code; walking the tokens first costs little and lets none of it through.
+ *
+ * Allowed: nil, booleans, integers, floats, strings, binaries, arrays, maps with string or integer keys, and the timestamp extension (type -1).
+ */
+export const NESTING_MAX = 64;
+const TIMESTAMP = 0xff;
+
+/** In one sentence what is wrong with the body, or undefined. */
+export function messageProblem(body: Buffer): string | undefined {
+  const end = body.length;
+  // remaining[d]: how many values are still to come at depth d. A map of n counts as 2n, with a key at every even remainder.
+  const remaining = [1];
+  const isMap = [false];
+  let depth = 0;
+  let at = 0;
+  while (depth >= 0) {
+    if (remaining[depth] === 0) {
+      depth--;
+      continue;
+    }
+    if (at >= end) return 'the body ends within a value';
+    const key = isMap[depth] && remaining[depth]! % 2 === 0;
+    remaining[depth]!--;
+    const token = body[at++]!;
+    if (token < 0x80 || token >= 0xe0) continue;
+    let children = -1;
+    let map = false;
+    if (token < 0x90) {
+      children = (token & 0x0f) * 2;
+      map = true;
+    } else if (token < 0xa0) children = token & 0x0f;
+    else if (token < 0xc0) at += token & 0x1f;
+    else {
+      if (at + LENGTH_BYTES[token - 0xc0]! > end) return 'the body ends within a value';
+      if (key && !(token >= 0xd9 && token <= 0xdb) && !(token >= 0xcc && token <= 0xd3))
+        return 'a map key is neither a string nor an integer';
+      switch (token) {
+        case 0xc1:
+          return 'the byte 0xc1, which MessagePack never uses';
+        case 0xc4:
+        case 0xd9:
+          at += 1 + body[at]!;
+          break;
+        case 0xc5:
+        case 0xda:
+          at += 2 + body.readUInt16BE(at);
+          break;
+        case 0xc6:
+        case 0xdb:
+          at += 4 + body.readUInt32BE(at);
+          break;
+        case 0xc7:
+          if (body[at + 1] !== TIMESTAMP) return `an extension of type ${body.readInt8(at + 1)}`;
+          at += 2 + body[at]!;
+          break;
+        case 0xc8:
+        case 0xc9:
+          return 'an extension that is no timestamp';
+        case 0xd4:
+        case 0xd5:
+        case 0xd6:
+        case 0xd7:
+        case 0xd8:
+          if (body[at] !== TIMESTAMP) return `an extension of type ${body.readInt8(at)}`;
+          at += 1 + (1 << (token - 0xd4));
+          break;
+        case 0xdc:
+          children = body.readUInt16BE(at);
+          at += 2;
+          break;
+        case 0xdd:
+          children = body.readUInt32BE(at);
+          at += 4;
+          break;
+        case 0xde:
+          children = body.readUInt16BE(at) * 2;
+          map = true;
+          at += 2;
+          break;
+        case 0xdf:
+          children = body.readUInt32BE(at) * 2;
+          map = true;
+          at += 4;
+          break;
+        default:
+          at += LENGTH_BYTES[token - 0xc0]!; // nil, booleans, numbers
+      }
+    }
+    if (children >= 0) {
+      if (key) return 'a map key is neither a string nor an integer';
+      if (children > end - at) return `a list of ${children} values in ${end - at} bytes`; // each value is one byte at least
+      if (++depth > NESTING_MAX) return `values nested deeper than ${NESTING_MAX}`;
+      remaining[depth] = children;
+      isMap[depth] = map;
+    } else if (at > end) return 'the body ends within a value';
+  }
+  return at === end ? undefined : 'bytes after the end of the body';
+}
+
+/** Bytes that must be there after each token from 0xc0 on for its length (or its number) to be read. */
+// biome-ignore format: a table, sixteen tokens a row
+const LENGTH_BYTES = [
+  0, 0, 0, 0, 1, 2, 4, 2, 3, 5, 4, 8, 1, 2, 4, 8,
+  1, 2, 4, 8, 1, 1, 1, 1, 1, 1, 2, 4, 2, 4, 2, 4,
+];

@@ -1,0 +1,66 @@
+import { type ErrorClass, FeitianError, messageOf } from '../../base/errors.ts';
+import { KUAFU_CODES, type KuafuCode, KuafuError, type ServiceContract } from '../contract.ts';
+
+/** What the bodies of frames say. Each `parse…` returns undefined for what is no such message. */
+export const MAGIC = 'kuafu';
+export const VERSION = 1;
+
+export interface Hello {
+  magic: typeof MAGIC;
+  version: number;
+}
+
+/** In one sentence what is wrong with the peer's hello, or undefined. */
+export function helloProblem(body: unknown): string | undefined {
+  if (!isRecord(body) || body.magic !== MAGIC) return 'the peer does not speak Kuafu';
+  if (body.version !== VERSION) return `the peer speaks version ${String(body.version)} of Kuafu, here it is ${VERSION}`;
+  return undefined;
+}
+
+/** Service, method, milliseconds the caller will still wait, request (left out when there is none). */
+export type RequestBody = [service: string, method: string, remainingMs: number, request?: unknown];
+
+export function parseRequest(body: unknown): RequestBody | undefined {
+  if (!Array.isArray(body) || body.length < 3 || body.length > 4) return undefined;
+  const [service, method, remainingMs] = body;
+  return typeof service === 'string' && typeof method === 'string' && typeof remainingMs === 'number' ? (body as RequestBody) : undefined;
+}
+
+export interface ErrorBody {
+  name: string;
+  code: string;
+  reason: string;
+  details: Record<string, unknown>;
+}
+
+export function errorToBody(error: unknown): ErrorBody {
+  if (error instanceof FeitianError) return { name: error.name, code: error.code, reason: error.reason, details: error.details };
+  return { name: KuafuError.name, code: 'Internal', reason: messageOf(error), details: {} };
+}
+
+/** The contract's own error class when the body names it, so that `catch` looks the same as for a local call; KuafuError otherwise. */
+export function errorFromBody(body: unknown, contract: ServiceContract): FeitianError {
+  if (!isRecord(body) || typeof body.name !== 'string' || typeof body.code !== 'string') {
+    return new KuafuError('Internal', 'the server answered with an error that is none');
+  }
+  const { name, code } = body;
+  const reason = typeof body.reason === 'string' ? body.reason : '';
+  const details = isRecord(body.details) ? body.details : {};
+  const errors: ErrorClass = contract.errors;
+  if (name === errors.name && errors.codes.includes(code)) return new errors(code as never, reason, { details });
+  if (name === KuafuError.name && isKuafuCode(code)) return new KuafuError(code, reason, { details });
+  return new KuafuError('Internal', `${name}: ${code}: ${reason}`, { details: { ...details, error: { name, code } } });
+}
+
+/** `details.notRun` of a refusal: the call never reached a handler, so any method may be sent again. */
+export function neverRan(error: unknown): boolean {
+  return error instanceof KuafuError && (error.code === 'Overloaded' || error.details.notRun === true);
+}
+
+function isKuafuCode(code: string): code is KuafuCode {
+  return (KUAFU_CODES as readonly string[]).includes(code);
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}

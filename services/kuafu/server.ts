@@ -1,0 +1,82 @@
+import { type Clock, systemClock } from '../base/clock.ts';
+import { type Logger, silentLogger } from '../base/log.ts';
+import { Alarm } from './alarm.ts';
+import type { Implementation, KuafuServer, ServiceContract, ServiceHandlers } from './contract.ts';
+import { ServerConnection, type ServerShared } from './server/connection.ts';
+import { type Transports, transportOf } from './transports/index.ts';
+
+/** Joins a contract with the functions that fulfil it; `serve` takes any number of them. */
+export function implement<S extends ServiceContract>(contract: S, handlers: ServiceHandlers<S>): Implementation {
+  return { contract, handlers };
+}
+
+/** Past these a server refuses with `Overloaded` rather than queue: the caller knows better what to do with the time. */
+export interface ServerLimits {
+  /** One peer cannot take the whole server. @default 2_048 */
+  callsPerConnectionMax?: number;
+  /** @default 8_192 */
+  callsMax?: number;
+  /** Request bytes of calls under way. @default 512 MiB */
+  requestBytesMax?: number;
+}
+
+export interface ServeOptions {
+  /** `tcp://host:port` (port 0: any free one) or `mem://name`. */
+  address: string;
+  implementations: readonly Implementation[];
+  limits?: ServerLimits;
+  log?: Logger;
+  clock?: Clock;
+  transports?: Transports;
+}
+
+/** What is hinted to a caller that was refused: about the time a full server needs to work off a good part of its calls. */
+const RETRY_AFTER_MS = 50;
+
+export async function serve(options: ServeOptions): Promise<KuafuServer> {
+  const { address, implementations, limits = {}, log = silentLogger, clock = systemClock, transports } = options;
+  const connections = new Set<ServerConnection>();
+  let onIdle: (() => void) | undefined;
+  const alarm = new Alarm(clock);
+  const shared: ServerShared = {
+    services: new Map(implementations.map((implementation) => [implementation.contract.name, implementation])),
+    callsPerConnectionMax: limits.callsPerConnectionMax ?? 2_048,
+    callsMax: limits.callsMax ?? 8_192,
+    requestBytesMax: limits.requestBytesMax ?? 512 * 1024 * 1024,
+    retryAfterMs: RETRY_AFTER_MS,
+    clock,
+    alarm,
+    log,
+    calls: 0,
+    requestBytes: 0,
+    closed(connection) {
+      connections.delete(connection);
+      if (connections.size === 0) onIdle?.();
+    },
+  };
+
+  const listener = await transportOf(address, transports).listen(address, (channel) => {
+    const connection = new ServerConnection(channel, shared);
+    connections.add(connection);
+    connection.start();
+  });
+  log.info({ address: listener.address, services: [...shared.services.keys()] }, 'kuafu.serving');
+
+  let closing: Promise<void> | undefined;
+  const close = async (graceMs: number): Promise<void> => {
+    await listener.close();
+    const idle = new Promise<void>((resolve) => {
+      onIdle = resolve;
+    });
+    for (const connection of [...connections]) connection.drain();
+    const grace = new AbortController();
+    if (connections.size > 0) await Promise.race([idle, clock.sleep(graceMs, grace.signal)]).finally(() => grace.abort());
+    for (const connection of [...connections]) connection.end();
+    alarm.close();
+  };
+
+  return {
+    address: listener.address,
+    close: ({ graceMs = 5_000 } = {}) => (closing ??= close(graceMs)),
+  };
+}

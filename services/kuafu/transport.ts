@@ -1,0 +1,56 @@
+import type { Attachment } from './contract.ts';
+import type { Frame, FrameKind, FrameLimits } from './core/frame.ts';
+
+/**
+ * The port between Kuafu and whatever carries frames. A transport makes channels; a channel carries frames both ways, in order,
+ * until one side closes it. Transports know nothing of calls, and calls know nothing of sockets.
+ */
+export interface Transport {
+  /** Rejects with KuafuError `Unavailable` when nobody answers there. */
+  connect(address: string, signal: AbortSignal): Promise<Channel>;
+  listen(address: string, onChannel: (channel: Channel) => void): Promise<Listener>;
+}
+
+export interface Listener {
+  /** With the port that was bound. */
+  readonly address: string;
+  /** Accepts no more. Channels that are open stay open. */
+  close(): Promise<void>;
+}
+
+export interface OutgoingFrame {
+  kind: FrameKind;
+  id: number;
+  body: Uint8Array;
+  attachment?: Attachment;
+}
+
+export interface ChannelEvents {
+  frame(frame: Frame): void;
+  /** The peer sent what is no frame. No more frames will come; the owner says why and closes. */
+  violated(problem: string): void;
+  /** Called once, after the last frame. `reason`: why, when it was not this side that closed it. */
+  closed(reason: string): void;
+}
+
+export interface Channel {
+  /** Who is at the other end, for logs. */
+  readonly peer: string;
+  /** Grows with every byte that arrives: tells a silent peer from a slow one. */
+  readonly receivedBytes: number;
+  /** Frames that arrive before this are kept. Call once. */
+  start(events: ChannelEvents): void;
+  /** What a frame may be from now on; a channel starts with HELLO_LIMITS. */
+  setLimits(limits: FrameLimits): void;
+  /**
+   * Queues a frame; frames of one turn of the event loop share a write. Small frames go in order; a frame with a large
+   * attachment waits while the peer is slow to read, and smaller ones overtake it.
+   */
+  send(frame: OutgoingFrame): void;
+  /** Takes back a frame of this call that still waits for the peer to read. */
+  withdraw(id: number): boolean;
+  /** Sends what is queued, then closes; what still waits for the peer to read goes too, unless `reason` says that the channel is of no use any more. */
+  close(reason?: string): void;
+  /** Whether this channel keeps the process from exiting. */
+  setReferenced(referenced: boolean): void;
+}

@@ -1,0 +1,209 @@
+import { connect as connectSocket, createServer, type Socket } from 'node:net';
+import { networkInterfaces } from 'node:os';
+import { messageOf } from '../../base/errors.ts';
+import { KuafuError } from '../contract.ts';
+import { formatTcpAddress, parseAddress } from '../core/address.ts';
+import { type Frame, type FrameLimits, HELLO_LIMITS } from '../core/frame.ts';
+import { FrameParser } from '../core/frame-parser.ts';
+import type { Channel, ChannelEvents, Listener, OutgoingFrame, Transport } from '../transport.ts';
+import { byteLength, Outbox } from './outbox.ts';
+
+/** Past this many bytes unread by the peer, frames with large attachments wait. Enough to fill a fast pipe, small enough to cancel what waits. */
+const CONGESTED_BYTES = 1024 * 1024;
+/** A frame with an attachment below this is not worth holding back. */
+const LARGE_BYTES = 64 * 1024;
+/** The kernel's own check for a peer that vanished without a word; calls under way have a quicker one (see connection.ts). */
+const KEEP_ALIVE_MS = 30_000;
+/** How long a closed connection may take to send its last bytes. */
+const LINGER_MS = 1_000;
+
+export const tcpTransport: Transport = {
+  connect(address, signal) {
+    const { host, port } = tcpAddress(address);
+    return new Promise((resolve, reject) => {
+      const socket = connectSocket({ host, port, noDelay: true, keepAlive: true, keepAliveInitialDelay: KEEP_ALIVE_MS });
+      const fail = (error: unknown): void => {
+        signal.removeEventListener('abort', abort);
+        socket.destroy();
+        reject(new KuafuError('Unavailable', `no connection to ${address}: ${messageOf(error)}`, { cause: error }));
+      };
+      const abort = (): void => fail(signal.reason);
+      signal.addEventListener('abort', abort);
+      socket.once('error', fail);
+      socket.once('connect', () => {
+        signal.removeEventListener('abort', abort);
+        socket.off('error', fail);
+        resolve(new TcpChannel(socket, address));
+      });
+      if (signal.aborted) abort();
+    });
+  },
+
+  listen(address, onChannel) {
+    const { host, port } = tcpAddress(address);
+    const server = createServer({ noDelay: true, keepAlive: true, keepAliveInitialDelay: KEEP_ALIVE_MS }, (socket) => {
+      onChannel(new TcpChannel(socket, formatTcpAddress(socket.remoteAddress ?? 'unknown', socket.remotePort ?? 0)));
+    });
+    return new Promise<Listener>((resolve, reject) => {
+      server.once('error', (error) =>
+        reject(new KuafuError('Unavailable', `cannot listen at ${address}: ${error.message}`, { cause: error })),
+      );
+      server.listen({ host, port }, () => {
+        server.removeAllListeners('error');
+        server.on('error', () => {}); // a failed accept (such as no descriptors left) fails that connection only
+        const bound = server.address();
+        if (bound === null || typeof bound === 'string') throw new TypeError('a tcp server is bound to a port');
+        resolve({
+          address: formatTcpAddress(reachableHost(host), bound.port),
+          close: () => {
+            // `server.close` calls back when the last connection has ended; the listening itself ends at once.
+            server.close();
+            return Promise.resolve();
+          },
+        });
+      });
+    });
+  },
+};
+
+class TcpChannel implements Channel {
+  readonly peer: string;
+  receivedBytes = 0;
+  readonly #socket: Socket;
+  readonly #parser = new FrameParser(HELLO_LIMITS);
+  readonly #outbox = new Outbox();
+  /** Frames with large attachments that wait for the peer to read. */
+  #waiting: OutgoingFrame[] = [];
+  #flushQueued = false;
+  /** Asked to close, while something still waits. */
+  #closing = false;
+  #closedReason: string | undefined;
+  #events: ChannelEvents | undefined;
+  #early: Frame[] = [];
+
+  constructor(socket: Socket, peer: string) {
+    this.#socket = socket;
+    this.peer = peer;
+    socket.on('data', (chunk: Buffer) => {
+      this.receivedBytes += chunk.length;
+      if (this.#closedReason !== undefined) return;
+      const violation = this.#parser.push(chunk, this.#onFrame);
+      if (violation === undefined || this.#closedReason !== undefined) return;
+      if (this.#events) this.#events.violated(violation);
+      else this.close(violation);
+    });
+    socket.on('drain', this.#flush);
+    socket.on('error', (error) => this.#closed(error.message));
+    // A peer that ends reads no more either: there are no half-open connections here.
+    socket.on('end', () =>
+      this.#closed(this.#parser.atBoundary ? 'the peer closed the connection' : 'the connection ended within a frame'),
+    );
+    socket.on('close', () => this.#closed('the connection is closed'));
+  }
+
+  start(events: ChannelEvents): void {
+    this.#events = events;
+    const early = this.#early;
+    this.#early = [];
+    for (const frame of early) this.#onFrame(frame);
+    if (this.#closedReason !== undefined) events.closed(this.#closedReason);
+  }
+
+  setLimits(limits: FrameLimits): void {
+    this.#parser.limits = limits;
+  }
+
+  send(frame: OutgoingFrame): void {
+    if (this.#closing || this.#closedReason !== undefined) return;
+    if (frame.attachment !== undefined && this.#congested() && byteLength(frame.attachment) >= LARGE_BYTES) {
+      this.#waiting.push(frame);
+      return;
+    }
+    this.#outbox.push(frame);
+    if (this.#flushQueued) return;
+    this.#flushQueued = true;
+    // After the promises that are ready now have run, so that calls made and answered in this turn share a write.
+    setImmediate(this.#flush);
+  }
+
+  withdraw(id: number): boolean {
+    const before = this.#waiting.length;
+    if (before > 0) this.#waiting = this.#waiting.filter((frame) => frame.id !== id);
+    return this.#waiting.length < before;
+  }
+
+  close(reason?: string): void {
+    if (this.#closedReason !== undefined) return;
+    if (reason === undefined) {
+      this.#closing = true;
+      this.#flush();
+    } else {
+      this.#write();
+      this.#closed(reason);
+    }
+  }
+
+  setReferenced(referenced: boolean): void {
+    if (referenced) this.#socket.ref();
+    else this.#socket.unref();
+  }
+
+  readonly #onFrame = (frame: Frame): void => {
+    if (this.#closedReason !== undefined) return;
+    if (this.#events) this.#events.frame(frame);
+    else this.#early.push(frame);
+  };
+
+  readonly #flush = (): void => {
+    this.#flushQueued = false;
+    if (this.#closedReason !== undefined) return;
+    this.#write();
+    while (this.#waiting.length > 0 && this.#socket.writableLength <= CONGESTED_BYTES) {
+      this.#outbox.push(this.#waiting.shift()!);
+      this.#write();
+    }
+    if (this.#closing && this.#waiting.length === 0) this.#closed('closed here');
+  };
+
+  #congested(): boolean {
+    return this.#waiting.length > 0 || this.#socket.writableLength + this.#outbox.bytes > CONGESTED_BYTES;
+  }
+
+  #write(): void {
+    const pieces = this.#outbox.take();
+    if (pieces.length === 0 || !this.#socket.writable) return;
+    if (pieces.length === 1) {
+      this.#socket.write(pieces[0]!);
+      return;
+    }
+    this.#socket.cork();
+    for (const piece of pieces) this.#socket.write(piece);
+    this.#socket.uncork();
+  }
+
+  #closed(reason: string): void {
+    if (this.#closedReason !== undefined) return;
+    this.#closedReason = reason;
+    this.#waiting = [];
+    // The last words go out and the peer may end in its turn: a socket destroyed with bytes unread would reset the connection and lose them.
+    this.#socket.end();
+    const linger = setTimeout(() => this.#socket.destroy(), LINGER_MS);
+    this.#socket.once('close', () => clearTimeout(linger));
+    this.#events?.closed(reason);
+  }
+}
+
+function tcpAddress(address: string): { host: string; port: number } {
+  const parsed = parseAddress(address);
+  if (parsed.scheme !== 'tcp') throw new KuafuError('InvalidRequest', `not a tcp:// address: ${address}`);
+  return parsed;
+}
+
+/** Others cannot call a wildcard: give them this machine's first outward address. */
+function reachableHost(host: string): string {
+  if (host !== '0.0.0.0' && host !== '::') return host;
+  for (const addresses of Object.values(networkInterfaces())) {
+    for (const { internal, family, address } of addresses ?? []) if (!internal && family === 'IPv4') return address;
+  }
+  return '127.0.0.1';
+}

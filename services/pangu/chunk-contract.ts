@@ -1,0 +1,93 @@
+import { z } from 'zod';
+import { FeitianError } from '../base/errors.ts';
+import { defineService, method } from '../kuafu/contract.ts';
+import { BLOCK_BYTES } from './contract.ts';
+import { CHUNK_BYTES_MAX, chunkIdSchema } from './master-contract.ts';
+
+/**
+ * What chunk servers are asked: by Pangu's client to write and read, by each other along a chain, by masters to verify and delete.
+ * Every request names the node it is meant for, so that a server that took over an old port answers `WrongNode` instead of
+ * writing or deleting what belongs to another.
+ */
+export const CHUNK_CODES = [
+  'NoChunk', // this server has no such chunk
+  'BadChecksum', // its bytes here are not what was written; details.offset
+  'BadRange', // a gap before the bytes to append, other bytes at that place, or a range beyond the end; details.length
+  'Sealed', // no more bytes can be appended
+  'NoSpace', // the disk is full
+  'DiskFailed', // the disk returned an error
+  'WrongNode', // this server is another node
+  'ChainBroken', // bytes are here, but a server further down did not take them; details.node, details.cause (its code)
+] as const;
+export type ChunkCode = (typeof CHUNK_CODES)[number];
+
+export class ChunkError extends FeitianError<ChunkCode> {
+  static readonly codes = CHUNK_CODES;
+}
+
+/** Bytes in one append, and in one read by Pangu's own client. Large enough to make the call's cost small, small enough to flow through a chain. */
+export const TRANSFER_BYTES_MAX = 1024 * 1024;
+export const READ_BYTES_MAX = 4 * TRANSFER_BYTES_MAX;
+/** Chunks in one `delete`. */
+export const DELETE_MAX = 1_000;
+export const CHUNK_SERVICE = 'pangu-chunk';
+
+const nodeSchema = z.string().min(1).max(255);
+const offsetSchema = z.int().min(0).max(CHUNK_BYTES_MAX);
+/** CRC32C of each piece of an attachment, cut where blocks of the chunk end. */
+const crcsSchema = z.array(z.int().min(0).max(0xffff_ffff)).max(READ_BYTES_MAX / BLOCK_BYTES + 1);
+
+export const chunkServerService = defineService(CHUNK_SERVICE, {
+  errors: ChunkError,
+  methods: {
+    /**
+     * Appends the attachment at `offset`, here and at all in `next`; the reply means that all have done it. The chunk is made by its first bytes.
+     * Bytes that are there already are accepted when they are the same. `finish` `sync`: and they are on disk;
+     * `seal`: and the chunk ends here, on disk too if `durable`.
+     */
+    append: method({
+      request: z.object({
+        node: nodeSchema,
+        chunk: chunkIdSchema,
+        capacityBytes: z.int().min(BLOCK_BYTES).max(CHUNK_BYTES_MAX).multipleOf(BLOCK_BYTES),
+        offset: offsetSchema,
+        crcs: crcsSchema,
+        finish: z.enum(['none', 'sync', 'seal']),
+        durable: z.boolean(),
+        next: z.array(z.object({ node: nodeSchema, address: z.string() })).max(16),
+      }),
+      response: z.object({ length: z.int() }),
+    }),
+    /** Ends a chunk at `length`; what it holds beyond goes. */
+    seal: method({
+      request: z.object({ node: nodeSchema, chunk: chunkIdSchema, length: offsetSchema, durable: z.boolean() }),
+      response: z.object({}),
+    }),
+    /** The bytes, and their CRC32C piece by piece, so that the reader can check the way too. */
+    read: method({
+      request: z.object({ node: nodeSchema, chunk: chunkIdSchema, offset: offsetSchema, length: z.int().min(0).max(READ_BYTES_MAX) }),
+      response: z.object({ crcs: crcsSchema }),
+      replyAttachment: true,
+      idempotent: true,
+    }),
+    /** Reads the first `length` bytes back from disk and checks them. */
+    verify: method({
+      request: z.object({ node: nodeSchema, chunk: chunkIdSchema, length: offsetSchema }),
+      response: z.object({}),
+      idempotent: true,
+    }),
+    /** Those not here are fine. */
+    delete: method({
+      request: z.object({ node: nodeSchema, chunks: z.array(chunkIdSchema).max(DELETE_MAX) }),
+      response: z.object({}),
+      idempotent: true,
+    }),
+    /** Chunks on this server after `after`, by id. */
+    list: method({
+      request: z.object({ node: nodeSchema, after: z.string().max(64).optional(), limit: z.int().min(1).max(10_000) }),
+      response: z.object({ chunks: z.array(z.string()), more: z.boolean() }),
+      idempotent: true,
+    }),
+  },
+});
+export type ChunkServerContract = typeof chunkServerService;

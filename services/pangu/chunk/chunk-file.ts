@@ -1,0 +1,386 @@
+import { constants } from 'node:fs';
+import { assertInvariant } from '../../base/assert.ts';
+import { ChunkError } from '../chunk-contract.ts';
+import { BLOCK_BYTES } from '../contract.ts';
+import { cutAtBlocks, findMismatch } from '../core/blocks.ts';
+import {
+  type ChunkRecord,
+  dataOffset,
+  decodeIdent,
+  encodeIdent,
+  encodeRecord,
+  fullBlocks,
+  readableRecords,
+  recordOffset,
+  TABLE_OFFSET,
+} from '../core/chunk-format.ts';
+import { crc } from '../crc.ts';
+import { closeFile, fdatasync, ftruncate, openFile, pread, pwrite } from './disk.ts';
+
+/** While a chunk grows, its bytes are pushed to disk this often, so that the sync at its end has little left to do. */
+const FLUSH_BYTES = 8 * 1024 * 1024;
+/** Small appends may overtake large ones on a connection. One that comes too early waits this long for those before it. */
+const GAP_WAIT_MS = 2_000;
+const VERIFY_STEP_BYTES = 1024 * 1024;
+
+export type Finish = 'none' | 'sync' | 'seal';
+
+/**
+ * One chunk: its file and what is known of it in memory (see core/chunk-format.ts for the layout).
+ *
+ *   protected ≤ length ≤ accepted ≤ capacity: what the last synced record says, what is written and checked, what is queued
+ *   appends are accepted in order of offset and written one after another; reads go beside them, up to `length`
+ *   after a failed write nothing is appended any more, but the chunk can still be sealed at what was written
+ *   after a failed sync the kernel may have dropped pages it could not write: the chunk is lost
+ */
+export class ChunkFile {
+  readonly chunk: string;
+  readonly capacityBytes: number;
+  readonly #fd: number;
+  readonly #dataOffset: number;
+  readonly #syncDirectory: () => Promise<void>;
+  #length = 0;
+  #accepted = 0;
+  #sealed = false;
+  /** A seal is queued: nothing more is accepted. */
+  #ending = false;
+  /** CRC32C of each full block. */
+  readonly #table: Uint32Array;
+  #tableOnDisk = 0;
+  #tailCrc = 0;
+  /** Of the newest record written, and of the newest one known to be on disk. */
+  #sequence = 0;
+  #protectedSequence = 0;
+  #identWritten = false;
+  #recordedLength = 0;
+  #directorySynced = false;
+  #flushedLength = 0;
+  #flushing = false;
+  #writeFailure: ChunkError | undefined;
+  #lost: ChunkError | undefined;
+  #queue: Promise<unknown> = Promise.resolve();
+  #early: { offset: number; wake: (error?: ChunkError) => void }[] = [];
+
+  private constructor(fd: number, chunk: string, capacityBytes: number, syncDirectory: () => Promise<void>) {
+    this.#fd = fd;
+    this.chunk = chunk;
+    this.capacityBytes = capacityBytes;
+    this.#dataOffset = dataOffset(capacityBytes);
+    this.#table = new Uint32Array(capacityBytes / BLOCK_BYTES);
+    this.#syncDirectory = syncDirectory;
+  }
+
+  get length(): number {
+    return this.#length;
+  }
+
+  get sealed(): boolean {
+    return this.#sealed;
+  }
+
+  static async create(path: string, chunk: string, capacityBytes: number, syncDirectory: () => Promise<void>): Promise<ChunkFile> {
+    const fd = await openFile(path, constants.O_RDWR | constants.O_CREAT | constants.O_EXCL);
+    return new ChunkFile(fd, chunk, capacityBytes, syncDirectory);
+  }
+
+  /** Opens a chunk from before. One that is not sealed is kept to what verifies. Errors: NoChunk, BadChecksum, DiskFailed. */
+  static async open(path: string, chunk: string, syncDirectory: () => Promise<void>): Promise<ChunkFile> {
+    const fd = await openFile(path, constants.O_RDWR);
+    try {
+      const page = Buffer.alloc(TABLE_OFFSET);
+      await pread(fd, page, 0);
+      const ident = decodeIdent(page, crc);
+      if (ident?.chunk !== chunk) throw new ChunkError('BadChecksum', `the file of chunk ${chunk} does not say so`, { details: { offset: 0 } });
+      const file = new ChunkFile(fd, chunk, ident.capacityBytes, syncDirectory);
+      await file.#recover(readableRecords(page, ident.capacityBytes, crc));
+      return file;
+    } catch (error) {
+      closeFile(fd);
+      throw error;
+    }
+  }
+
+  /**
+   * Takes bytes at `offset`; resolves when they are written, and with `finish` synced or sealed.
+   * Errors: BadChecksum (damaged on the way), BadRange, Sealed, NoSpace, DiskFailed.
+   */
+  async append(offset: number, bytes: Uint8Array, crcs: readonly number[], finish: Finish, durable: boolean, signal?: AbortSignal): Promise<void> {
+    const bad = findMismatch(bytes, offset, crcs, crc);
+    if (bad >= 0) throw new ChunkError('BadChecksum', `bytes for chunk ${this.chunk} were damaged on the way`, { details: { offset } });
+    if (offset > this.#accepted) await this.#waitForGap(offset, signal);
+    const end = offset + bytes.length;
+    if (end > this.capacityBytes) throw this.#badRange(`${end} bytes do not fit into ${this.capacityBytes}`);
+    if (end <= this.#accepted && offset < this.#accepted) return this.#appendAgain(offset, bytes, crcs, finish, durable);
+    if (this.#sealed && bytes.length === 0 && finish === 'seal' && end === this.#length) return;
+    if (offset !== this.#accepted) throw this.#badRange(`an append at ${offset} when ${this.#accepted} are there`);
+    if (this.#sealed || this.#ending) throw new ChunkError('Sealed', `chunk ${this.chunk} is sealed at ${this.#accepted}`, { details: { length: this.#accepted } });
+    this.#throwIfFailed();
+
+    this.#accepted = end;
+    if (finish === 'seal') this.#ending = true;
+    const done = this.#enqueue(async () => {
+      this.#throwIfFailed();
+      if (bytes.length > 0) await this.#write(offset, bytes, crcs);
+      await this.#finish(finish, durable);
+    });
+    this.#wakeEarly();
+    return done;
+  }
+
+  /** Ends the chunk at `length`. Errors: BadRange (it is shorter), DiskFailed. */
+  async seal(length: number, durable: boolean): Promise<void> {
+    this.#ending = true;
+    this.#wakeEarly(new ChunkError('Sealed', `chunk ${this.chunk} is being sealed`));
+    await this.#enqueue(async () => {
+      if (length > this.#length) throw this.#badRange(`a seal at ${length} when ${this.#length} are there`);
+      if (this.#sealed && length === this.#length) return;
+      // Block CRCs are of whole blocks: the part that stays of the last one gets its own, from bytes that verified.
+      const tailStart = length - (length % BLOCK_BYTES);
+      const { crcs } = await this.read(tailStart, length - tailStart);
+      this.#tailCrc = crcs[0] ?? 0;
+      this.#length = length;
+      this.#accepted = length;
+      this.#tableOnDisk = Math.min(this.#tableOnDisk, fullBlocks(length));
+      await this.#writeRecord(true, durable);
+      await ftruncate(this.#fd, this.#dataOffset + length);
+    });
+  }
+
+  /** Bytes [offset, offset + length), each block checked, and their CRC32C piece by piece. Errors: BadRange, BadChecksum, DiskFailed. */
+  async read(offset: number, length: number): Promise<{ bytes: Buffer; crcs: number[] }> {
+    if (this.#lost) throw this.#lost;
+    const known = this.#length;
+    const tailBlock = fullBlocks(known);
+    const tailCrc = this.#tailCrc;
+    if (offset + length > known) throw this.#badRange(`a read up to ${offset + length} when ${known} are there`);
+    if (length === 0) return { bytes: Buffer.alloc(0), crcs: [] };
+
+    const from = offset - (offset % BLOCK_BYTES);
+    const to = Math.min(Math.ceil((offset + length) / BLOCK_BYTES) * BLOCK_BYTES, known);
+    const blocks = Buffer.allocUnsafeSlow(to - from);
+    const read = await pread(this.#fd, blocks, this.#dataOffset + from);
+    for (const { block, start, length: blockBytes } of cutAtBlocks(from, to - from)) {
+      const expected = block === tailBlock ? tailCrc : this.#table[block];
+      if (start + blockBytes > read || crc(blocks.subarray(start, start + blockBytes)) !== expected) {
+        const at = block * BLOCK_BYTES;
+        throw new ChunkError('BadChecksum', `chunk ${this.chunk} is damaged on disk at ${at}`, { details: { offset: at } });
+      }
+    }
+    const bytes = blocks.subarray(offset - from, offset - from + length);
+    const crcs = cutAtBlocks(offset, length).map(({ block, start, length: piece }) =>
+      piece === BLOCK_BYTES ? this.#table[block]! : crc(bytes.subarray(start, start + piece)),
+    );
+    return { bytes, crcs };
+  }
+
+  async verify(length: number): Promise<void> {
+    if (length > this.#length) throw this.#badRange(`${length} bytes are wanted, ${this.#length} are there`);
+    for (let at = 0; at < length; at += VERIFY_STEP_BYTES) await this.read(at, Math.min(VERIFY_STEP_BYTES, length - at));
+  }
+
+  /** Writes down what is known of an open chunk, then closes. No operation may be under way or come after. */
+  async close(): Promise<void> {
+    await this.#enqueue(async () => {
+      if (!this.#sealed && !this.#lost && this.#length > this.#recordedLength) await this.#writeRecord(false, true);
+    }).catch(() => {});
+    closeFile(this.#fd);
+  }
+
+  async #write(offset: number, bytes: Uint8Array, crcs: readonly number[]): Promise<void> {
+    assertInvariant(offset === this.#length, 'appends are written in order');
+    try {
+      if (!this.#identWritten) await this.#writeIdent();
+      await pwrite(this.#fd, bytes, this.#dataOffset + offset);
+    } catch (error) {
+      this.#writeFailure = error as ChunkError;
+      this.#wakeEarly(this.#writeFailure);
+      throw error;
+    }
+    cutAtBlocks(offset, bytes.length).forEach((piece, i) => {
+      const sum = piece.blockOffset === 0 ? crcs[i]! : crc(bytes.subarray(piece.start, piece.start + piece.length), this.#tailCrc);
+      const full = piece.blockOffset + piece.length === BLOCK_BYTES;
+      if (full) this.#table[piece.block] = sum;
+      this.#tailCrc = full ? 0 : sum;
+    });
+    this.#length = offset + bytes.length;
+  }
+
+  async #finish(finish: Finish, durable: boolean): Promise<void> {
+    if (finish === 'none') {
+      if (durable) this.#flushAhead();
+    } else if (!this.#sealed) {
+      await this.#writeRecord(finish === 'seal', durable);
+    }
+  }
+
+  /** A retry of an append whose reply was lost: fine when the same bytes are there. */
+  async #appendAgain(offset: number, bytes: Uint8Array, crcs: readonly number[], finish: Finish, durable: boolean): Promise<void> {
+    await this.#enqueue(async () => {
+      this.#throwIfFailed();
+      const there = await this.read(offset, bytes.length);
+      if (there.crcs.some((sum, i) => sum !== crcs[i])) throw this.#badRange(`other bytes are at ${offset}`);
+      if (finish === 'seal' && this.#length !== offset + bytes.length) throw this.#badRange(`a seal at ${offset + bytes.length} when ${this.#length} are there`);
+      await this.#finish(finish, durable);
+    });
+  }
+
+  /** The whole region before the data at once, so that a disk that fills up later still has room for the table and the records. */
+  async #writeIdent(): Promise<void> {
+    const region = Buffer.alloc(this.#dataOffset);
+    region.set(encodeIdent({ chunk: this.chunk, capacityBytes: this.capacityBytes }, crc));
+    await pwrite(this.#fd, region, 0);
+    this.#identWritten = true;
+  }
+
+  /** Writes a record of the present length, with the table entries it relies on; when `durable`, returns when all of it is on disk. */
+  async #writeRecord(sealed: boolean, durable: boolean): Promise<void> {
+    const full = fullBlocks(this.#length);
+    // The protected record keeps its place: skip a number when it is its turn.
+    let sequence = this.#sequence + 1;
+    if (sequence % 2 === this.#protectedSequence % 2) sequence += 1;
+    const record: ChunkRecord = { sequence, length: this.#length, tailCrc: this.#tailCrc, sealed };
+    try {
+      if (!this.#identWritten) await this.#writeIdent();
+      if (full > this.#tableOnDisk) await pwrite(this.#fd, encodeTable(this.#table, this.#tableOnDisk, full), TABLE_OFFSET + this.#tableOnDisk * 4);
+      await pwrite(this.#fd, encodeRecord(record, crc), recordOffset(sequence));
+    } catch (error) {
+      this.#writeFailure = error as ChunkError;
+      throw error;
+    }
+    this.#tableOnDisk = full;
+    this.#sequence = sequence;
+    this.#recordedLength = this.#length;
+    if (durable) await this.#sync();
+    this.#sealed = sealed;
+  }
+
+  async #sync(): Promise<void> {
+    const sequence = this.#sequence;
+    try {
+      await Promise.all([fdatasync(this.#fd), this.#directorySynced ? undefined : this.#syncDirectory()]);
+    } catch (error) {
+      this.#lost = error as ChunkError;
+      throw error;
+    }
+    this.#directorySynced = true;
+    this.#protectedSequence = sequence;
+  }
+
+  #flushAhead(): void {
+    if (this.#flushing || this.#length - this.#flushedLength < FLUSH_BYTES) return;
+    this.#flushing = true;
+    this.#flushedLength = this.#length;
+    fdatasync(this.#fd)
+      .catch((error) => {
+        this.#lost = error as ChunkError;
+      })
+      .finally(() => {
+        this.#flushing = false;
+      });
+  }
+
+  async #recover(records: ChunkRecord[]): Promise<void> {
+    const newest = records[0];
+    const most = Math.max(0, ...records.map((record) => record.length));
+    const table = Buffer.alloc(fullBlocks(most) * 4);
+    await pread(this.#fd, table, TABLE_OFFSET);
+    for (let block = 0; block < fullBlocks(most); block++) this.#table[block] = table.readUInt32LE(block * 4);
+    this.#identWritten = true;
+    this.#sequence = newest?.sequence ?? 0;
+
+    if (newest?.sealed) {
+      this.#take(newest);
+      this.#sealed = true;
+      this.#ending = true;
+      this.#directorySynced = true;
+      return;
+    }
+    let kept: ChunkRecord | undefined;
+    for (const record of records) {
+      this.#take(record);
+      if (await this.#verifies()) {
+        kept = record;
+        break;
+      }
+    }
+    if (!kept && newest) this.#take({ ...newest, length: (await this.#verifiedBlocks(newest)) * BLOCK_BYTES, tailCrc: 0 });
+    // What was read may still be only in the kernel's memory; the next record will overwrite one of the two that are there.
+    await this.#sync();
+    this.#protectedSequence = kept?.sequence ?? this.#sequence;
+  }
+
+  #take(record: ChunkRecord): void {
+    this.#length = record.length;
+    this.#accepted = record.length;
+    this.#tailCrc = record.tailCrc;
+    this.#tableOnDisk = fullBlocks(record.length);
+    this.#recordedLength = record.length;
+  }
+
+  async #verifies(): Promise<boolean> {
+    try {
+      await this.verify(this.#length);
+      return true;
+    } catch (error) {
+      if (error instanceof ChunkError && error.code === 'BadChecksum') return false;
+      throw error;
+    }
+  }
+
+  async #verifiedBlocks(record: ChunkRecord): Promise<number> {
+    for (let block = 0; block < fullBlocks(record.length); block++) {
+      this.#take({ ...record, length: (block + 1) * BLOCK_BYTES, tailCrc: 0 });
+      try {
+        await this.read(block * BLOCK_BYTES, BLOCK_BYTES);
+      } catch (error) {
+        if (error instanceof ChunkError && error.code === 'BadChecksum') return block;
+        throw error;
+      }
+    }
+    return fullBlocks(record.length);
+  }
+
+  #waitForGap(offset: number, signal?: AbortSignal): Promise<void> {
+    this.#throwIfFailed();
+    if (this.#ending) return Promise.reject(new ChunkError('Sealed', `chunk ${this.chunk} is sealed at ${this.#accepted}`));
+    return new Promise((resolve, reject) => {
+      const give = (error?: ChunkError): void => {
+        clearTimeout(timer);
+        signal?.removeEventListener('abort', refuse);
+        this.#early = this.#early.filter((other) => other !== waiter);
+        if (error) reject(error);
+        else resolve();
+      };
+      const refuse = (): void => give(this.#badRange(`an append at ${offset} when ${this.#accepted} are there`));
+      const timer = setTimeout(refuse, GAP_WAIT_MS);
+      const waiter = { offset, wake: give };
+      this.#early.push(waiter);
+      signal?.addEventListener('abort', refuse);
+    });
+  }
+
+  #wakeEarly(error?: ChunkError): void {
+    for (const waiter of this.#early) if (error || waiter.offset <= this.#accepted) waiter.wake(error);
+  }
+
+  #enqueue<T>(work: () => Promise<T>): Promise<T> {
+    const run = this.#queue.then(work);
+    this.#queue = run.catch(() => {});
+    return run;
+  }
+
+  #throwIfFailed(): void {
+    const failure = this.#lost ?? this.#writeFailure;
+    if (failure) throw failure;
+  }
+
+  #badRange(what: string): ChunkError {
+    return new ChunkError('BadRange', `chunk ${this.chunk}: ${what}`, { details: { length: this.#length } });
+  }
+}
+
+function encodeTable(table: Uint32Array, from: number, to: number): Buffer {
+  const bytes = Buffer.alloc((to - from) * 4);
+  for (let block = from; block < to; block++) bytes.writeUInt32LE(table[block]!, (block - from) * 4);
+  return bytes;
+}

@@ -1,0 +1,45 @@
+import { constants, fsync } from 'node:fs';
+import { closeFile, diskError, openFile } from './disk.ts';
+
+/**
+ * A new file is on disk only when its directory is. Many chunks are made at the same moment, so their syncs are shared: callers that come
+ * while one is under way wait for the next one together, since the one under way may have begun before their file was there.
+ */
+export class DirectorySync {
+  readonly #path: string;
+  #running: Promise<void> | undefined;
+  #next: Promise<void> | undefined;
+
+  constructor(path: string) {
+    this.#path = path;
+  }
+
+  sync(): Promise<void> {
+    if (!this.#running) return this.#start();
+    this.#next ??= this.#running.then(
+      () => this.#start(),
+      () => this.#start(),
+    );
+    return this.#next;
+  }
+
+  #start(): Promise<void> {
+    this.#next = undefined;
+    const run = this.#fsync().finally(() => {
+      if (this.#running === run) this.#running = undefined;
+    });
+    this.#running = run;
+    return run;
+  }
+
+  async #fsync(): Promise<void> {
+    const fd = await openFile(this.#path, constants.O_RDONLY);
+    try {
+      await new Promise<void>((resolve, reject) => {
+        fsync(fd, (error) => (error ? reject(diskError(error, 'sync of the directory')) : resolve()));
+      });
+    } finally {
+      closeFile(fd);
+    }
+  }
+}

@@ -1,0 +1,37 @@
+import { BLOCK_BYTES } from '../contract.ts';
+
+/** A part of a range that lies within one block of a chunk. */
+export interface BlockPiece {
+  block: number;
+  /** Where it begins within the range. */
+  start: number;
+  length: number;
+  /** Where it begins within its block. */
+  blockOffset: number;
+}
+
+/** Cuts the range [offset, offset + length) of a chunk where its blocks end. */
+export function cutAtBlocks(offset: number, length: number): BlockPiece[] {
+  const pieces: BlockPiece[] = [];
+  for (let start = 0; start < length; ) {
+    const at = offset + start;
+    const blockOffset = at % BLOCK_BYTES;
+    const piece = Math.min(BLOCK_BYTES - blockOffset, length - start);
+    pieces.push({ block: (at - blockOffset) / BLOCK_BYTES, start, length: piece, blockOffset });
+    start += piece;
+  }
+  return pieces;
+}
+
+export type Crc = (bytes: Uint8Array, initial?: number) => number;
+
+export function crcsOf(bytes: Uint8Array, offset: number, crc: Crc): number[] {
+  return cutAtBlocks(offset, bytes.length).map((piece) => crc(bytes.subarray(piece.start, piece.start + piece.length)));
+}
+
+/** Index into `crcs` of the first piece whose bytes do not fit, -1 when all do; 0 when their number is wrong. */
+export function findMismatch(bytes: Uint8Array, offset: number, crcs: readonly number[], crc: Crc): number {
+  const pieces = cutAtBlocks(offset, bytes.length);
+  if (pieces.length !== crcs.length) return 0;
+  return pieces.findIndex((piece, i) => crc(bytes.subarray(piece.start, piece.start + piece.length)) !== crcs[i]);
+}

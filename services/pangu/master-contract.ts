@@ -1,0 +1,146 @@
+import { z } from 'zod';
+import { defineService, method } from '../kuafu/contract.ts';
+import { BLOCK_BYTES, PanguError } from './contract.ts';
+import { CHUNK_STATES, FILE_STATES, INODE_TYPES } from './core/states.ts';
+
+/**
+ * What Pangu's client asks of a master. Masters keep nothing between calls: any of them answers any call. Each call may be
+ * sent again after a lost reply: reads by nature; files are made under an id that the caller chose; commits say what is so, not what to
+ * change; and the rest carry a `requestId`, under which the first outcome is remembered.
+ */
+export const CHUNK_BYTES_MAX = 1024 * 1024 * 1024;
+export const REPLICAS_MAX = 16;
+export const READDIR_LIMIT_MAX = 5_000;
+
+const idSchema = z.string().regex(/^[0-9a-z-]{1,64}$/);
+const requestIdSchema = z.string().min(1).max(256);
+/** Checked name by name where it is parsed. */
+const pathSchema = z.string().min(1).max(8192);
+const nodeSchema = z.string().min(1).max(255);
+const bytesSchema = z.int().min(0);
+
+export const chunkIdSchema = idSchema;
+
+export const statSchema = z.object({
+  type: z.enum(INODE_TYPES),
+  size: bytesSchema,
+  createdAtMs: z.number(),
+  modifiedAtMs: z.number(),
+  state: z.enum(FILE_STATES),
+  chunkBytes: z.int(),
+  replicas: z.int(),
+});
+
+/** A replica and where its chunk server answers now; no address: it does not. */
+export const replicaSchema = z.object({ node: nodeSchema, address: z.string().optional() });
+export type Replica = z.infer<typeof replicaSchema>;
+
+export const allocationSchema = z.object({ chunk: idSchema, index: z.int(), replicas: z.array(replicaSchema) });
+export type Allocation = z.infer<typeof allocationSchema>;
+
+export const locatedChunkSchema = z.object({
+  chunk: idSchema,
+  offset: bytesSchema,
+  length: bytesSchema,
+  replicas: z.array(replicaSchema),
+});
+export type LocatedChunk = z.infer<typeof locatedChunkSchema>;
+
+/** What a writer knows of a chunk: which bytes of the file it holds, and which of its replicas do not have them. */
+export const writtenChunkSchema = z.object({
+  chunk: idSchema,
+  offset: bytesSchema,
+  length: bytesSchema,
+  state: z.enum(CHUNK_STATES),
+  lost: z.array(nodeSchema).default([]),
+});
+export type WrittenChunk = z.input<typeof writtenChunkSchema>;
+
+export const masterService = defineService('pangu-master', {
+  errors: PanguError,
+  methods: {
+    stat: method({ request: z.object({ path: pathSchema }), response: statSchema, idempotent: true }),
+    /** Entries after `after`, by name. */
+    readdir: method({
+      request: z.object({ path: pathSchema, after: z.string().optional(), limit: z.int().min(1).max(READDIR_LIMIT_MAX) }),
+      response: z.object({ entries: z.array(statSchema.extend({ name: z.string() })), more: z.boolean() }),
+      idempotent: true,
+    }),
+    /** A file's chunks in order, as far as readers may see them. */
+    open: method({
+      request: z.object({ path: pathSchema }),
+      response: z.object({ file: idSchema, stat: statSchema, chunks: z.array(locatedChunkSchema) }),
+      idempotent: true,
+    }),
+    /** The same for a file that was opened before, whatever its path is now. ENOENT once it is removed for good. */
+    locate: method({ request: z.object({ file: idSchema }), response: z.object({ chunks: z.array(locatedChunkSchema) }), idempotent: true }),
+    /** Makes a file and its first chunk. */
+    create: method({
+      request: z.object({
+        file: idSchema,
+        path: pathSchema,
+        mode: z.enum(['w', 'wx']),
+        chunkBytes: z.int().min(BLOCK_BYTES).max(CHUNK_BYTES_MAX).multipleOf(BLOCK_BYTES),
+        replicas: z.int().min(1).max(REPLICAS_MAX),
+        parents: z.boolean(),
+        preferNode: nodeSchema.optional(),
+      }),
+      response: allocationSchema,
+      idempotent: true,
+    }),
+    /** Another chunk for an open file. Asked again for the same `index` it gives the same chunk. */
+    allocate: method({
+      request: z.object({ file: idSchema, index: z.int().min(0), preferNode: nodeSchema.optional(), exclude: z.array(nodeSchema).max(4096) }),
+      response: allocationSchema,
+      idempotent: true,
+    }),
+    /** Records what was written; with `close` also ends the file: chunks never recorded go, and a hidden file appears at its path. */
+    commit: method({
+      request: z.object({ file: idSchema, chunks: z.array(writtenChunkSchema), close: z.boolean() }),
+      response: statSchema,
+      idempotent: true,
+    }),
+    /** Gives up an open file. */
+    abandon: method({ request: z.object({ file: idSchema }), response: z.object({}), idempotent: true }),
+    mkdir: method({
+      request: z.object({ requestId: requestIdSchema, path: pathSchema, recursive: z.boolean() }),
+      response: z.object({}),
+      idempotent: true,
+    }),
+    rename: method({
+      request: z.object({ requestId: requestIdSchema, from: pathSchema, to: pathSchema }),
+      response: z.object({}),
+      idempotent: true,
+    }),
+    remove: method({
+      request: z.object({
+        requestId: requestIdSchema,
+        path: pathSchema,
+        /** What may be removed: one file; a file or an empty directory; anything with all below it. */
+        what: z.enum(['file', 'one', 'tree']),
+        force: z.boolean(),
+      }),
+      response: z.object({}),
+      idempotent: true,
+    }),
+    publish: method({
+      request: z.object({
+        publishId: requestIdSchema,
+        publications: z.array(
+          z.object({ directory: pathSchema, files: z.array(z.object({ from: pathSchema, name: z.string() })), overwrite: z.boolean().default(false) }),
+        ),
+      }),
+      response: z.object({}),
+      idempotent: true,
+    }),
+    /** `dropped`: the master saw it too and took the replica off the chunk's list; its file is removed in the background. */
+    reportBadReplica: method({
+      request: z.object({ chunk: idSchema, node: nodeSchema, reason: z.string().max(1000) }),
+      response: z.object({ dropped: z.boolean() }),
+      idempotent: true,
+    }),
+  },
+});
+export type MasterContract = typeof masterService;
+
+export const MASTER_SERVICE = 'pangu-master';

@@ -1,0 +1,93 @@
+import { sql } from 'drizzle-orm';
+import { bigint, check, customType, foreignKey, index, integer, jsonb, pgSchema, primaryKey, text, timestamp, unique } from 'drizzle-orm/pg-core';
+import { CHUNK_STATES, FILE_STATES, INODE_TYPES } from './core/states.ts';
+
+/**
+ * Pangu's metadata. Invariants:
+ *
+ *  1. An inode is in the tree when following `parent` from it leads to the root. `parent` is null for the root, for a file being
+ *     written with mode `w` (hidden: `target` says where it will appear) and for what was removed (`deletedAt` is set).
+ *  2. Names are unique within a directory, and ordered by their bytes.
+ *  3. The tree has no cycles: directories move only under one advisory lock (see ops/rename.ts).
+ *  4. A row with children cannot go, and a child cannot join a row that is gone: the foreign key holds both against races.
+ *  5. `size` of a file is the sum of `length` over its chunks; in a closed file all are sealed and tile [0, size) by `offset`.
+ *  6. A chunk of a closed file has at least one row in `replicas`.
+ *  7. Each file on a chunk server's disk is named by a row in `replicas` or `garbage`, from before it was made until after it is removed.
+ */
+export const pangu = pgSchema('pangu');
+
+/** Names compare by bytes, whatever the locale of the database. */
+const byteOrderedText = customType<{ data: string }>({ dataType: () => 'text collate "C"' });
+const bytes = (name: string) => bigint(name, { mode: 'number' });
+const time = (name: string) => timestamp(name, { withTimezone: true });
+
+export const inodes = pangu.table(
+  'inodes',
+  {
+    /** Chosen by whoever makes it, so that making it twice is making it once. */
+    id: text('id').primaryKey(),
+    parent: text('parent'),
+    name: byteOrderedText('name').notNull(),
+    type: text('type', { enum: INODE_TYPES }).notNull(),
+    state: text('state', { enum: FILE_STATES }).notNull(),
+    size: bytes('size').notNull().default(0),
+    chunkBytes: integer('chunk_bytes').notNull().default(0),
+    replicas: integer('replicas').notNull().default(0),
+    createdAt: time('created_at').notNull().defaultNow(),
+    modifiedAt: time('modified_at').notNull().defaultNow(),
+    /** The path a hidden file takes when it is closed. */
+    target: text('target'),
+    deletedAt: time('deleted_at'),
+  },
+  (table) => [
+    foreignKey({ name: 'inodes_parent_fkey', columns: [table.parent], foreignColumns: [table.id] }),
+    unique('inodes_parent_name_key').on(table.parent, table.name),
+    index('inodes_deleted_at_index').on(table.deletedAt).where(sql`${table.deletedAt} is not null`),
+    check('inodes_type_check', sql`${table.type} in ('file', 'directory')`),
+    check('inodes_state_check', sql`${table.state} in ('open', 'closed')`),
+    check('inodes_no_self_parent_check', sql`${table.parent} <> ${table.id}`),
+  ],
+);
+
+export const chunks = pangu.table(
+  'chunks',
+  {
+    id: text('id').primaryKey(),
+    file: text('file')
+      .notNull()
+      .references(() => inodes.id),
+    /** The writer's own count of chunks it asked for; order in the file is `offset`. */
+    index: integer('index').notNull(),
+    offset: bytes('offset').notNull().default(0),
+    /** Bytes that readers may see: all once sealed, those synced so far before. */
+    length: bytes('length').notNull().default(0),
+    state: text('state', { enum: CHUNK_STATES }).notNull().default('open'),
+  },
+  (table) => [
+    unique('chunks_file_index_key').on(table.file, table.index),
+    check('chunks_state_check', sql`${table.state} in ('open', 'sealed')`),
+  ],
+);
+
+export const replicas = pangu.table(
+  'replicas',
+  {
+    chunk: text('chunk')
+      .notNull()
+      .references(() => chunks.id),
+    node: text('node').notNull(),
+  },
+  (table) => [primaryKey({ name: 'replicas_pkey', columns: [table.chunk, table.node] })],
+);
+
+/** Chunk files to be removed from chunk servers' disks. */
+export const garbage = pangu.table('garbage', { chunk: text('chunk').notNull(), node: text('node').notNull() }, (table) => [
+  primaryKey({ name: 'garbage_pkey', columns: [table.node, table.chunk] }),
+]);
+
+/** Commands that were carried out, by the id their caller gave them: asked again after a lost reply, they get the same reply. */
+export const requests = pangu.table(
+  'requests',
+  { id: text('id').primaryKey(), reply: jsonb('reply').notNull(), keepUntil: time('keep_until').notNull() },
+  (table) => [index('requests_keep_until_index').on(table.keepUntil)],
+);

@@ -1,0 +1,118 @@
+import fc from 'fast-check';
+import { expect, test } from 'vitest';
+import {
+  FRAME_KINDS,
+  FRAME_LIMITS,
+  type Frame,
+  type FrameKind,
+  HEADER_BYTES,
+  HELLO_LIMITS,
+  writeHeader,
+} from '../../../../services/kuafu/core/frame.ts';
+import { FrameParser } from '../../../../services/kuafu/core/frame-parser.ts';
+
+function encode(kind: FrameKind, id: number, body: Uint8Array, attachment: Uint8Array): Buffer {
+  const frame = Buffer.alloc(HEADER_BYTES + body.length + attachment.length);
+  writeHeader(frame, 0, kind, id, body.length, attachment.length);
+  frame.set(body, HEADER_BYTES);
+  frame.set(attachment, HEADER_BYTES + body.length);
+  return frame;
+}
+
+function parse(pieces: Buffer[], parser = new FrameParser()): { frames: Frame[]; problem: string | undefined } {
+  const frames: Frame[] = [];
+  let problem: string | undefined;
+  for (const piece of pieces) problem = parser.push(piece, (frame) => frames.push(frame));
+  return { frames, problem };
+}
+
+const bytes = (length: number, seed: number): Buffer => Buffer.from(Array.from({ length }, (_, i) => (i * 31 + seed) & 0xff));
+
+test('a stream split at every byte gives the same frames', () => {
+  const sent: [FrameKind, number, Buffer, Buffer][] = [
+    [FRAME_KINDS.request, 1, bytes(10, 1), bytes(25, 2)],
+    [FRAME_KINDS.cancel, 1, bytes(0, 0), bytes(0, 0)],
+    [FRAME_KINDS.reply, 0xffffffff, bytes(7, 3), bytes(0, 0)],
+    [FRAME_KINDS.reply, 2, bytes(0, 0), bytes(9, 4)],
+  ];
+  const stream = Buffer.concat(sent.map((frame) => encode(...frame)));
+  for (let split = 0; split <= stream.length; split++) {
+    const parser = new FrameParser();
+    const { frames, problem } = parse([stream.subarray(0, split), stream.subarray(split)], parser);
+    expect(problem).toBeUndefined();
+    expect(frames.map(({ kind, id, body, attachment }) => [kind, id, Buffer.from(body), Buffer.from(attachment)])).toEqual(sent);
+    expect(parser.atBoundary).toBe(true);
+  }
+});
+
+test('a stream cut into any pieces gives the same frames', () => {
+  const frameArbitrary = fc.record({
+    kind: fc.constantFrom(...Object.values(FRAME_KINDS)),
+    id: fc.nat(0xffffffff),
+    body: fc.uint8Array({ maxLength: 40 }),
+    attachment: fc.uint8Array({ maxLength: 200 }),
+  });
+  fc.assert(
+    fc.property(
+      fc.array(frameArbitrary, { minLength: 1, maxLength: 8 }),
+      fc.array(fc.nat(60), { minLength: 1, maxLength: 80 }),
+      (sent, cuts) => {
+        const stream = Buffer.concat(sent.map(({ kind, id, body, attachment }) => encode(kind, id, body, attachment)));
+        const pieces: Buffer[] = [];
+        let at = 0;
+        for (const cut of cuts) {
+          pieces.push(stream.subarray(at, at + cut));
+          at += cut;
+        }
+        pieces.push(stream.subarray(Math.min(at, stream.length)));
+        const { frames } = parse(pieces);
+        expect(
+          frames.map((frame) => ({ ...frame, body: new Uint8Array(frame.body), attachment: new Uint8Array(frame.attachment) })),
+        ).toEqual(sent.map((frame) => ({ ...frame, body: new Uint8Array(frame.body), attachment: new Uint8Array(frame.attachment) })));
+      },
+    ),
+  );
+});
+
+test('what lies whole in one read is a view of it, and what spans reads is one buffer of its own', () => {
+  const frame = encode(FRAME_KINDS.reply, 1, bytes(5, 1), bytes(100, 2));
+  const whole = parse([frame]).frames[0]!;
+  expect(whole.attachment.buffer).toBe(frame.buffer);
+  const spanning = parse([frame.subarray(0, 50), frame.subarray(50)]).frames[0]!;
+  expect(spanning.attachment.buffer).not.toBe(frame.buffer);
+  expect(spanning.attachment.length).toBe(100);
+});
+
+test('any bytes at all give frames or one violation, and never throw', () => {
+  fc.assert(
+    fc.property(fc.array(fc.uint8Array({ maxLength: 64 }), { maxLength: 20 }), (pieces) => {
+      const parser = new FrameParser();
+      let violated = false;
+      for (const piece of pieces) {
+        const problem = parser.push(Buffer.from(piece), () => expect(violated).toBe(false));
+        if (violated) expect(problem).toBeDefined();
+        violated ||= problem !== undefined;
+      }
+    }),
+  );
+});
+
+test.each([
+  ['larger than the limit', (header: Buffer) => header.writeUInt32BE(FRAME_LIMITS.frameBytesMax + 1, 0), /the limit is/],
+  ['with a body larger than the limit', (header: Buffer) => header.writeUInt32BE(FRAME_LIMITS.bodyBytesMax + 1, 12), /the limit is/],
+  ['shorter than its body', (header: Buffer) => header.writeUInt32BE(1, 12), /with a body of/],
+  ['shorter than its header', (header: Buffer) => header.writeUInt32BE(3, 0), /a frame of 3 bytes/],
+  ['of an unknown kind', (header: Buffer) => header.writeUInt8(99, 4), /unknown kind 99/],
+  ['with reserved bytes set', (header: Buffer) => header.writeUInt8(1, 6), /reserved/],
+])('a frame %s is a violation', (_name, spoil, message) => {
+  const header = encode(FRAME_KINDS.ping, 0, bytes(0, 0), bytes(0, 0));
+  spoil(header);
+  expect(parse([header]).problem).toMatch(message);
+});
+
+test('before hello a peer cannot make us reserve more than a few KiB', () => {
+  const parser = new FrameParser(HELLO_LIMITS);
+  expect(parse([encode(FRAME_KINDS.hello, 0, bytes(10, 0), bytes(0, 0)), Buffer.from('GET / HTTP/1.1\r\n\r\n')], parser).problem).toMatch(
+    /the limit is 4096/,
+  );
+});

@@ -1,0 +1,3 @@
+/** The front door: every workflow type that can be started. */
+export { fuxiJob } from './fuxi/fuxi-job.ts';
+export { fuxiTask } from './fuxi/fuxi-task.ts';
