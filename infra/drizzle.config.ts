@@ -1,6 +1,6 @@
 import { defineConfig } from 'drizzle-kit';
 
-/** `npm run migrate`: writes the next migration from the tables of all services. Paths are from the repo's root, where drizzle-kit runs. */
+/** `npm run migrations`: writes the next migration from the tables of all services. Paths are from the repo's root, where drizzle-kit runs. */
 export default defineConfig({
   dialect: 'postgresql',
   schema: './services/*/tables.ts',

@@ -44,7 +44,6 @@ CREATE TABLE "pangu"."replicas" (
 --> statement-breakpoint
 CREATE TABLE "pangu"."requests" (
 	"id" text PRIMARY KEY NOT NULL,
-	"reply" jsonb NOT NULL,
 	"keep_until" timestamp with time zone NOT NULL
 );
 --> statement-breakpoint

@@ -67,24 +67,25 @@ const CONFLICT_STATES = ['40001', '40P01', '23505', '23503'];
 const TRIES_MAX = 12;
 
 /**
- * Runs `work` in a transaction, and again when it lost against another one: serialization failure, deadlock, or a key that another
- * transaction made (23505) or removed (23503) after this one looked. `work` must therefore have no effect outside the database, and
- * must look before it inserts, so that a second run meets what stood in its way and says so in its own words.
+ * Runs `work` again when it lost against another transaction: serialization failure, deadlock, or a key that another one made (23505) or
+ * removed (23503) after this one looked. `work` must look before it inserts, so that a second run meets what stood in its way and
+ * says so in its own words.
  */
-export async function inTransaction<T>(
-  db: Database,
-  work: (tx: Queryable) => Promise<T>,
-  options: { random?: Random; isolation?: 'read committed' | 'serializable' } = {},
-): Promise<T> {
+export async function retryConflicts<T>(work: () => Promise<T>, random: Random = systemRandom): Promise<T> {
   for (let attempt = 1; ; attempt++) {
     try {
-      return await db.transaction(work, options.isolation ? { isolationLevel: options.isolation } : undefined);
+      return await work();
     } catch (error) {
       const conflict = error instanceof TransactionConflict || CONFLICT_STATES.includes(sqlState(error) ?? '');
       if (!conflict || attempt === TRIES_MAX) throw error;
-      await delay(backoffMs(attempt, options.random ?? systemRandom, { firstMs: 2, maxMs: 100 }));
+      await delay(backoffMs(attempt, random, { firstMs: 2, maxMs: 100 }));
     }
   }
+}
+
+/** Runs `work` in a transaction, retried as a whole: it must have no effect outside the database. */
+export function inTransaction<T>(db: Database, work: (tx: Queryable) => Promise<T>): Promise<T> {
+  return retryConflicts(() => db.transaction(work));
 }
 
 /** The SQLSTATE or driver code of an error, or of what caused it. */

@@ -322,6 +322,8 @@ export interface TaskProgress {
   bytesOut: number;
   recordsIn: number;
   recordsOut: number;
+  /** Time that the attempts which won took, added up. */
+  attemptMs: number;
   startedAtMs?: number;
   finishedAtMs?: number;
 }

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { FeitianError } from '../base/errors.ts';
+import { defineService, method } from '../kuafu/contract.ts';
 
 /**
  * Nuwa's public words: the node model, the client interface and the errors.
@@ -9,6 +10,8 @@ import { FeitianError } from '../base/errors.ts';
  * Paths are absolute, `/a/b`: segments of 1 to 255 bytes without `/` and NUL, neither `.` nor `..`.
  */
 export const VALUE_BYTES_MAX = 1_048_576;
+export const SEGMENT_BYTES_MAX = 255;
+export const PATH_BYTES_MAX = 4_096;
 
 export const NUWA_CODES = [
   'NoNode',
@@ -20,7 +23,8 @@ export const NUWA_CODES = [
   'NoSession', // the session is unknown or expired: its ephemerals are gone
   'EphemeralChild', // an ephemeral node has no children
   'Compacted', // the revision asked for is no longer kept; details.oldestRevision
-  'Unwritable', // this server can no longer write its log
+  'Unwritable', // this server can no longer write its log; what it was asked last may still be found done after its restart
+  'StaleRequest', // a late copy of a request whose reply the client has: nobody waits for this
 ] as const;
 export type NuwaCode = (typeof NUWA_CODES)[number];
 
@@ -28,9 +32,11 @@ export class NuwaError extends FeitianError<NuwaCode> {
   static readonly codes = NUWA_CODES;
 }
 
+const bytes: z.ZodType<Uint8Array> = z.instanceof(Uint8Array);
+
 export const nuwaNodeSchema = z.object({
   path: z.string(),
-  value: z.instanceof(Uint8Array),
+  value: bytes,
   version: z.number().int(),
   createRevision: z.number().int(),
   modifyRevision: z.number().int(),
@@ -48,7 +54,7 @@ export const nuwaEventSchema = z.object({
   path: z.string(),
   revision: z.number().int(),
   /** The new value; absent for `deleted`. */
-  value: z.instanceof(Uint8Array).optional(),
+  value: bytes.optional(),
 });
 export type NuwaEvent = z.infer<typeof nuwaEventSchema>;
 
@@ -115,3 +121,86 @@ export interface Registration {
 
 export const SERVICES_PATH = '/services';
 export const SESSION_TTL_MS_DEFAULT = 5_000;
+export const SESSION_TTL_MS_MIN = 100;
+export const SESSION_TTL_MS_MAX = 600_000;
+/** A session's requests are numbered; none is sent that is this far ahead of the lowest one without a reply. */
+export const REQUESTS_AHEAD_MAX = 512;
+/** Longest that a poll waits for a change. Shorter costs calls; longer makes a lost connection matter longer. */
+export const POLL_WAIT_MS_MAX = 20_000;
+
+const sessionId = z.string().min(1).max(128);
+const revision = z.number().int().nonnegative();
+
+/** Names a change, so that it is made once however often it arrives. */
+const requestId = { session: sessionId, request: z.number().int().positive(), settled: z.number().int().nonnegative() };
+/** The node that was seen, by its value's version or by the revision that made it. Errors: BadVersion. */
+const guard = { version: z.number().int().optional(), createRevision: z.number().int().optional() };
+
+/** Nuwa over Kuafu. All methods may be sent again: reads change nothing, and changes carry their request's number. */
+export const nuwaService = defineService('nuwa', {
+  errors: NuwaError,
+  methods: {
+    /** Opens the session of this id, or finds it open. */
+    openSession: method({
+      request: z.object({
+        session: sessionId,
+        ttlMs: z.number().int().min(SESSION_TTL_MS_MIN).max(SESSION_TTL_MS_MAX),
+        creator: z.string().max(255),
+      }),
+      response: z.object({ revision }),
+      idempotent: true,
+    }),
+    /** The session gets its whole TTL again. Errors: NoSession. */
+    keepAlive: method({ request: z.object({ session: sessionId }), response: z.object({ revision }), idempotent: true }),
+    closeSession: method({ request: z.object({ session: sessionId }), response: z.object({ revision }), idempotent: true }),
+    create: method({
+      request: z.object({
+        ...requestId,
+        path: z.string(),
+        value: bytes,
+        ephemeral: z.boolean().optional(),
+        sequential: z.boolean().optional(),
+        parents: z.boolean().optional(),
+        /** An ephemeral node that stands there goes first, in the same step. */
+        replace: z.boolean().optional(),
+      }),
+      response: z.object({ path: z.string(), revision }),
+      idempotent: true,
+    }),
+    set: method({
+      request: z.object({ ...requestId, ...guard, path: z.string(), value: bytes }),
+      response: z.object({ version: z.number().int(), revision }),
+      idempotent: true,
+    }),
+    delete: method({
+      request: z.object({ ...requestId, ...guard, path: z.string(), recursive: z.boolean().optional() }),
+      response: z.object({ revision }),
+      idempotent: true,
+    }),
+    get: method({
+      request: z.object({ path: z.string() }),
+      response: z.object({ node: nuwaNodeSchema, revision }),
+      idempotent: true,
+    }),
+    /** A page of children by name; `after` is the `next` of the page before. NoNode tells the revision in details.revision. */
+    list: method({
+      request: z.object({ path: z.string(), after: z.string().optional() }),
+      response: z.object({ children: z.array(nuwaNodeSchema), next: z.string().optional(), revision }),
+      idempotent: true,
+    }),
+    /**
+     * Changes after `afterRevision` under the path, as soon as there is one, or none after `waitMs`; resume from the reply's
+     * revision. Without `afterRevision`: replies at once with the revision of now. Errors: Compacted, BadPath.
+     */
+    poll: method({
+      request: z.object({
+        path: z.string(),
+        recursive: z.boolean(),
+        afterRevision: revision.optional(),
+        waitMs: z.number().nonnegative().max(POLL_WAIT_MS_MAX),
+      }),
+      response: z.object({ events: z.array(nuwaEventSchema), revision }),
+      idempotent: true,
+    }),
+  },
+});

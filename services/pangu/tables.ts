@@ -1,5 +1,5 @@
 import { sql } from 'drizzle-orm';
-import { bigint, check, customType, foreignKey, index, integer, jsonb, pgSchema, primaryKey, text, timestamp, unique } from 'drizzle-orm/pg-core';
+import { bigint, check, customType, foreignKey, index, integer, pgSchema, primaryKey, text, timestamp, unique } from 'drizzle-orm/pg-core';
 import { CHUNK_STATES, FILE_STATES, INODE_TYPES } from './core/states.ts';
 
 /**
@@ -85,9 +85,7 @@ export const garbage = pangu.table('garbage', { chunk: text('chunk').notNull(), 
   primaryKey({ name: 'garbage_pkey', columns: [table.node, table.chunk] }),
 ]);
 
-/** Commands that were carried out, by the id their caller gave them: asked again after a lost reply, they get the same reply. */
-export const requests = pangu.table(
-  'requests',
-  { id: text('id').primaryKey(), reply: jsonb('reply').notNull(), keepUntil: time('keep_until').notNull() },
-  (table) => [index('requests_keep_until_index').on(table.keepUntil)],
-);
+/** Commands that were carried out, by the id their caller gave them: asked again after a lost reply, they are done already. */
+export const requests = pangu.table('requests', { id: text('id').primaryKey(), keepUntil: time('keep_until').notNull() }, (table) => [
+  index('requests_keep_until_index').on(table.keepUntil),
+]);

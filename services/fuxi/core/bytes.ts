@@ -56,3 +56,11 @@ export function parseDecimal(bytes: Uint8Array, start: number, end: number): num
   if (value > Number.MAX_SAFE_INTEGER) return Number.NaN;
   return negative ? -value : value;
 }
+
+const NEWLINE = 0x0a;
+
+export function countNewlines(bytes: Uint8Array, start: number, end: number): number {
+  let count = 0;
+  for (let i = start; i < end; i++) if (bytes[i] === NEWLINE) count++;
+  return count;
+}

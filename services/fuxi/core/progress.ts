@@ -14,6 +14,7 @@ export function noProgress(instances: number, bytesInTotal: number): TaskProgres
     bytesOut: 0,
     recordsIn: 0,
     recordsOut: 0,
+    attemptMs: 0,
   };
 }
 

@@ -316,6 +316,7 @@ export class TaskMaster {
     progress.bytesOut += result.bytesOut;
     progress.recordsIn += result.recordsIn;
     progress.recordsOut += result.recordsOut;
+    progress.attemptMs += result.ms;
     for (const [attempt, { batch: loser, node }] of instance.live) {
       this.#note(
         nowMs,

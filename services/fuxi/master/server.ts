@@ -5,6 +5,7 @@ import { systemRandom } from '../../base/random.ts';
 import type { RoleConfig, RunningRole } from '../../base/role.ts';
 import { implement, serve } from '../../kuafu/server.ts';
 import { joinCluster } from '../../nuwa/client.ts';
+import type { NuwaClient } from '../../nuwa/contract.ts';
 import { FUXI_MASTER_SERVICE, fuxiMasterService, type WorkflowPort } from '../contract.ts';
 import { recover } from './background/recover.ts';
 import { SWEEP_INTERVAL_MS, sweep } from './background/sweep.ts';
@@ -24,8 +25,19 @@ export interface FuxiMasterPorts {
 
 /** Role `fuxi-master`; infra gives it the port to the workflow engine. */
 export async function startFuxiMaster(config: RoleConfig, ports: FuxiMasterPorts): Promise<RunningRole> {
-  const { workflows, log = createLogger({ role: 'fuxi-master' }), sweepIntervalMs = SWEEP_INTERVAL_MS } = ports;
+  const { log = createLogger({ role: 'fuxi-master' }) } = ports;
   const { nuwa, leave } = await joinCluster({ cluster: config.cluster, nuwa: config.nuwa, creator: FUXI_MASTER_SERVICE, log });
+  try {
+    const role = await startIn(nuwa, config.listen, { ...ports, log });
+    return { ...role, stop: () => role.stop().then(leave) };
+  } catch (error) {
+    await leave();
+    throw error;
+  }
+}
+
+async function startIn(nuwa: NuwaClient, listen: string, ports: FuxiMasterPorts & { log: Logger }): Promise<RunningRole> {
+  const { workflows, log, sweepIntervalMs = SWEEP_INTERVAL_MS } = ports;
   const closing = new AbortController();
   const { signal } = closing;
   const timing = { clock: systemClock, random: systemRandom };
@@ -34,7 +46,7 @@ export async function startFuxiMaster(config: RoleConfig, ports: FuxiMasterPorts
   const master = new FuxiMaster({ epoch: await nextEpoch(nuwa), outbox, log });
   const nodes = await watchNodes({ master, nuwa, ...timing, log, signal });
   const implementation = implement(fuxiMasterService, { exchange: createExchange(master), nodes: createNodes(master) });
-  const server = await serve({ address: config.listen, implementations: [implementation], log });
+  const server = await serve({ address: listen, implementations: [implementation], log });
   const registration = await nuwa.register(FUXI_MASTER_SERVICE, newId('fm'), { address: server.address, pid: process.pid });
   const loops = Promise.all([
     nodes.ended,
@@ -50,7 +62,6 @@ export async function startFuxiMaster(config: RoleConfig, ports: FuxiMasterPorts
     outbox.close();
     await server.close();
     await loops;
-    await leave();
   };
   return { address: server.address, stop: () => (stopping ??= stop()) };
 }

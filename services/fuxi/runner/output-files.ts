@@ -1,9 +1,9 @@
 /**
- * A task's published output: `key\tvalue\n` for each record of a module. Records gather in blocks; a full block waits in a
+ * A task's published output: `key\tvalue\n` for each record of a module, the very bytes of a command. Records gather in blocks; a full block waits in a
  * queue, which `drain` sends on. Records of one key are written as the program gave them, bytes as they stand.
  */
 import type { PanguFile } from '../../pangu/contract.ts';
-import { copyBytes, DECIMAL_BYTES_MAX, writeDecimal } from '../core/bytes.ts';
+import { copyBytes, countNewlines, DECIMAL_BYTES_MAX, writeDecimal } from '../core/bytes.ts';
 import { type AttemptOutput, type OutputCounts, writing } from './output.ts';
 
 const BLOCK_BYTES = 1 << 20;
@@ -43,6 +43,14 @@ export class FilesOutput implements AttemptOutput {
 
   number(key: Uint8Array, keyStart: number, keyEnd: number, value: number): void {
     this.record(key, keyStart, keyEnd, this.#digits, 0, writeDecimal(value, this.#digits, 0));
+  }
+
+  /** Bytes of a command, as they stand. */
+  raw(bytes: Uint8Array): void {
+    if (this.#used + bytes.length > this.#block.length) this.#makeRoom(bytes.length);
+    this.#block.set(bytes, this.#used);
+    this.#used += bytes.length;
+    this.#recordsOut += countNewlines(bytes, 0, bytes.length);
   }
 
   #makeRoom(length: number): void {

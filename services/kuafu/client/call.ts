@@ -47,7 +47,7 @@ export class CallTry implements PendingCall, Alarmed {
       this.#reject = reject;
     });
     this.#alarm.add(this);
-    this.#signal?.addEventListener('abort', this.#onAbort);
+    this.#signal?.addEventListener('abort', this);
     this.#id = options.connection.call(this, options.body, options.attachment);
   }
 
@@ -82,9 +82,10 @@ export class CallTry implements PendingCall, Alarmed {
     this.#giveUp(new KuafuError('DeadlineExceeded', `no reply of ${this.#contract.name}.${this.#name} in time`));
   }
 
-  readonly #onAbort = (): void => {
+  /** The caller's signal aborted. */
+  handleEvent(): void {
     this.#giveUp(new KuafuError('Cancelled', `${this.#contract.name}.${this.#name} was cancelled`, { cause: this.#signal?.reason }));
-  };
+  }
 
   #giveUp(error: KuafuError): void {
     this.#settled();
@@ -94,6 +95,6 @@ export class CallTry implements PendingCall, Alarmed {
 
   #settled(): void {
     this.#alarm.remove(this);
-    this.#signal?.removeEventListener('abort', this.#onAbort);
+    this.#signal?.removeEventListener('abort', this);
   }
 }

@@ -123,7 +123,7 @@ class TcpChannel implements Channel {
     if (this.#flushQueued) return;
     this.#flushQueued = true;
     // After the promises that are ready now have run, so that calls made and answered in this turn share a write.
-    setImmediate(this.#flush);
+    process.nextTick(this.#flush);
   }
 
   withdraw(id: number): boolean {

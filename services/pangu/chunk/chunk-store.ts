@@ -7,6 +7,8 @@ import { DirectorySync } from './directory-sync.ts';
 
 /** Chunks kept open. Opening one again costs about 0.2 ms; each takes a descriptor and 4 KiB of table for 64 MiB. */
 const OPEN_MAX = 512;
+/** How many deletions are remembered: far more than happen in the time an append can be late. */
+const DELETED_MAX = 10_000;
 /** One directory per last character of the id keeps them small enough to list. */
 const SHARDS = [...'0123456789abcdefghijklmnopqrstuvwxyz-'];
 
@@ -26,7 +28,11 @@ export class ChunkStore {
   readonly #path: string;
   /** In order of last use. */
   readonly #entries = new Map<string, Entry>();
+  /** Put away, but not yet closed: who asks for one waits, and opens it anew. */
+  readonly #closing = new Map<string, Promise<void>>();
   readonly #shardSyncs = new Map<string, DirectorySync>();
+  /** An append that comes after its chunk was deleted must not make it again. In order of deletion. */
+  readonly #deleted = new Set<string>();
 
   private constructor(path: string) {
     this.#path = path;
@@ -52,7 +58,7 @@ export class ChunkStore {
       try {
         return await ChunkFile.open(this.#file(chunk), chunk, this.#directorySync(chunk));
       } catch (error) {
-        if (!(error instanceof ChunkError) || error.code !== 'NoChunk') throw error;
+        if (!(error instanceof ChunkError) || error.code !== 'NoChunk' || this.#deleted.has(chunk)) throw error;
         return ChunkFile.create(this.#file(chunk), chunk, capacityBytes, this.#directorySync(chunk));
       }
     };
@@ -62,6 +68,8 @@ export class ChunkStore {
   async delete(chunk: string): Promise<void> {
     const entry = this.#entries.get(chunk);
     if (entry) this.#letGo(chunk, entry);
+    this.#deleted.add(chunk);
+    if (this.#deleted.size > DELETED_MAX) this.#deleted.delete(this.#deleted.values().next().value!);
     try {
       await unlink(this.#file(chunk));
     } catch (error) {
@@ -92,7 +100,8 @@ export class ChunkStore {
     if (entry) {
       this.#entries.delete(chunk);
     } else {
-      entry = { file: open(), users: 0, leaving: false };
+      const closing = this.#closing.get(chunk);
+      entry = { file: closing ? closing.then(open) : open(), users: 0, leaving: false };
     }
     this.#entries.set(chunk, entry);
     entry.users++;
@@ -103,19 +112,18 @@ export class ChunkStore {
       throw error;
     } finally {
       entry.users--;
-      if (entry.users === 0 && entry.leaving) await closeQuietly(entry.file);
-      await this.#putAwayOldest();
+      if (entry.users === 0 && entry.leaving) void closeQuietly(entry.file);
+      this.#putAwayOldest();
     }
   }
 
-  async #putAwayOldest(): Promise<void> {
+  #putAwayOldest(): void {
     if (this.#entries.size <= OPEN_MAX) return;
     for (const [chunk, entry] of this.#entries) {
       if (entry.users > 0) continue;
-      // Held in `leaving` until it is closed; who asks meanwhile waits for that and then opens it anew.
-      const closed = closeQuietly(entry.file);
-      this.#entries.set(chunk, { file: closed.then(() => ChunkFile.open(this.#file(chunk), chunk, this.#directorySync(chunk))), users: 0, leaving: false });
-      await closed;
+      this.#entries.delete(chunk);
+      const closed = closeQuietly(entry.file).finally(() => this.#closing.delete(chunk));
+      this.#closing.set(chunk, closed);
       return;
     }
   }

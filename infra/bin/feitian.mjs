@@ -1,0 +1,20 @@
+#!/usr/bin/env node
+/** The `feitian` command: infra/cli/main.ts, compiled (see compile.mjs) or, where that can't be (no place to write), through tsx. */
+import module from 'node:module';
+import { pathToFileURL } from 'node:url';
+import { compiledMain } from './compile.mjs';
+
+process.setSourceMapsEnabled(true);
+module.enableCompileCache?.(); // Node 22 and later
+
+let main;
+try {
+  main = pathToFileURL(await compiledMain()).href;
+} catch (error) {
+  // A mistake in the sources shows better where it is reported by line, and tsx does that too.
+  if (process.env.FEITIAN_LOG_LEVEL === 'debug') console.error(error);
+  const { register } = await import('tsx/esm/api');
+  register();
+  main = new URL('../cli/main.ts', import.meta.url).href;
+}
+await import(main);

@@ -1,0 +1,48 @@
+/**
+ * What every verb shares: results go to stdout, errors to stderr as one sentence with what to do about it; exit 0 success, 1 failure, 2 bad usage.
+ */
+import { FeitianError, messageOf } from '../../../services/base/errors.ts';
+
+/** The caller asked for something that makes no sense: exit 2. */
+export class UsageError extends Error {}
+
+/** Told already, in full: nothing is printed, the exit code is 1. */
+export class SilentFailure extends Error {}
+
+const HINTS: Readonly<Record<string, string>> = {
+  ENOENT: 'see what is there with: feitian fs ls',
+  EEXIST: 'remove it first, or name another',
+  ENOTEMPTY: 'to remove all that is in it: feitian fs rm -r',
+  EISDIR: 'name a file, or add -r to take directories whole',
+  EINVAL: 'paths are /a/b or pangu://<cluster>/a/b',
+  ENOSPC: 'remove files, or add disks',
+  Unavailable: 'see which processes run with: feitian status',
+  DeadlineExceeded: 'see which processes run with: feitian status',
+  NoNode: 'see what is there with: feitian nuwa ls',
+};
+
+/** Wraps a verb for commander's `action`. */
+export function action<Args extends unknown[]>(run: (...args: Args) => Promise<void>): (...args: Args) => Promise<void> {
+  return async (...args) => {
+    try {
+      await run(...args);
+    } catch (error) {
+      process.exitCode = error instanceof UsageError ? 2 : 1;
+      if (!(error instanceof SilentFailure)) process.stderr.write(`feitian: ${describeError(error)}\n`);
+    }
+  };
+}
+
+export function describeError(error: unknown): string {
+  const hint = error instanceof FeitianError ? HINTS[error.code] : undefined;
+  const message = messageOf(error);
+  return hint ? `${message} (${hint})` : message;
+}
+
+export function print(text: string): void {
+  process.stdout.write(`${text}\n`);
+}
+
+export function printJson(value: unknown): void {
+  process.stdout.write(`${JSON.stringify(value, null, 2)}\n`);
+}

@@ -1,0 +1,23 @@
+import type { StartRole } from '../services/base/role.ts';
+
+/** Every role a process can be asked to play, loaded only where it is played. */
+const ROLES = {
+  nuwa: async () => (await import('../services/nuwa/server.ts')).start,
+  'pangu-master': async () => (await import('../services/pangu/master/server.ts')).start,
+  'pangu-chunk': async () => (await import('../services/pangu/chunk/server.ts')).start,
+  'fuxi-master': async () => (await import('../services/fuxi/master/server.ts')).start,
+  tubo: async () => (await import('../services/fuxi/tubo/server.ts')).start,
+  worker: async () => (await import('./worker.ts')).start,
+} as const satisfies Record<string, () => Promise<StartRole>>;
+
+export type RoleName = keyof typeof ROLES;
+
+export const ROLE_NAMES = Object.keys(ROLES) as RoleName[];
+
+export function isRoleName(name: string): name is RoleName {
+  return Object.hasOwn(ROLES, name);
+}
+
+export function loadRole(name: RoleName): Promise<StartRole> {
+  return ROLES[name]();
+}

@@ -1,0 +1,27 @@
+import { WorkflowNotFoundError } from '@temporalio/client';
+import type { TemporalConfig } from '../../services/base/role.ts';
+import type { WorkflowPort } from '../../services/fuxi/contract.ts';
+import { connectClient } from './connect.ts';
+
+/** How services speak to workflows: through a Temporal client. */
+export async function createWorkflowPort(config: TemporalConfig): Promise<WorkflowPort & { close(): Promise<void> }> {
+  const client = await connectClient(config);
+  return {
+    async signal(workflowId, runId, name, payload) {
+      try {
+        await client.workflow.getHandle(workflowId, runId).signal(name, payload);
+        return 'sent';
+      } catch (error) {
+        if (error instanceof WorkflowNotFoundError) return 'gone';
+        throw error;
+      }
+    },
+    async listRunning(workflowType) {
+      const running = [];
+      const query = `WorkflowType = '${workflowType.replaceAll("'", '')}' AND ExecutionStatus = 'Running'`;
+      for await (const { workflowId, runId } of client.workflow.list({ query })) running.push({ workflowId, runId });
+      return running;
+    },
+    close: () => client.connection.close(),
+  };
+}

@@ -1,0 +1,37 @@
+/** The `emit` that a module program is given: text becomes bytes in memory that is used again, and the record goes to the output. */
+import type { Bytes, Emit, Value } from '../sdk.ts';
+import type { AttemptOutput } from './output.ts';
+
+const NOTHING = new Uint8Array(0);
+
+export function createEmit(output: AttemptOutput): Emit {
+  const keyText = new TextBytes();
+  const valueText = new TextBytes();
+
+  const range = (buffer: Uint8Array, start: number, end: number, value?: Value): void => {
+    if (!(start >= 0 && start <= end && end <= buffer.length)) {
+      throw new RangeError(`emit.range: ${start} to ${end} is not a range of a buffer of ${buffer.length} bytes`);
+    }
+    if (typeof value === 'number' && Number.isSafeInteger(value)) output.number(buffer, start, end, value);
+    else if (value === undefined) output.record(buffer, start, end, NOTHING, 0, 0);
+    else if (value instanceof Uint8Array) output.record(buffer, start, end, value, 0, value.length);
+    else output.record(buffer, start, end, valueText.bytes, 0, valueText.set(String(value)));
+  };
+  const emit = (key: Bytes, value?: Value): void => {
+    if (typeof key !== 'string') return range(key, 0, key.length, value);
+    const end = keyText.set(key);
+    range(keyText.bytes, 0, end, value);
+  };
+  return Object.assign(emit, { range });
+}
+
+/** Text as UTF-8, in one buffer that grows. */
+class TextBytes {
+  bytes: Buffer = Buffer.allocUnsafeSlow(1024);
+
+  set(text: string): number {
+    // A UTF-16 unit takes at most three bytes of UTF-8.
+    if (text.length * 3 > this.bytes.length) this.bytes = Buffer.allocUnsafeSlow(text.length * 3 * 2);
+    return this.bytes.write(text, 'utf8');
+  }
+}

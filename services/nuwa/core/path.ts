@@ -1,0 +1,48 @@
+import { PATH_BYTES_MAX, SEGMENT_BYTES_MAX } from '../contract.ts';
+
+/** Names of the way from the root, which is `[]`; or in one sentence why it is no path. */
+export type ParsedPath = { segments: string[]; problem?: undefined } | { segments?: undefined; problem: string };
+
+export function parsePath(path: string): ParsedPath {
+  if (path === '/') return { segments: [] };
+  if (!path.startsWith('/')) return { problem: 'a path begins with /' };
+  if (bytesAbove(path, PATH_BYTES_MAX)) return { problem: `a path has at most ${PATH_BYTES_MAX} bytes` };
+  const segments = path.slice(1).split('/');
+  for (const segment of segments) {
+    const problem = segmentProblem(segment);
+    if (problem) return { problem };
+  }
+  return { segments };
+}
+
+export function joinPath(segments: readonly string[]): string {
+  return `/${segments.join('/')}`;
+}
+
+export function childPath(parent: string, name: string): string {
+  return parent === '/' ? `/${name}` : `${parent}/${name}`;
+}
+
+/** Whether `path` is `root` itself or, with `recursive`, lies below it. */
+export function isUnder(path: string, root: string, recursive: boolean): boolean {
+  if (path === root) return true;
+  if (!recursive) return false;
+  return root === '/' || (path.length > root.length && path.charCodeAt(root.length) === SLASH && path.startsWith(root));
+}
+
+const SLASH = 47;
+
+function segmentProblem(segment: string): string | undefined {
+  if (segment === '') return 'a path has no empty segments';
+  if (segment === '.' || segment === '..') return 'a path has no segments . and ..';
+  if (segment.includes('\0')) return 'a path has no NUL';
+  // Half a surrogate pair has no bytes of its own: two such names would be one on the disk.
+  if (/\p{Surrogate}/u.test(segment)) return 'a path is valid Unicode';
+  if (bytesAbove(segment, SEGMENT_BYTES_MAX)) return `a segment has at most ${SEGMENT_BYTES_MAX} bytes`;
+  return undefined;
+}
+
+/** A UTF-16 unit takes at most three bytes of UTF-8, so nearly every text is judged by its length alone. */
+function bytesAbove(text: string, bytesMax: number): boolean {
+  return text.length * 3 > bytesMax && new TextEncoder().encode(text).length > bytesMax;
+}

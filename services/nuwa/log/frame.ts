@@ -1,0 +1,87 @@
+import { crc32c } from '@node-rs/crc32';
+
+/**
+ * Both kinds of file, log segments and snapshots, are a header and then frames. A frame is what was written at once, so a
+ * crash can tear only the last one of a file.
+ *
+ *   header   8 bytes   what kind of file, and the version of its format
+ *            8         salt: random, so that bytes copied from another file are never taken for a frame of this one
+ *   frame    4         magic
+ *            4         payloadBytes
+ *            4         CRC32C over salt, payloadBytes and payload
+ *            n         payload
+ *
+ * Numbers are big-endian.
+ */
+export const FILE_HEADER_BYTES = 16;
+export const FRAME_HEADER_BYTES = 12;
+const KIND_BYTES = 8;
+const FRAME_MAGIC = 0x4e75_7746; // "NuwF"
+/** More than any writer makes (see BATCH_BYTES_MAX and ROWS_BYTES): a length above it is damage. */
+const PAYLOAD_BYTES_MAX = 64 * 1024 * 1024;
+
+export function fileHeader(kind: string, salt: Uint8Array): Buffer {
+  const header = Buffer.alloc(FILE_HEADER_BYTES);
+  header.write(kind.padEnd(KIND_BYTES), 'latin1');
+  header.set(salt, KIND_BYTES);
+  return header;
+}
+
+/** The file's salt, or undefined when it is no file of this kind. */
+export function saltOf(file: Buffer, kind: string): Buffer | undefined {
+  if (file.length < FILE_HEADER_BYTES || file.toString('latin1', 0, KIND_BYTES) !== kind.padEnd(KIND_BYTES)) return undefined;
+  return file.subarray(KIND_BYTES, FILE_HEADER_BYTES);
+}
+
+/** The head of a frame; the payload is written right after it. */
+export function frameHeader(payload: Uint8Array, salt: Uint8Array): Buffer {
+  const header = Buffer.allocUnsafe(FRAME_HEADER_BYTES);
+  header.writeUInt32BE(FRAME_MAGIC, 0);
+  header.writeUInt32BE(payload.length, 4);
+  header.writeUInt32BE(checksum(salt, header.subarray(4, 8), payload), 8);
+  return header;
+}
+
+function checksum(salt: Uint8Array, length: Uint8Array, payload: Uint8Array): number {
+  return crc32c(payload, crc32c(length, crc32c(salt)));
+}
+
+/** The payload of the whole and undamaged frame at `offset`, if one is there. */
+export function payloadAt(file: Buffer, offset: number, salt: Uint8Array): Buffer | undefined {
+  const begin = offset + FRAME_HEADER_BYTES;
+  if (begin > file.length || file.readUInt32BE(offset) !== FRAME_MAGIC) return undefined;
+  const payloadBytes = file.readUInt32BE(offset + 4);
+  if (payloadBytes > PAYLOAD_BYTES_MAX || begin + payloadBytes > file.length) return undefined;
+  const payload = file.subarray(begin, begin + payloadBytes);
+  return file.readUInt32BE(offset + 8) === checksum(salt, file.subarray(offset + 4, offset + 8), payload) ? payload : undefined;
+}
+
+export interface Scan {
+  payloads: Buffer[];
+  /** Where the last good frame ends. */
+  endOffset: number;
+  /** After the end: nothing, the beginning of a frame that a crash tore, or damage with good frames behind it. */
+  after: 'nothing' | 'torn' | 'damage';
+}
+
+const MAGIC_BYTES = Buffer.from([0x4e, 0x75, 0x77, 0x46]);
+
+/**
+ * All frames from `offset` on. What a crash leaves is a bad frame and nothing behind it: the next one is written only after
+ * this one was synced. So a good frame behind a bad one says that the bad one had been good, and somebody was told so.
+ */
+export function scanFrames(file: Buffer, salt: Uint8Array, offset = FILE_HEADER_BYTES): Scan {
+  const payloads: Buffer[] = [];
+  let endOffset = offset;
+  for (;;) {
+    if (endOffset === file.length) return { payloads, endOffset, after: 'nothing' };
+    const payload = payloadAt(file, endOffset, salt);
+    if (!payload) break;
+    payloads.push(payload);
+    endOffset += FRAME_HEADER_BYTES + payload.length;
+  }
+  for (let at = file.indexOf(MAGIC_BYTES, endOffset + 1); at !== -1; at = file.indexOf(MAGIC_BYTES, at + 1)) {
+    if (payloadAt(file, at, salt)) return { payloads, endOffset, after: 'damage' };
+  }
+  return { payloads, endOffset, after: 'torn' };
+}

@@ -1,0 +1,16 @@
+import type { Logger } from '../../base/log.ts';
+import type { ServiceClient } from '../../kuafu/contract.ts';
+import { type ChunkServerContract, ChunkError } from '../chunk-contract.ts';
+import type { ChunkStore } from './chunk-store.ts';
+
+/** What a chunk server's operations work with. */
+export interface ChunkServerContext {
+  readonly node: string;
+  readonly store: ChunkStore;
+  chunkServerAt(address: string): ServiceClient<ChunkServerContract>;
+  readonly log: Logger;
+}
+
+export function checkNode(context: ChunkServerContext, request: { node: string }): void {
+  if (request.node !== context.node) throw new ChunkError('WrongNode', `this is ${context.node}, not ${request.node}`);
+}

@@ -1,0 +1,36 @@
+import type { z } from 'zod';
+import { FeitianError, messageOf } from '../../../base/errors.ts';
+import type { CallContext } from '../../../kuafu/contract.ts';
+import { ChunkError, type chunkServerService } from '../../chunk-contract.ts';
+import { type ChunkServerContext, checkNode } from '../context.ts';
+
+type Request = z.output<(typeof chunkServerService.methods.append)['request']>;
+
+/** Each link of the chain waits less long than the one before it, so that whoever is silent is named by its neighbour. */
+const REMAINING_SHARE = 0.8;
+
+export async function append(context: ChunkServerContext, request: Request, call: CallContext): Promise<{ length: number }> {
+  checkNode(context, request);
+  const { chunk, capacityBytes, offset, crcs, finish, durable } = request;
+  const below = forward(context, request, call);
+  const here = context.store.useOrCreate(chunk, capacityBytes, (file) => file.append(offset, call.attachment, crcs, finish, durable, call.signal));
+  const [written, forwarded] = await Promise.allSettled([here, below]);
+  if (written.status === 'rejected') throw written.reason;
+  if (forwarded.status === 'rejected') throw brokenChain(forwarded.reason, request.next[0]!.node);
+  return { length: offset + call.attachment.length };
+}
+
+async function forward(context: ChunkServerContext, request: Request, call: CallContext): Promise<void> {
+  const [next, ...rest] = request.next;
+  if (!next) return;
+  await context.chunkServerAt(next.address).append(
+    { ...request, node: next.node, next: rest },
+    { attachment: call.attachment, timeoutMs: call.remainingMs() * REMAINING_SHARE, signal: call.signal },
+  );
+}
+
+function brokenChain(error: unknown, node: string): ChunkError {
+  if (error instanceof ChunkError && error.code === 'ChainBroken') return error;
+  const code = error instanceof FeitianError ? error.code : 'Internal';
+  return new ChunkError('ChainBroken', `${node}: ${messageOf(error)}`, { cause: error, details: { node, cause: code } });
+}

@@ -1,0 +1,7 @@
+import { type ChunkServerContext, checkNode } from '../context.ts';
+
+export async function deleteChunks(context: ChunkServerContext, request: { node: string; chunks: string[] }) {
+  checkNode(context, request);
+  for (const chunk of request.chunks) await context.store.delete(chunk);
+  return {};
+}

@@ -1,0 +1,60 @@
+import { createLogger, type Logger } from '../../base/log.ts';
+import type { RoleConfig, RunningRole, StartRole } from '../../base/role.ts';
+import { implement, serve } from '../../kuafu/server.ts';
+import { joinCluster } from '../../nuwa/client.ts';
+import type { ServiceInfo } from '../../nuwa/contract.ts';
+import { CHUNK_SERVICE, chunkServerService } from '../chunk-contract.ts';
+import { startSpaceReports } from './background/report-space.ts';
+import { ChunkStore } from './chunk-store.ts';
+import type { ChunkServerContext } from './context.ts';
+import { append } from './ops/append.ts';
+import { deleteChunks } from './ops/delete.ts';
+import { list } from './ops/list.ts';
+import { read } from './ops/read.ts';
+import { seal } from './ops/seal.ts';
+import { verify } from './ops/verify.ts';
+
+export interface ChunkServerOptions {
+  /** How often free space is looked at. @default 3_000 */
+  reportMs?: number;
+  log?: Logger;
+}
+
+export async function startChunkServer(config: RoleConfig, options: ChunkServerOptions = {}): Promise<RunningRole> {
+  if (!config.node) throw new Error('role pangu-chunk needs a node');
+  const { id: node, rack } = config.node;
+  const log = options.log ?? createLogger({ role: CHUNK_SERVICE, node });
+  const store = await ChunkStore.open(config.dataDir);
+  const cluster = await joinCluster({ cluster: config.cluster, nuwa: config.nuwa, creator: `${CHUNK_SERVICE}/${node}`, log });
+  const context: ChunkServerContext = { node, store, chunkServerAt: (address) => cluster.kuafu.service(chunkServerService, address), log };
+  const server = await serve({
+    address: config.listen,
+    log,
+    implementations: [
+      implement(chunkServerService, {
+        append: (request, call) => append(context, request, call),
+        seal: (request) => seal(context, request),
+        read: (request) => read(context, request),
+        verify: (request) => verify(context, request),
+        delete: (request) => deleteChunks(context, request),
+        list: (request) => list(context, request),
+      }),
+    ],
+  });
+  const info: ServiceInfo = { address: server.address, node, rack, pid: process.pid, attributes: { ...(await store.space()) } };
+  const registration = await cluster.nuwa.register(CHUNK_SERVICE, node, info);
+  const reports = startSpaceReports({ registration, info, store, log, reportMs: options.reportMs });
+  log.info({ address: server.address, rack }, 'chunk-server.started');
+
+  let stopping: Promise<void> | undefined;
+  const stop = async (): Promise<void> => {
+    await reports.stop();
+    await registration.unregister().catch(() => {});
+    await server.close();
+    await cluster.leave();
+    await store.close();
+  };
+  return { address: server.address, stop: () => (stopping ??= stop()) };
+}
+
+export const start: StartRole = (config) => startChunkServer(config);

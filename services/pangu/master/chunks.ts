@@ -1,0 +1,75 @@
+import { sql } from 'drizzle-orm';
+import { newId } from '../../base/ids.ts';
+import { type Queryable, rows } from '../../base/database.ts';
+import { PanguError } from '../contract.ts';
+import { type PlacementWish, placeReplicas } from '../core/placement.ts';
+import type { Allocation, LocatedChunk, Replica } from '../master-contract.ts';
+import type { MasterContext } from './context.ts';
+
+export interface PlacedChunk {
+  chunk: string;
+  nodes: string[];
+}
+
+/** Chooses an id and nodes; writes nothing. Errors: ENOSPC, EIO (no chunk server is there). */
+export function placeChunk({ chunkServers, random }: MasterContext, wish: PlacementWish): PlacedChunk {
+  const placement = placeReplicas(chunkServers.list(), wish, random);
+  switch (placement.kind) {
+    case 'placed':
+      return { chunk: newId('c'), nodes: placement.nodes };
+    case 'noSpace':
+      throw new PanguError('ENOSPC', `no chunk server has ${wish.chunkBytes} bytes free for a chunk`);
+    case 'noServer':
+      throw new PanguError('EIO', 'no chunk server is there to write to', { details: { excluded: wish.exclude ?? [] } });
+  }
+}
+
+export function toReplica({ chunkServers }: MasterContext, node: string): Replica {
+  return { node, address: chunkServers.get(node)?.address };
+}
+
+/** The chunk that a file's writer was given under this index, if it was. */
+export async function findAllocation(context: MasterContext, file: string, index: number): Promise<Allocation | undefined> {
+  const [found] = await rows<{ chunk: string; nodes: string[] }>(
+    context.db,
+    sql`
+      select c.id as chunk, json_agg(r.node) as nodes
+      from pangu.chunks c join pangu.replicas r on r.chunk = c.id
+      where c.file = ${file} and c.index = ${index} group by c.id`,
+  );
+  return found && { chunk: found.chunk, index, replicas: found.nodes.map((node) => toReplica(context, node)) };
+}
+
+/** A file's chunks in order, as far as readers may see them. */
+export async function locateChunks(context: MasterContext, file: string): Promise<LocatedChunk[]> {
+  const found = await rows<{ chunk: string; offset: number; length: number; nodes: string[] }>(
+    context.db,
+    sql`
+      select c.id as chunk, c."offset", c.length, json_agg(r.node) as nodes
+      from pangu.chunks c join pangu.replicas r on r.chunk = c.id
+      where c.file = ${file} and c.length > 0
+      group by c.id order by c."offset"`,
+  );
+  return found.map(({ nodes, ...chunk }) => ({ ...chunk, replicas: nodes.map((node) => toReplica(context, node)) }));
+}
+
+/** Hands replicas over to the garbage loop. */
+export async function discardReplicas(tx: Queryable, replicas: readonly { chunk: string; node: string }[]): Promise<void> {
+  if (replicas.length === 0) return;
+  await tx.execute(sql`
+    with gone as (
+      delete from pangu.replicas r using jsonb_to_recordset(${JSON.stringify(replicas)}::jsonb) as l (chunk text, node text)
+      where r.chunk = l.chunk and r.node = l.node returning r.chunk, r.node
+    )
+    insert into pangu.garbage (chunk, node) select chunk, node from gone on conflict do nothing`);
+}
+
+/** Hands whole chunks over to the garbage loop. */
+export async function discardChunks(tx: Queryable, chunks: readonly string[]): Promise<void> {
+  if (chunks.length === 0) return;
+  const ids = sql`(select jsonb_array_elements_text(${JSON.stringify(chunks)}::jsonb))`;
+  await tx.execute(sql`
+    with gone as (delete from pangu.replicas where chunk in ${ids} returning chunk, node)
+    insert into pangu.garbage (chunk, node) select chunk, node from gone on conflict do nothing`);
+  await tx.execute(sql`delete from pangu.chunks where id in ${ids}`);
+}

@@ -1,0 +1,26 @@
+import type { Database } from '../../base/database.ts';
+import type { Logger } from '../../base/log.ts';
+import type { Random } from '../../base/random.ts';
+import type { ServiceClient } from '../../kuafu/contract.ts';
+import type { ChunkServerContract } from '../chunk-contract.ts';
+import type { PlacementNode } from '../core/placement.ts';
+
+export interface ChunkServerInfo extends PlacementNode {
+  address: string;
+}
+
+/** The chunk servers that are registered now. */
+export interface ChunkServers {
+  list(): ChunkServerInfo[];
+  get(node: string): ChunkServerInfo | undefined;
+}
+
+/** What a master's operations work with. */
+export interface MasterContext {
+  readonly db: Database;
+  readonly chunkServers: ChunkServers;
+  /** To call the chunk server at an address. */
+  chunkServerAt(address: string): ServiceClient<ChunkServerContract>;
+  readonly random: Random;
+  readonly log: Logger;
+}

@@ -1,0 +1,47 @@
+import { isDatabaseAway } from '../../base/database.ts';
+import { messageOf } from '../../base/errors.ts';
+import { KuafuError, type ServiceHandlers } from '../../kuafu/contract.ts';
+import type { MasterContract } from '../master-contract.ts';
+import type { MasterContext } from './context.ts';
+import { abandon } from './ops/abandon.ts';
+import { allocate } from './ops/allocate.ts';
+import { commit } from './ops/commit.ts';
+import { create } from './ops/create.ts';
+import { locate } from './ops/locate.ts';
+import { mkdir } from './ops/mkdir.ts';
+import { open } from './ops/open.ts';
+import { publish } from './ops/publish.ts';
+import { readdir } from './ops/readdir.ts';
+import { remove } from './ops/remove.ts';
+import { rename } from './ops/rename.ts';
+import { reportBadReplica } from './ops/report-bad-replica.ts';
+import { stat } from './ops/stat.ts';
+
+export function masterHandlers(context: MasterContext): ServiceHandlers<MasterContract> {
+  const handle =
+    <Request, Reply>(op: (context: MasterContext, request: Request) => Promise<Reply>) =>
+    async (request: Request): Promise<Reply> => {
+      try {
+        return await op(context, request);
+      } catch (error) {
+        if (!isDatabaseAway(error)) throw error;
+        // Every call to a master may be sent again, so whether this one ran does not matter: `notRun` lets Kuafu try until the caller's deadline.
+        throw new KuafuError('Unavailable', `Postgres is away: ${messageOf(error)}`, { cause: error, details: { notRun: true } });
+      }
+    };
+  return {
+    stat: handle(stat),
+    readdir: handle(readdir),
+    open: handle(open),
+    locate: handle(locate),
+    create: handle(create),
+    allocate: handle(allocate),
+    commit: handle(commit),
+    abandon: handle(abandon),
+    mkdir: handle(mkdir),
+    rename: handle(rename),
+    remove: handle(remove),
+    publish: handle(publish),
+    reportBadReplica: handle(reportBadReplica),
+  };
+}

@@ -1,0 +1,79 @@
+import { sql } from 'drizzle-orm';
+import { type Queryable, rows } from '../../base/database.ts';
+import { PanguError } from '../contract.ts';
+import { type ParsedPath, parsePath } from '../core/path.ts';
+import type { FileState, InodeType } from '../core/states.ts';
+
+export interface Inode {
+  id: string;
+  parent: string | null;
+  name: string;
+  type: InodeType;
+  state: FileState;
+  size: number;
+  chunkBytes: number;
+  replicas: number;
+  createdAtMs: number;
+  modifiedAtMs: number;
+  target: string | null;
+  deleted: boolean;
+}
+
+/** The columns of an `Inode`, of a table or alias `i`. */
+export const INODE_COLUMNS = sql.raw(`
+  i.id, i.parent, i.name, i.type, i.state, i.size, i.chunk_bytes as "chunkBytes", i.replicas, i.target, i.deleted_at is not null as "deleted",
+  (extract(epoch from i.created_at) * 1000)::float8 as "createdAtMs", (extract(epoch from i.modified_at) * 1000)::float8 as "modifiedAtMs"`);
+
+export function statOf(inode: Inode) {
+  const { type, size, state, chunkBytes, replicas } = inode;
+  return { type, size, state, chunkBytes, replicas, createdAtMs: Math.round(inode.createdAtMs), modifiedAtMs: Math.round(inode.modifiedAtMs) };
+}
+
+/**
+ * Follows all paths at once, in one statement: for each, the inodes from the root to where it ends or breaks off.
+ * The lateral `limit 1` keeps the planner from anything but one index look-up per name.
+ */
+export async function walk(db: Queryable, paths: readonly (readonly string[])[]): Promise<Inode[][]> {
+  const found = await rows<Inode & { path: number; depth: number }>(
+    db,
+    sql`
+      with recursive walk (path, names, depth, id) as (
+        select (ordinality - 1)::int, names, 0, 'root' from jsonb_array_elements(${JSON.stringify(paths)}::jsonb) with ordinality as paths (names)
+        union all
+        select walk.path, walk.names, walk.depth + 1, child.id
+        from walk cross join lateral (
+          select inodes.id from pangu.inodes where inodes.parent = walk.id and inodes.name = walk.names ->> walk.depth limit 1
+        ) child
+      )
+      select walk.path, walk.depth, ${INODE_COLUMNS} from walk join pangu.inodes i on i.id = walk.id order by walk.path, walk.depth`,
+  );
+  const inodes: Inode[][] = paths.map(() => []);
+  for (const { path, depth: _, ...inode } of found) inodes[path]!.push(inode);
+  return inodes;
+}
+
+/** What a path leads to. Errors: ENOENT, ENOTDIR, EINVAL, ENAMETOOLONG. */
+export async function find(db: Queryable, path: string): Promise<Inode> {
+  const parsed = parsePath(path);
+  const [inodes] = await walk(db, [parsed.names]);
+  const inode = endOf(inodes!, parsed, path);
+  if (!inode) throw new PanguError('ENOENT', `${path} does not exist`);
+  return inode;
+}
+
+/** The inode at the end of a path that was walked; undefined when it is not there. Throws ENOTDIR when the path goes through a file. */
+export function endOf(inodes: readonly Inode[], parsed: ParsedPath, path: string): Inode | undefined {
+  const last = inodes.at(-1)!;
+  const complete = inodes.length === parsed.names.length + 1;
+  if (last.type === 'file' && (!complete || parsed.directory)) throw new PanguError('ENOTDIR', `${path} goes through a file`);
+  return complete ? last : undefined;
+}
+
+/** The directory that holds the last name of a path. Errors: ENOENT, ENOTDIR; EINVAL for the root, which no directory holds. */
+export function parentOf(inodes: readonly Inode[], parsed: ParsedPath, path: string): Inode {
+  if (parsed.names.length === 0) throw new PanguError('EINVAL', 'the root directory cannot be made, moved, replaced or removed');
+  const parent = inodes[parsed.names.length - 1];
+  if (parent?.type === 'directory') return parent;
+  if (inodes.at(-1)!.type === 'file') throw new PanguError('ENOTDIR', `${path} goes through a file`);
+  throw new PanguError('ENOENT', `the directory of ${path} does not exist`);
+}

@@ -1,0 +1,57 @@
+import { openDatabase } from '../../base/database.ts';
+import { createLogger, type Logger } from '../../base/log.ts';
+import { newId } from '../../base/ids.ts';
+import { systemRandom } from '../../base/random.ts';
+import type { RoleConfig, RunningRole, StartRole } from '../../base/role.ts';
+import { implement, serve } from '../../kuafu/server.ts';
+import { joinCluster } from '../../nuwa/client.ts';
+import { chunkServerService } from '../chunk-contract.ts';
+import { MASTER_SERVICE, masterService } from '../master-contract.ts';
+import { type GarbageOptions, startGarbageLoop } from './background/garbage.ts';
+import { watchChunkServers } from './chunk-servers.ts';
+import type { MasterContext } from './context.ts';
+import { masterHandlers } from './handlers.ts';
+
+export interface MasterOptions {
+  garbage?: GarbageOptions;
+  log?: Logger;
+}
+
+/** The tables must be there: whoever starts roles migrates the database first. */
+export async function startMaster(config: RoleConfig, options: MasterOptions = {}): Promise<RunningRole> {
+  if (!config.databaseUrl) throw new Error('role pangu-master needs databaseUrl');
+  const log = options.log ?? createLogger({ role: MASTER_SERVICE });
+  const instance = newId('master');
+  const database = openDatabase(config.databaseUrl);
+  const cluster = await joinCluster({ cluster: config.cluster, nuwa: config.nuwa, creator: instance, log });
+  const chunkServers = await watchChunkServers(cluster.nuwa, log);
+  const context: MasterContext = {
+    db: database.db,
+    chunkServers,
+    chunkServerAt: (address) => cluster.kuafu.service(chunkServerService, address),
+    random: systemRandom,
+    log,
+  };
+  const server = await serve({ address: config.listen, implementations: [implement(masterService, masterHandlers(context))], log });
+  const garbage = startGarbageLoop(context, options.garbage);
+  const registration = await cluster.nuwa.register(MASTER_SERVICE, instance, {
+    address: server.address,
+    node: config.node?.id,
+    rack: config.node?.rack,
+    pid: process.pid,
+  });
+  log.info({ address: server.address, instance }, 'master.started');
+
+  let stopping: Promise<void> | undefined;
+  const stop = async (): Promise<void> => {
+    await registration.unregister().catch(() => {});
+    await server.close();
+    chunkServers.stop();
+    await garbage.stop();
+    await cluster.leave();
+    await database.close();
+  };
+  return { address: server.address, stop: () => (stopping ??= stop()) };
+}
+
+export const start: StartRole = (config) => startMaster(config);

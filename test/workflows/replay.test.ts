@@ -1,0 +1,32 @@
+import { readdir, readFile } from 'node:fs/promises';
+import { historyFromJSON } from '@temporalio/common/lib/proto-utils.js';
+import { DefaultLogger, Runtime, Worker } from '@temporalio/worker';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { workflowBundle } from '../../infra/workflow-bundle.ts';
+import { silentLogger } from '../../services/base/log.ts';
+
+/**
+ * Jobs live longer than one version of the code: a workflow that began under an older version must replay under this one. Histories of every
+ * workflow type lie in test/histories, written by `npx tsx test/histories/record.ts`; a change that breaks one needs `patched`.
+ */
+const HISTORIES = new URL('../histories/', import.meta.url);
+const names = (await readdir(HISTORIES)).filter((name) => name.endsWith('.json')).sort();
+
+describe('stored histories', () => {
+  let bundle: Awaited<ReturnType<typeof workflowBundle>>;
+  beforeAll(async () => {
+    Runtime.install({ logger: new DefaultLogger('ERROR') });
+    bundle = await workflowBundle(silentLogger);
+  });
+
+  it('hold every workflow type', async () => {
+    const types = Object.keys(await import('../../workflows/index.ts'));
+    expect(types.length).toBeGreaterThan(0);
+    for (const type of types) expect(names.some((name) => name.startsWith(`${type}-`)), `no history of ${type}`).toBe(true);
+  });
+
+  it.each(names)('%s replays', async (name) => {
+    const history = historyFromJSON(JSON.parse(await readFile(new URL(name, HISTORIES), 'utf8')));
+    await Worker.runReplayHistory({ workflowBundle: bundle }, history, `replay-${name}`);
+  });
+});
