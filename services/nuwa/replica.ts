@@ -104,7 +104,7 @@ export class Replica {
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
-    await this.#pumping;
+    while (this.#pumping) await this.#pumping;
     await this.#snapshotting;
     await this.#log.close();
     await this.#unlock();
@@ -145,7 +145,8 @@ export class Replica {
     return new Promise<void>((resolve) => setImmediate(resolve))
       .then(() => this.#pump())
       .finally(() => {
-        this.#pumping = undefined;
+        // Who was just answered may have submitted the next command already.
+        this.#pumping = this.#queue.length > 0 ? this.#startPump() : undefined;
       });
   }
 

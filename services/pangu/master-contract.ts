@@ -73,7 +73,11 @@ export const masterService = defineService('pangu-master', {
       idempotent: true,
     }),
     /** The same for a file that was opened before, whatever its path is now. ENOENT once it is removed for good. */
-    locate: method({ request: z.object({ file: idSchema }), response: z.object({ chunks: z.array(locatedChunkSchema) }), idempotent: true }),
+    locate: method({
+      request: z.object({ file: idSchema }),
+      response: z.object({ chunks: z.array(locatedChunkSchema) }),
+      idempotent: true,
+    }),
     /** Makes a file and its first chunk. */
     create: method({
       request: z.object({
@@ -90,7 +94,12 @@ export const masterService = defineService('pangu-master', {
     }),
     /** Another chunk for an open file. Asked again for the same `index` it gives the same chunk. */
     allocate: method({
-      request: z.object({ file: idSchema, index: z.int().min(0), preferNode: nodeSchema.optional(), exclude: z.array(nodeSchema).max(4096) }),
+      request: z.object({
+        file: idSchema,
+        index: z.int().min(0),
+        preferNode: nodeSchema.optional(),
+        exclude: z.array(nodeSchema).max(4096),
+      }),
       response: allocationSchema,
       idempotent: true,
     }),
@@ -127,7 +136,11 @@ export const masterService = defineService('pangu-master', {
       request: z.object({
         publishId: requestIdSchema,
         publications: z.array(
-          z.object({ directory: pathSchema, files: z.array(z.object({ from: pathSchema, name: z.string() })), overwrite: z.boolean().default(false) }),
+          z.object({
+            directory: pathSchema,
+            files: z.array(z.object({ from: pathSchema, name: z.string() })),
+            overwrite: z.boolean().default(false),
+          }),
         ),
       }),
       response: z.object({}),

@@ -2,10 +2,19 @@ import { ApplicationFailure, Context } from '@temporalio/activity';
 import { TestWorkflowEnvironment } from '@temporalio/testing';
 import { Worker } from '@temporalio/worker';
 import type { Activities } from '../../activities/index.ts';
-import { silentLogger } from '../../services/base/log.ts';
-import { type AttemptResult, type BatchRequest, type BatchResult, type Container, FEITIAN_QUEUE, SEARCH_ATTRIBUTES, SIGNALS, tuboQueue } from '../../services/fuxi/contract.ts';
-import type { PlannedJob } from '../../services/fuxi/core/planned-job.ts';
 import { workflowBundle } from '../../infra/workflow-bundle.ts';
+import { silentLogger } from '../../services/base/log.ts';
+import {
+  type AttemptResult,
+  type BatchRequest,
+  type BatchResult,
+  type Container,
+  FEITIAN_QUEUE,
+  SEARCH_ATTRIBUTES,
+  SIGNALS,
+  tuboQueue,
+} from '../../services/fuxi/contract.ts';
+import type { PlannedJob } from '../../services/fuxi/core/planned-job.ts';
 
 /**
  * The workflows against a real Temporal test server, with activities that are literals: FuxiMaster grants a fixed set of containers, one per
@@ -33,7 +42,11 @@ export interface Trace {
   exchanges: Parameters<Activities['exchange']>[0][];
 }
 
-export async function play<T>(stage: Stage, { plan, runBatch, containers = 1, onExchange }: StagePlay, act: (trace: Trace) => Promise<T>): Promise<{ result: T; trace: Trace }> {
+export async function play<T>(
+  stage: Stage,
+  { plan, runBatch, containers = 1, onExchange }: StagePlay,
+  act: (trace: Trace) => Promise<T>,
+): Promise<{ result: T; trace: Trace }> {
   const { environment, nodes } = stage;
   const trace: Trace = { batches: [], published: [], cleaned: [], exchanges: [] };
   const free: Container[] = nodes.flatMap((node) => Array.from({ length: containers }, (_, i) => ({ id: `${node}/${i}`, node })));
@@ -59,7 +72,9 @@ export async function play<T>(stage: Stage, { plan, runBatch, containers = 1, on
       if (fitting.length === 0) return;
       const number = (granted.get(key) ?? 0) + 1;
       granted.set(key, number);
-      await environment.client.workflow.getHandle(words.taskWorkflowId).signal(SIGNALS.grant, { epoch: 'one', number, containers: fitting });
+      await environment.client.workflow
+        .getHandle(words.taskWorkflowId)
+        .signal(SIGNALS.grant, { epoch: 'one', number, containers: fitting });
     },
   };
 
@@ -108,5 +123,16 @@ export async function openStage(executable: string, nodes = ['node-1', 'node-2',
 
 /** Every attempt of a batch succeeds. */
 export const succeed: RunBatch = ({ attempts }) => ({
-  results: attempts.map(({ instance, attempt }): AttemptResult => ({ instance, attempt, ok: true, ms: 100, bytesIn: 10, bytesOut: 5, recordsIn: 2, recordsOut: 1 })),
+  results: attempts.map(
+    ({ instance, attempt }): AttemptResult => ({
+      instance,
+      attempt,
+      ok: true,
+      ms: 100,
+      bytesIn: 10,
+      bytesOut: 5,
+      recordsIn: 2,
+      recordsOut: 1,
+    }),
+  ),
 });

@@ -94,7 +94,18 @@ class World {
       ms += 50 + this.random.int(1_000) * (this.random.next() < 0.05 ? 100 : 1);
       results.push(this.#outcome(instance, attempt, ms));
     }
-    if (partial) this.#at(10, () => this.#live.has(batch.id) && this.master.partial(batch.id, [], rest.map((a) => a.instance), this.nowMs));
+    if (partial)
+      this.#at(
+        10,
+        () =>
+          this.#live.has(batch.id) &&
+          this.master.partial(
+            batch.id,
+            [],
+            rest.map((a) => a.instance),
+            this.nowMs,
+          ),
+      );
     const fate = this.random.next();
     if (fate < 0.03) {
       this.#at(this.random.int(ms), () => {
@@ -122,7 +133,15 @@ class World {
     const failure = this.random.next();
     if (failure > 0.1) return { instance, attempt, ok: true, ms, bytesIn: 1, bytesOut: 1, recordsIn: 1, recordsOut: 1 };
     const code: FuxiCode = failure < 0.03 ? 'ShuffleLost' : failure < 0.06 ? 'Killed' : 'ProgramFailed';
-    return { instance, attempt, ok: false, ms, code, message: code, ...(code === 'ShuffleLost' ? { lost: { task: 'before', instances: [1] } } : {}) };
+    return {
+      instance,
+      attempt,
+      ok: false,
+      ms,
+      code,
+      message: code,
+      ...(code === 'ShuffleLost' ? { lost: { task: 'before', instances: [1] } } : {}),
+    };
   }
 
   #kill(id: number): void {

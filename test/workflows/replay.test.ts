@@ -22,7 +22,11 @@ describe('stored histories', () => {
   it('hold every workflow type', async () => {
     const types = Object.keys(await import('../../workflows/index.ts'));
     expect(types.length).toBeGreaterThan(0);
-    for (const type of types) expect(names.some((name) => name.startsWith(`${type}-`)), `no history of ${type}`).toBe(true);
+    for (const type of types)
+      expect(
+        names.some((name) => name.startsWith(`${type}-`)),
+        `no history of ${type}`,
+      ).toBe(true);
   });
 
   it.each(names)('%s replays', async (name) => {

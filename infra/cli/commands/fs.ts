@@ -2,21 +2,27 @@ import { posix } from 'node:path';
 import type { Command } from 'commander';
 import { BLOCK_BYTES, type FileStat, type PanguClient, type WriteOptions } from '../../../services/pangu/contract.ts';
 import { action, print, printJson, UsageError } from '../ui/action.ts';
-import { type ClusterOptions, withClusterOptions, withPangu } from '../ui/cluster.ts';
-import { type Copied, expand, get, panguStat, put, toStandardOutput } from '../ui/copy.ts';
+import { withPangu } from '../ui/cluster.ts';
+import { type Copied, childPath, expand, get, panguStat, put, toStandardOutput } from '../ui/copy.ts';
 import { renderTable } from '../ui/table.ts';
 import { formatBytes, formatCount, formatTime, parseBytes } from '../ui/units.ts';
+import { type VerbOptions, verb } from '../ui/verb.ts';
 
 /** `feitian fs …`: files in Pangu. */
 export function register(program: Command): void {
   const fs = program.command('fs').description('files in Pangu; paths are /a/b or pangu://<cluster>/a/b');
 
-  verb(fs, 'put <paths...>', 'copy files and directories into Pangu: <source…> <destination>; source - is standard input')
+  verb(
+    fs,
+    'put <paths...>',
+    'copy files and directories into Pangu: <source…> <destination>; source - is standard input',
+    'feitian fs put ./texts /books',
+    'gzip -dc big.gz | feitian fs put - /books/big.txt',
+  )
     .option('--replicas <n>', 'copies of each chunk')
     .option('--chunk <size>', 'length of a chunk, such as 8MiB')
-    .addHelpText('after', example('feitian fs put ./texts /books', 'gzip -dc big.gz | feitian fs put - /books/big.txt'))
     .action(
-      action(async (paths: string[], options: ClusterOptions & { replicas?: string; chunk?: string }) => {
+      action(async (paths: string[], options: VerbOptions & { replicas?: string; chunk?: string }) => {
         const { sources, destination } = splitPaths(paths);
         const written = writeOptions(options);
         const copied = await withPangu(options.dir, (pangu) => put(pangu, sources, destination, written));
@@ -24,68 +30,65 @@ export function register(program: Command): void {
       }),
     );
 
-  verb(fs, 'get <paths...>', 'copy files and directories out of Pangu: <source…> <destination>; destination - is standard output')
-    .addHelpText('after', example("feitian fs get '/out/part-*' ./results/", 'feitian fs get /out/part-00000 - | less'))
-    .action(
-      action(async (paths: string[], options: ClusterOptions) => {
-        const { sources, destination } = splitPaths(paths);
-        const copied = await withPangu(options.dir, (pangu) => get(pangu, sources, destination));
-        if (destination !== '-') tellCopied(copied, options);
-      }),
-    );
+  verb(
+    fs,
+    'get <paths...>',
+    'copy files and directories out of Pangu: <source…> <destination>; destination - is standard output',
+    "feitian fs get '/out/part-*' ./results/",
+    'feitian fs get /out/part-00000 - | less',
+  ).action(
+    action(async (paths: string[], options: VerbOptions) => {
+      const { sources, destination } = splitPaths(paths);
+      const copied = await withPangu(options.dir, (pangu) => get(pangu, sources, destination));
+      if (destination !== '-') tellCopied(copied, options);
+    }),
+  );
 
-  verb(fs, 'cat <paths...>', 'print files')
-    .addHelpText('after', example("feitian fs cat '/out/part-*' | sort -k2 -n | tail"))
-    .action(
-      action(async (paths: string[], options: ClusterOptions) => {
-        await withPangu(options.dir, async (pangu) => {
-          const files = (await Promise.all(paths.map((path) => expand(pangu, path)))).flat();
-          if (options.json) return printJson(await Promise.all(files.map((file) => contentOf(pangu, file.path))));
-          for (const file of files) await toStandardOutput(pangu, file.path);
-        });
-      }),
-    );
+  verb(fs, 'cat <paths...>', 'print files', "feitian fs cat '/out/part-*' | sort -k2 -n | tail").action(
+    action(async (paths: string[], options: VerbOptions) => {
+      await withPangu(options.dir, async (pangu) => {
+        const files = (await Promise.all(paths.map((path) => expand(pangu, path)))).flat();
+        if (options.json) return printJson(await Promise.all(files.map((file) => contentOf(pangu, file.path))));
+        for (const file of files) await toStandardOutput(pangu, file.path);
+      });
+    }),
+  );
 
-  verb(fs, 'ls [paths...]', 'list directories')
+  verb(fs, 'ls [paths...]', 'list directories', 'feitian fs ls -l /out')
     .option('-l, --long', 'with type, copies, size and time')
-    .addHelpText('after', example('feitian fs ls -l /out'))
     .action(
-      action(async (paths: string[], options: ClusterOptions & { long?: boolean }) => {
+      action(async (paths: string[], options: VerbOptions & { long?: boolean }) => {
         const entries = await withPangu(options.dir, (pangu) => list(pangu, paths.length > 0 ? paths : ['/']));
         if (options.json) printJson(entries);
         else if (entries.length > 0) print(options.long ? longListing(entries) : entries.map(nameOf).join('\n'));
       }),
     );
 
-  verb(fs, 'stat <path>', 'all that is known of a file or directory, with where its chunks lie')
-    .addHelpText('after', example('feitian fs stat /books/big.txt'))
-    .action(
-      action(async (path: string, options: ClusterOptions) => {
-        const found = await withPangu(options.dir, async (pangu) => {
-          const stat = await pangu.stat(path);
-          return { ...stat, chunks: stat.type === 'file' ? await pangu.locate(path) : [] };
-        });
-        if (options.json) printJson(found);
-        else print(describeFile(found));
-      }),
-    );
+  verb(fs, 'stat <path>', 'all that is known of a file or directory, with where its chunks lie', 'feitian fs stat /books/big.txt').action(
+    action(async (path: string, options: VerbOptions) => {
+      const found = await withPangu(options.dir, async (pangu) => {
+        const stat = await pangu.stat(path);
+        return { ...stat, chunks: stat.type === 'file' ? await pangu.locate(path) : [] };
+      });
+      if (options.json) printJson(found);
+      else print(describeFile(found));
+    }),
+  );
 
-  verb(fs, 'rm <paths...>', 'remove files; with -r directories and all below them')
+  verb(fs, 'rm <paths...>', 'remove files; with -r directories and all below them', 'feitian fs rm -r /out')
     .option('-r, --recursive', 'directories too, with all below them')
     .option('-f, --force', 'it is fine if nothing is there')
-    .addHelpText('after', example('feitian fs rm -r /out'))
     .action(
-      action(async (paths: string[], options: ClusterOptions & { recursive?: boolean; force?: boolean }) => {
+      action(async (paths: string[], options: VerbOptions & { recursive?: boolean; force?: boolean }) => {
         const removed = await withPangu(options.dir, (pangu) => remove(pangu, paths, options));
         if (options.json) printJson({ removed });
       }),
     );
 
-  verb(fs, 'mkdir <paths...>', 'make directories')
+  verb(fs, 'mkdir <paths...>', 'make directories', 'feitian fs mkdir -p /data/2026/11')
     .option('-p, --parents', 'parents too; it is fine if they are there')
-    .addHelpText('after', example('feitian fs mkdir -p /data/2026/11'))
     .action(
-      action(async (paths: string[], options: ClusterOptions & { parents?: boolean }) => {
+      action(async (paths: string[], options: VerbOptions & { parents?: boolean }) => {
         await withPangu(options.dir, async (pangu) => {
           for (const path of paths) await pangu.mkdir(path, { recursive: options.parents ?? false });
         });
@@ -93,22 +96,14 @@ export function register(program: Command): void {
       }),
     );
 
-  verb(fs, 'mv <paths...>', 'rename, or move into a directory: <source…> <destination>')
-    .addHelpText('after', example('feitian fs mv /out /results/monday'))
-    .action(
-      action(async (paths: string[], options: ClusterOptions) => {
-        const { sources, destination } = splitPaths(paths);
-        const moved = await withPangu(options.dir, (pangu) => move(pangu, sources, destination));
-        if (options.json) printJson({ moved });
-      }),
-    );
+  verb(fs, 'mv <paths...>', 'rename, or move into a directory: <source…> <destination>', 'feitian fs mv /out /results/monday').action(
+    action(async (paths: string[], options: VerbOptions) => {
+      const { sources, destination } = splitPaths(paths);
+      const moved = await withPangu(options.dir, (pangu) => move(pangu, sources, destination));
+      if (options.json) printJson({ moved });
+    }),
+  );
 }
-
-function verb(fs: Command, usage: string, description: string): Command {
-  return withClusterOptions(fs.command(usage).description(description));
-}
-
-export const example = (...lines: string[]): string => `\nExample:\n${lines.map((line) => `  $ ${line}`).join('\n')}\n`;
 
 function splitPaths(paths: string[]): { sources: string[]; destination: string } {
   if (paths.length < 2) throw new UsageError('name at least one source, and the destination last');
@@ -131,7 +126,7 @@ function writeOptions({ replicas, chunk }: { replicas?: string; chunk?: string }
   return options;
 }
 
-function tellCopied(copied: Copied, { json }: ClusterOptions): void {
+function tellCopied(copied: Copied, { json }: VerbOptions): void {
   if (json) return printJson(copied);
   print(`${formatCount(copied.files)} ${copied.files === 1 ? 'file' : 'files'}, ${formatBytes(copied.bytes)}`);
 }
@@ -207,7 +202,7 @@ async function remove(
   for (const path of paths) {
     const found = force && !(await panguStat(pangu, path)) && !/[*?[\]{}]/.test(path) ? [] : await expand(pangu, path);
     for (const { path: each, type } of found) {
-      if (type === 'directory' && !recursive) throw new UsageError(`${each} is a directory; add -r to remove it with all below it`);
+      if (type === 'directory' && !recursive) throw new Error(`${each} is a directory; add -r to remove it with all below it`);
       await pangu.rm(each, { recursive, force });
       removed.push(each);
     }
@@ -218,8 +213,8 @@ async function remove(
 async function move(pangu: PanguClient, sources: string[], destination: string): Promise<{ from: string; to: string }[]> {
   const found = (await Promise.all(sources.map((source) => expand(pangu, source)))).flat();
   const into = (await panguStat(pangu, destination))?.type === 'directory';
-  if (!into && (found.length > 1 || destination.endsWith('/'))) throw new UsageError(`${destination} is not a directory`);
-  const moves = found.map(({ path }) => ({ from: path, to: into ? posix.join(destination, posix.basename(path)) : destination }));
+  if (!into && (found.length > 1 || destination.endsWith('/'))) throw new Error(`${destination} is not a directory`);
+  const moves = found.map(({ path }) => ({ from: path, to: into ? childPath(destination, posix.basename(path)) : destination }));
   for (const { from, to } of moves) await pangu.rename(from, to);
   return moves;
 }

@@ -1,13 +1,10 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type Command, Option } from 'commander';
 import { z } from 'zod';
 import { silentLogger } from '../../../services/base/log.ts';
 import type { KuafuClient } from '../../../services/kuafu/contract.ts';
 import type { NuwaClient } from '../../../services/nuwa/contract.ts';
 import type { PanguClient } from '../../../services/pangu/contract.ts';
-
-export const DIRECTORY_DEFAULT = '.feitian';
 
 /** What the verbs need of `cluster.json`. */
 const clusterFileSchema = z.object({
@@ -16,18 +13,6 @@ const clusterFileSchema = z.object({
   nuwa: z.object({ kuafu: z.array(z.string()).min(1) }),
 });
 export type ClusterFile = z.output<typeof clusterFileSchema>;
-
-export interface ClusterOptions {
-  dir: string;
-  json?: boolean;
-}
-
-/** The options that every verb has. */
-export function withClusterOptions(command: Command): Command {
-  return command
-    .addOption(new Option('--dir <directory>', 'where the cluster keeps its files').env('FEITIAN_DIR').default(DIRECTORY_DEFAULT))
-    .option('--json', 'print the result as JSON');
-}
 
 export async function readClusterFile(dir: string): Promise<ClusterFile> {
   const path = join(dir, 'cluster.json');

@@ -4,7 +4,7 @@
  */
 import { createReadStream, createWriteStream } from 'node:fs';
 import { mkdir, readdir, rename, rm, stat } from 'node:fs/promises';
-import { basename, dirname, join, posix } from 'node:path';
+import { basename, dirname, join, posix, resolve } from 'node:path';
 import { Transform } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { hasCode } from '../../../services/base/errors.ts';
@@ -38,7 +38,7 @@ export async function put(pangu: PanguClient, sources: string[], destination: st
   }
   const into = sources.length > 1 || destination.endsWith('/') || (await panguStat(pangu, destination))?.type === 'directory';
   const plan: { files: Copy[]; directories: string[] } = { files: [], directories: [] };
-  for (const source of sources) await planPut(source, into ? posix.join(destination, basename(source)) : destination, plan);
+  for (const source of sources) await planPut(source, into ? childPath(destination, basename(resolve(source))) : destination, plan);
   for (const directory of plan.directories) await pangu.mkdir(directory, { recursive: true });
   await copyAll('put', plan.files, ({ from, to }, count) =>
     pipeline(createReadStream(from), count, pangu.createWriteStream(to, { ...options, parents: true })),
@@ -59,7 +59,7 @@ async function planPut(from: string, to: string, plan: { files: Copy[]; director
   entries.sort((a, b) => (a.name < b.name ? -1 : 1));
   for (const entry of entries)
     if (entry.isDirectory() || entry.isFile() || entry.isSymbolicLink())
-      await planPut(join(from, entry.name), posix.join(to, entry.name), plan);
+      await planPut(join(from, entry.name), childPath(to, entry.name), plan);
 }
 
 async function putStream(pangu: PanguClient, source: NodeJS.ReadableStream, destination: string, options: WriteOptions): Promise<Copied> {
@@ -115,6 +115,9 @@ async function planGet(pangu: PanguClient, file: FileStat, to: string, plan: { f
 }
 
 // ---- both ----
+
+/** `posix.join` would make one slash of the two in `pangu://`. */
+export const childPath = (directory: string, name: string): string => `${directory.replace(/\/+$/, '')}/${name}`;
 
 /** The files that a pattern names, or the one file or directory that a path names. */
 export async function expand(pangu: PanguClient, pattern: string): Promise<FileStat[]> {

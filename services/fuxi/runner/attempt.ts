@@ -5,7 +5,7 @@
 import type { PanguClient } from '../../pangu/contract.ts';
 import type { AttemptCounts, RecordFormat } from '../contract.ts';
 import type { Combine } from '../core/combine.ts';
-import type { MapProgram, ProgramContext } from '../sdk.ts';
+import type { MapProgram, ProgramContext, ReduceProgram, SourceProgram } from '../sdk.ts';
 import type { AttemptLog } from './attempt-log.ts';
 import { CommandRecords, groupsForCommand, piecesForCommand } from './command-lines.ts';
 import { programEnvironment } from './environment.ts';
@@ -105,16 +105,16 @@ async function prepareModule(order: AttemptOrder, services: RunnerServices, coun
       const context = contextOf(output);
       if (input.kind === 'files') {
         const pieces = (await services.fileInput(input.format)).pieces(input.splits, instance);
-        await runMap({ ...program, map: program.map! }, pieces, input.format, output, context, counts);
+        await runMap(program as MapProgram, pieces, input.format, output, context, counts);
       } else if (input.kind === 'shuffle') {
         const partition = await fetchPartition(await services.pangu(), input, instance, { memoryBytes: sortBytes(order), scratch: services.scratchDirectory });
         try {
-          await runReduce({ ...program, reduce: program.reduce! }, partition.cursor, output, context, counts);
+          await runReduce(program as ReduceProgram, partition.cursor, output, context, counts);
         } finally {
           partition.close();
         }
       } else {
-        await runSource({ ...program, run: program.run! }, output, context);
+        await runSource(program as SourceProgram, output, context);
       }
     },
   };

@@ -19,7 +19,7 @@ const TURN_MS = 50;
 const GROUPS_PER_LOOK = 256;
 
 export async function runMap(
-  program: Pick<MapProgram, 'map' | 'setup' | 'finish'>,
+  program: MapProgram,
   pieces: AsyncIterable<Piece>,
   format: RecordFormat,
   output: AttemptOutput,
@@ -59,7 +59,7 @@ export async function runMap(
 }
 
 export async function runReduce(
-  program: Pick<ReduceProgram, 'reduce' | 'setup' | 'finish'>,
+  program: ReduceProgram,
   cursor: Cursor,
   output: AttemptOutput,
   context: ProgramContext,

@@ -90,7 +90,8 @@ export class ChunkFile {
       const page = Buffer.alloc(TABLE_OFFSET);
       await pread(fd, page, 0);
       const ident = decodeIdent(page, crc);
-      if (ident?.chunk !== chunk) throw new ChunkError('BadChecksum', `the file of chunk ${chunk} does not say so`, { details: { offset: 0 } });
+      if (ident?.chunk !== chunk)
+        throw new ChunkError('BadChecksum', `the file of chunk ${chunk} does not say so`, { details: { offset: 0 } });
       const file = new ChunkFile(fd, chunk, ident.capacityBytes, syncDirectory);
       await file.#recover(readableRecords(page, ident.capacityBytes, crc));
       return file;
@@ -104,7 +105,14 @@ export class ChunkFile {
    * Takes bytes at `offset`; resolves when they are written, and with `finish` synced or sealed.
    * Errors: BadChecksum (damaged on the way), BadRange, Sealed, NoSpace, DiskFailed.
    */
-  async append(offset: number, bytes: Uint8Array, crcs: readonly number[], finish: Finish, durable: boolean, signal?: AbortSignal): Promise<void> {
+  async append(
+    offset: number,
+    bytes: Uint8Array,
+    crcs: readonly number[],
+    finish: Finish,
+    durable: boolean,
+    signal?: AbortSignal,
+  ): Promise<void> {
     const bad = findMismatch(bytes, offset, crcs, crc);
     if (bad >= 0) throw new ChunkError('BadChecksum', `bytes for chunk ${this.chunk} were damaged on the way`, { details: { offset } });
     if (offset > this.#accepted) await this.#waitForGap(offset, signal);
@@ -113,7 +121,8 @@ export class ChunkFile {
     if (end <= this.#accepted && offset < this.#accepted) return this.#appendAgain(offset, bytes, crcs, finish, durable);
     if (this.#sealed && bytes.length === 0 && finish === 'seal' && end === this.#length) return;
     if (offset !== this.#accepted) throw this.#badRange(`an append at ${offset} when ${this.#accepted} are there`);
-    if (this.#sealed || this.#ending) throw new ChunkError('Sealed', `chunk ${this.chunk} is sealed at ${this.#accepted}`, { details: { length: this.#accepted } });
+    if (this.#sealed || this.#ending)
+      throw new ChunkError('Sealed', `chunk ${this.chunk} is sealed at ${this.#accepted}`, { details: { length: this.#accepted } });
     this.#throwIfFailed();
 
     this.#accepted = end;
@@ -219,7 +228,8 @@ export class ChunkFile {
       this.#throwIfFailed();
       const there = await this.read(offset, bytes.length);
       if (there.crcs.some((sum, i) => sum !== crcs[i])) throw this.#badRange(`other bytes are at ${offset}`);
-      if (finish === 'seal' && this.#length !== offset + bytes.length) throw this.#badRange(`a seal at ${offset + bytes.length} when ${this.#length} are there`);
+      if (finish === 'seal' && this.#length !== offset + bytes.length)
+        throw this.#badRange(`a seal at ${offset + bytes.length} when ${this.#length} are there`);
       await this.#finish(finish, durable);
     });
   }
@@ -241,7 +251,8 @@ export class ChunkFile {
     const record: ChunkRecord = { sequence, length: this.#length, tailCrc: this.#tailCrc, sealed };
     try {
       if (!this.#identWritten) await this.#writeIdent();
-      if (full > this.#tableOnDisk) await pwrite(this.#fd, encodeTable(this.#table, this.#tableOnDisk, full), TABLE_OFFSET + this.#tableOnDisk * 4);
+      if (full > this.#tableOnDisk)
+        await pwrite(this.#fd, encodeTable(this.#table, this.#tableOnDisk, full), TABLE_OFFSET + this.#tableOnDisk * 4);
       await pwrite(this.#fd, encodeRecord(record, crc), recordOffset(sequence));
     } catch (error) {
       this.#writeFailure = error as ChunkError;

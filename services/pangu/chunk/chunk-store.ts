@@ -2,8 +2,8 @@ import { mkdir, readdir, statfs, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { ChunkError } from '../chunk-contract.ts';
 import { ChunkFile } from './chunk-file.ts';
-import { diskError } from './disk.ts';
 import { DirectorySync } from './directory-sync.ts';
+import { diskError } from './disk.ts';
 
 /** Chunks kept open. Opening one again costs about 0.2 ms; each takes a descriptor and 4 KiB of table for 64 MiB. */
 const OPEN_MAX = 512;

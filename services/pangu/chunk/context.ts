@@ -1,6 +1,6 @@
 import type { Logger } from '../../base/log.ts';
 import type { ServiceClient } from '../../kuafu/contract.ts';
-import { type ChunkServerContract, ChunkError } from '../chunk-contract.ts';
+import { ChunkError, type ChunkServerContract } from '../chunk-contract.ts';
 import type { ChunkStore } from './chunk-store.ts';
 
 /** What a chunk server's operations work with. */

@@ -22,7 +22,8 @@ export function parsePath(path: string, cluster?: string): ParsedPath {
   let rest = path;
   const url = /^pangu:\/\/([^/]*)(.*)$/su.exec(path);
   if (url) {
-    if (cluster !== undefined && url[1] !== cluster) throw new PanguError('EINVAL', `${path} is in cluster "${url[1]}", this one is "${cluster}"`);
+    if (cluster !== undefined && url[1] !== cluster)
+      throw new PanguError('EINVAL', `${path} is in cluster "${url[1]}", this one is "${cluster}"`);
     rest = url[2] === '' ? '/' : url[2]!;
   }
   if (!rest.startsWith('/')) throw new PanguError('EINVAL', `path "${path}" does not start with / or pangu://`);

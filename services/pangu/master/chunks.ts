@@ -1,6 +1,6 @@
 import { sql } from 'drizzle-orm';
-import { newId } from '../../base/ids.ts';
 import { type Queryable, rows } from '../../base/database.ts';
+import { newId } from '../../base/ids.ts';
 import { PanguError } from '../contract.ts';
 import { type PlacementWish, placeReplicas } from '../core/placement.ts';
 import type { Allocation, LocatedChunk, Replica } from '../master-contract.ts';

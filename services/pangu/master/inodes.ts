@@ -26,7 +26,15 @@ export const INODE_COLUMNS = sql.raw(`
 
 export function statOf(inode: Inode) {
   const { type, size, state, chunkBytes, replicas } = inode;
-  return { type, size, state, chunkBytes, replicas, createdAtMs: Math.round(inode.createdAtMs), modifiedAtMs: Math.round(inode.modifiedAtMs) };
+  return {
+    type,
+    size,
+    state,
+    chunkBytes,
+    replicas,
+    createdAtMs: Math.round(inode.createdAtMs),
+    modifiedAtMs: Math.round(inode.modifiedAtMs),
+  };
 }
 
 /**

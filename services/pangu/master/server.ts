@@ -1,6 +1,6 @@
 import { openDatabase } from '../../base/database.ts';
-import { createLogger, type Logger } from '../../base/log.ts';
 import { newId } from '../../base/ids.ts';
+import { createLogger, type Logger } from '../../base/log.ts';
 import { systemRandom } from '../../base/random.ts';
 import type { RoleConfig, RunningRole, StartRole } from '../../base/role.ts';
 import { implement, serve } from '../../kuafu/server.ts';

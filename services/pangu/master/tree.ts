@@ -1,6 +1,6 @@
 import { sql } from 'drizzle-orm';
-import { newId } from '../../base/ids.ts';
 import { type Queryable, rows, TransactionConflict } from '../../base/database.ts';
+import { newId } from '../../base/ids.ts';
 import { PanguError } from '../contract.ts';
 import { formatPath } from '../core/path.ts';
 import { type Inode, walk } from './inodes.ts';

@@ -1,4 +1,4 @@
-import { type WorkflowFailedError } from '@temporalio/client';
+import type { WorkflowFailedError } from '@temporalio/client';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { FEITIAN_QUEUE, type JobProgress, type JobResult } from '../../../services/fuxi/contract.ts';
 import { openStage, play, type RunBatch, type Stage, succeed } from '../../helpers/fuxi-workflows.ts';
@@ -14,7 +14,15 @@ const wordCount = {
 };
 const plan = {
   tasks: {
-    map: { instances: 4, bytes: [10_000_000, 10_000_000, 10_000_000, 10_000_000], preferred: [[0], [1], [2], [0]], nodes: ['node-1', 'node-2', 'node-3'], splits: '/.fuxi/x/map/splits.json', inputBytes: 40_000_000, inputFiles: 1 },
+    map: {
+      instances: 4,
+      bytes: [10_000_000, 10_000_000, 10_000_000, 10_000_000],
+      preferred: [[0], [1], [2], [0]],
+      nodes: ['node-1', 'node-2', 'node-3'],
+      splits: '/.fuxi/x/map/splits.json',
+      inputBytes: 40_000_000,
+      inputFiles: 1,
+    },
     reduce: { instances: 2, bytes: [], preferred: [], nodes: [], inputBytes: 0, inputFiles: 0 },
   },
 };
@@ -30,25 +38,41 @@ describe('fuxiJob', () => {
   const start = (document: unknown) =>
     stage.environment.client.workflow.start('fuxiJob', { taskQueue: FEITIAN_QUEUE, workflowId: `job-${++ids}`, args: [document] });
   const failureOf = (promise: Promise<unknown>) =>
-    promise.then(() => expect.unreachable('it succeeded'), (error: WorkflowFailedError) => error.cause as Error & { type: string; details: unknown[] });
+    promise.then(
+      () => expect.unreachable('it succeeded'),
+      (error: WorkflowFailedError) => error.cause as Error & { type: string; details: unknown[] },
+    );
 
   it('runs the tasks in order, publishes the winners once and cleans up', async () => {
-    const { result, trace } = await play(stage, { plan, runBatch: succeed }, async () => (await start(wordCount)).result() as Promise<JobResult>);
+    const { result, trace } = await play(
+      stage,
+      { plan, runBatch: succeed },
+      async () => (await start(wordCount)).result() as Promise<JobResult>,
+    );
     expect(result.outputs).toEqual([{ directory: 'pangu://local/out', files: 2, bytes: 10, records: 2 }]);
     expect(result.tasks.map).toMatchObject({ instances: 4, done: 4, failedAttempts: 0 });
     const order = trace.batches.map((batch) => batch.task);
     expect(order.lastIndexOf('map')).toBeLessThan(order.indexOf('reduce'));
-    expect(trace.batches.find((batch) => batch.task === 'reduce')!.input).toMatchObject({ kind: 'shuffle', from: [{ task: 'map', winners: { instances: 4, first: 1 } }] });
+    expect(trace.batches.find((batch) => batch.task === 'reduce')!.input).toMatchObject({
+      kind: 'shuffle',
+      from: [{ task: 'map', winners: { instances: 4, first: 1 } }],
+    });
     expect(trace.published).toHaveLength(1);
-    expect(trace.published[0]!.publications).toEqual([{ task: 'reduce', directory: 'pangu://local/out', overwrite: false, winners: { instances: 2, first: 1, exceptions: {} } }]);
+    expect(trace.published[0]!.publications).toEqual([
+      { task: 'reduce', directory: 'pangu://local/out', overwrite: false, winners: { instances: 2, first: 1, exceptions: {} } },
+    ]);
     expect(trace.cleaned).toHaveLength(1);
     expect(trace.exchanges.at(-1)).toMatchObject({ want: 0, holding: [] });
   });
 
   it('fails an invalid document at once with every problem and its path', async () => {
-    const { result } = await play(stage, { plan, runBatch: succeed }, async () => failureOf((await start({ name: 'x', tasks: { a: { run: { command: [] } } }, pipes: 7 })).result()));
+    const { result } = await play(stage, { plan, runBatch: succeed }, async () =>
+      failureOf((await start({ name: 'x', tasks: { a: { run: { command: [] } } }, pipes: 7 })).result()),
+    );
     expect(result).toMatchObject({ type: 'InvalidJob' });
-    expect(result.details[0]).toEqual(expect.arrayContaining([expect.objectContaining({ path: 'tasks.a.run.command' }), expect.objectContaining({ path: 'pipes' })]));
+    expect(result.details[0]).toEqual(
+      expect.arrayContaining([expect.objectContaining({ path: 'tasks.a.run.command' }), expect.objectContaining({ path: 'pipes' })]),
+    );
   });
 
   it('retries a failed instance on another node and leaves the reason in `why`', async () => {
@@ -71,14 +95,24 @@ describe('fuxiJob', () => {
 
   it('fails with the root cause, publishes nothing and cleans up when an instance fails too often', async () => {
     const runBatch: RunBatch = ({ attempts }) => ({
-      results: attempts.map(({ instance, attempt }) => ({ instance, attempt, ok: false, ms: 5, code: 'ProgramFailed', message: 'exit code 3: no such luck' })),
+      results: attempts.map(({ instance, attempt }) => ({
+        instance,
+        attempt,
+        ok: false,
+        ms: 5,
+        code: 'ProgramFailed',
+        message: 'exit code 3: no such luck',
+      })),
     });
     const { result, trace } = await play(stage, { plan, runBatch }, async () => {
       const handle = await start(wordCount);
       const failure = await failureOf(handle.result());
       return { failure, progress: await handle.query<JobProgress>('progress') };
     });
-    expect(result.failure).toMatchObject({ type: 'ProgramFailed', message: expect.stringMatching(/^map: instance \d failed 4 times, .*exit code 3: no such luck/) });
+    expect(result.failure).toMatchObject({
+      type: 'ProgramFailed',
+      message: expect.stringMatching(/^map: instance \d failed 4 times, .*exit code 3: no such luck/),
+    });
     expect(result.progress).toMatchObject({ phase: 'failed', failure: expect.stringContaining('no such luck') });
     expect(trace.published).toEqual([]);
     expect(trace.cleaned).toHaveLength(1);
@@ -90,7 +124,18 @@ describe('fuxiJob', () => {
       if (request.task !== 'reduce' || lost) return succeed(request, signal);
       lost = true;
       const [first] = request.attempts;
-      return { results: [{ ...first!, ok: false, ms: 5, code: 'ShuffleLost', message: 'ShuffleLost: node-2 is gone', lost: { task: 'map', instances: [1, 3] } }] };
+      return {
+        results: [
+          {
+            ...first!,
+            ok: false,
+            ms: 5,
+            code: 'ShuffleLost',
+            message: 'ShuffleLost: node-2 is gone',
+            lost: { task: 'map', instances: [1, 3] },
+          },
+        ],
+      };
     };
     const { result, trace } = await play(stage, { plan, runBatch }, async () => (await start(wordCount)).result() as Promise<JobResult>);
     const again = trace.batches.filter((batch) => batch.task === 'map' && batch.attempts[0]!.attempt > 1_000);

@@ -8,7 +8,13 @@ import type { ChunkStore } from '../chunk-store.ts';
 const REPORT_MS = 3_000;
 const CHANGE_MIN = 0.01;
 
-export function startSpaceReports(options: { registration: Registration; info: ServiceInfo; store: ChunkStore; log: Logger; reportMs?: number }): {
+export function startSpaceReports(options: {
+  registration: Registration;
+  info: ServiceInfo;
+  store: ChunkStore;
+  log: Logger;
+  reportMs?: number;
+}): {
   stop(): Promise<void>;
 } {
   const { registration, info, store, log, reportMs = REPORT_MS } = options;

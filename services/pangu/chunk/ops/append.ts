@@ -13,7 +13,9 @@ export async function append(context: ChunkServerContext, request: Request, call
   checkNode(context, request);
   const { chunk, capacityBytes, offset, crcs, finish, durable } = request;
   const below = forward(context, request, call);
-  const here = context.store.useOrCreate(chunk, capacityBytes, (file) => file.append(offset, call.attachment, crcs, finish, durable, call.signal));
+  const here = context.store.useOrCreate(chunk, capacityBytes, (file) =>
+    file.append(offset, call.attachment, crcs, finish, durable, call.signal),
+  );
   const [written, forwarded] = await Promise.allSettled([here, below]);
   if (written.status === 'rejected') throw written.reason;
   if (forwarded.status === 'rejected') throw brokenChain(forwarded.reason, request.next[0]!.node);
@@ -23,10 +25,12 @@ export async function append(context: ChunkServerContext, request: Request, call
 async function forward(context: ChunkServerContext, request: Request, call: CallContext): Promise<void> {
   const [next, ...rest] = request.next;
   if (!next) return;
-  await context.chunkServerAt(next.address).append(
-    { ...request, node: next.node, next: rest },
-    { attachment: call.attachment, timeoutMs: call.remainingMs() * REMAINING_SHARE, signal: call.signal },
-  );
+  await context
+    .chunkServerAt(next.address)
+    .append(
+      { ...request, node: next.node, next: rest },
+      { attachment: call.attachment, timeoutMs: call.remainingMs() * REMAINING_SHARE, signal: call.signal },
+    );
 }
 
 function brokenChain(error: unknown, node: string): ChunkError {

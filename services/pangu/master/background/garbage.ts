@@ -27,7 +27,10 @@ export interface GarbageOptions {
 const BATCH = 1_000;
 const DELETE_TIMEOUT_MS = 30_000;
 
-export function startGarbageLoop(context: MasterContext, { graceMs = 30_000, pauseMs = 2_000 }: GarbageOptions = {}): { stop(): Promise<void> } {
+export function startGarbageLoop(
+  context: MasterContext,
+  { graceMs = 30_000, pauseMs = 2_000 }: GarbageOptions = {},
+): { stop(): Promise<void> } {
   const stopping = new AbortController();
   const run = async (): Promise<void> => {
     while (!stopping.signal.aborted) {

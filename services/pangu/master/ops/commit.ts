@@ -15,7 +15,10 @@ type Written = Request['chunks'][number];
 /** Says what is so, so saying it twice changes nothing; a file that is closed already stays as it is. */
 export async function commit({ db }: MasterContext, { file, chunks, close }: Request) {
   return inTransaction(db, async (tx) => {
-    const [inode] = await rows<Inode>(tx, sql`select ${INODE_COLUMNS} from pangu.inodes i where i.id = ${file} and i.type = 'file' for update`);
+    const [inode] = await rows<Inode>(
+      tx,
+      sql`select ${INODE_COLUMNS} from pangu.inodes i where i.id = ${file} and i.type = 'file' for update`,
+    );
     if (!inode || inode.deleted) throw new PanguError('ENOENT', 'the file was removed while it was written');
     if (inode.state === 'closed') return statOf(inode);
     if (chunks.length > 0) await recordChunks(tx, inode, chunks);
@@ -25,7 +28,8 @@ export async function commit({ db }: MasterContext, { file, chunks, close }: Req
 }
 
 async function recordChunks(tx: Queryable, inode: Inode, chunks: readonly Written[]): Promise<void> {
-  if (chunks.some((chunk) => chunk.length > inode.chunkBytes)) throw new PanguError('EINVAL', `a chunk is longer than ${inode.chunkBytes} bytes`);
+  if (chunks.some((chunk) => chunk.length > inode.chunkBytes))
+    throw new PanguError('EINVAL', `a chunk is longer than ${inode.chunkBytes} bytes`);
   const updated = await rows(
     tx,
     sql`
@@ -46,7 +50,8 @@ async function recordChunks(tx: Queryable, inode: Inode, chunks: readonly Writte
       select c.id from pangu.chunks c join jsonb_to_recordset(${JSON.stringify(lost)}::jsonb) as l (chunk text) on l.chunk = c.id
       where not exists (select 1 from pangu.replicas r where r.chunk = c.id) limit 1`,
   );
-  if (orphans.length > 0) throw new PanguError('EIO', `no replica of chunk ${orphans[0]!.id} is left`, { details: { chunk: orphans[0]!.id } });
+  if (orphans.length > 0)
+    throw new PanguError('EIO', `no replica of chunk ${orphans[0]!.id} is left`, { details: { chunk: orphans[0]!.id } });
 }
 
 /** Where a hidden file appears. The path is followed anew: directories may have moved since the file was opened. */

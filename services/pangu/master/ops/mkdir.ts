@@ -6,7 +6,10 @@ import { endOf, parentOf, walk } from '../inodes.ts';
 import { once, REQUEST_KEEP_MS } from '../once.ts';
 import { insertDirectory, makeDirectories } from '../tree.ts';
 
-export async function mkdir({ db }: MasterContext, { requestId, path, recursive }: { requestId: string; path: string; recursive: boolean }) {
+export async function mkdir(
+  { db }: MasterContext,
+  { requestId, path, recursive }: { requestId: string; path: string; recursive: boolean },
+) {
   const parsed = parsePath(path);
   if (recursive) {
     await inTransaction(db, async (tx) => {

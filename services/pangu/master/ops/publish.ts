@@ -27,7 +27,10 @@ export async function publish({ db }: MasterContext, { publishId, publications }
 
   await once(db, `publish:${publishId}`, PUBLISH_KEEP_MS, async (tx) => {
     for (const { names } of directories) await makeDirectories(tx, names.slice(0, -1));
-    const found = await walk(tx, [...directories, ...files.map(({ parsed }) => parsed)].map(({ names }) => names));
+    const found = await walk(
+      tx,
+      [...directories, ...files.map(({ parsed }) => parsed)].map(({ names }) => names),
+    );
 
     const sources = files.map(({ from, parsed }, i) => checkSource(endOf(found[directories.length + i]!, parsed, from), from));
     if (new Set(sources.map(({ id }) => id)).size < sources.length) throw new PanguError('EINVAL', 'a file is published twice');
@@ -37,11 +40,15 @@ export async function publish({ db }: MasterContext, { publishId, publications }
       const { directory, overwrite } = publications[i]!;
       const standing = endOf(found[i]!, { ...parsed, directory: false }, directory);
       if (standing && !overwrite) throw new PanguError('EEXIST', `${directory} exists`, { details: { path: formatPath(parsed.names) } });
-      if (standing && sources.some(({ id }) => id === standing.id)) throw new PanguError('EINVAL', `${directory} is a file that is to be published`);
+      if (standing && sources.some(({ id }) => id === standing.id))
+        throw new PanguError('EINVAL', `${directory} is a file that is to be published`);
       if (standing) await detach(tx, standing);
       made.push(await insertDirectory(tx, parentOf(found[i]!, parsed, directory).id, parsed.names.at(-1)!));
     }
-    await moveAll(tx, sources.map((source, i) => ({ source, parent: made[files[i]!.into]!, name: files[i]!.name })));
+    await moveAll(
+      tx,
+      sources.map((source, i) => ({ source, parent: made[files[i]!.into]!, name: files[i]!.name })),
+    );
   });
   return {};
 }
@@ -67,7 +74,13 @@ function checkSource(source: Inode | undefined, from: string): Inode {
 
 async function moveAll(tx: Queryable, moves: readonly { source: Inode; parent: string; name: string }[]): Promise<void> {
   if (moves.length === 0) return;
-  const list = moves.map(({ source, parent, name }) => ({ id: source.id, from_parent: source.parent, from_name: source.name, parent, name }));
+  const list = moves.map(({ source, parent, name }) => ({
+    id: source.id,
+    from_parent: source.parent,
+    from_name: source.name,
+    parent,
+    name,
+  }));
   const moved = await rows(
     tx,
     sql`

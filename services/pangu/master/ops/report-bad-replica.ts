@@ -1,6 +1,6 @@
 import { sql } from 'drizzle-orm';
-import { hasCode, messageOf } from '../../../base/errors.ts';
 import { inTransaction, rows } from '../../../base/database.ts';
+import { hasCode, messageOf } from '../../../base/errors.ts';
 import { discardReplicas } from '../chunks.ts';
 import type { MasterContext } from '../context.ts';
 
@@ -37,7 +37,12 @@ export async function reportBadReplica(context: MasterContext, { chunk, node, re
   return { dropped: false };
 }
 
-async function judge({ chunkServers, chunkServerAt, log }: MasterContext, chunk: string, node: string, length: number): Promise<'good' | 'bad' | 'unknown'> {
+async function judge(
+  { chunkServers, chunkServerAt, log }: MasterContext,
+  chunk: string,
+  node: string,
+  length: number,
+): Promise<'good' | 'bad' | 'unknown'> {
   const server = chunkServers.get(node);
   if (!server) return 'unknown';
   try {

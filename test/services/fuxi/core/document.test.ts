@@ -40,7 +40,10 @@ describe('parseJob', () => {
             input: { kind: 'files', sources: [{ filePattern: 'pangu://local/books/*.txt' }], format: { kind: 'lines' } },
             output: { kind: 'shuffle', to: 'reduce' },
           },
-          reduce: { input: { kind: 'shuffle', from: ['map'] }, output: { kind: 'files', directory: 'pangu://local/out', overwrite: false } },
+          reduce: {
+            input: { kind: 'shuffle', from: ['map'] },
+            output: { kind: 'files', directory: 'pangu://local/out', overwrite: false },
+          },
         },
       },
     });
@@ -63,22 +66,71 @@ describe('parseJob', () => {
     ['an empty command', (d) => (d.tasks.map.run = { command: [] }), 'tasks.map.run.command: must name a program'],
     ['a module without an export', (d) => (d.tasks.map.run = { module: 'wordcount.ts' }), 'tasks.map.run.module: must be'],
     ['an unknown operator', (d) => (d.tasks.map.run = { operator: 'sort' }), 'tasks.map.run.operator: there is no operator "sort"'],
-    ['no tasks', (d) => { d.tasks = {}; d.pipes = []; }, 'tasks: must hold at least one task'],
-    ['a pipe to a task that is not there', (d) => (d.pipes[1].destination.accessPoint = 'sum:input'), 'pipes[1].destination.accessPoint: there is no task "sum"'],
-    ['a pipe into an output', (d) => (d.pipes[0].destination.accessPoint = 'map:output'), 'pipes[0].destination.accessPoint: "map:output" stands where'],
+    [
+      'no tasks',
+      (d) => {
+        d.tasks = {};
+        d.pipes = [];
+      },
+      'tasks: must hold at least one task',
+    ],
+    [
+      'a pipe to a task that is not there',
+      (d) => (d.pipes[1].destination.accessPoint = 'sum:input'),
+      'pipes[1].destination.accessPoint: there is no task "sum"',
+    ],
+    [
+      'a pipe into an output',
+      (d) => (d.pipes[0].destination.accessPoint = 'map:output'),
+      'pipes[0].destination.accessPoint: "map:output" stands where',
+    ],
     ['a pipe between tasks without shuffle', (d) => delete d.pipes[1].shuffle, 'pipes[1].shuffle: a pipe between tasks needs'],
     ['an unknown shuffle', (d) => (d.pipes[1].shuffle = 'range'), 'pipes[1].shuffle: must be "hash"'],
-    ['a path that is no pangu path', (d) => (d.pipes[0].source.filePattern = '/books'), 'pipes[0].source.filePattern: must be a path such as'],
-    ['a destination with wildcards', (d) => (d.pipes[2].destination.filePattern = 'pangu://local/out/*'), 'pipes[2].destination.filePattern: a destination is one directory'],
-    ['the root as destination', (d) => (d.pipes[2].destination.filePattern = 'pangu://local/'), 'pipes[2].destination.filePattern: must name a directory below the root'],
-    ['a destination with ..', (d) => (d.pipes[2].destination.filePattern = 'pangu://local/a/../b'), 'pipes[2].destination.filePattern: has an empty segment'],
-    ['a second output', (d) => d.pipes.push({ source: { accessPoint: 'reduce:output' }, destination: { filePattern: 'pangu://local/two/' } }), 'pipes[3].source.accessPoint: reduce:output has a pipe already'],
-    ['a circle', (d) => (d.pipes = [d.pipes[1], { source: { accessPoint: 'reduce:output' }, destination: { accessPoint: 'map:input' }, shuffle: 'hash' }]), 'pipes: the tasks form a circle'],
-    ['no document', (d) => { for (const key of Object.keys(d)) delete d[key]; }, 'name: '],
+    [
+      'a path that is no pangu path',
+      (d) => (d.pipes[0].source.filePattern = '/books'),
+      'pipes[0].source.filePattern: must be a path such as',
+    ],
+    [
+      'a destination with wildcards',
+      (d) => (d.pipes[2].destination.filePattern = 'pangu://local/out/*'),
+      'pipes[2].destination.filePattern: a destination is one directory',
+    ],
+    [
+      'the root as destination',
+      (d) => (d.pipes[2].destination.filePattern = 'pangu://local/'),
+      'pipes[2].destination.filePattern: must name a directory below the root',
+    ],
+    [
+      'a destination with ..',
+      (d) => (d.pipes[2].destination.filePattern = 'pangu://local/a/../b'),
+      'pipes[2].destination.filePattern: has an empty segment',
+    ],
+    [
+      'a second output',
+      (d) => d.pipes.push({ source: { accessPoint: 'reduce:output' }, destination: { filePattern: 'pangu://local/two/' } }),
+      'pipes[3].source.accessPoint: reduce:output has a pipe already',
+    ],
+    [
+      'a circle',
+      (d) =>
+        (d.pipes = [d.pipes[1], { source: { accessPoint: 'reduce:output' }, destination: { accessPoint: 'map:input' }, shuffle: 'hash' }]),
+      'pipes: the tasks form a circle',
+    ],
+    [
+      'no document',
+      (d) => {
+        for (const key of Object.keys(d)) delete d[key];
+      },
+      'name: ',
+    ],
   ])('refuses %s with its path', (_what, change, expected) => {
     const found = problems(change);
     expect(found.length).toBeGreaterThan(0);
-    expect(found.some((problem) => problem.startsWith(expected)), found.join('\n')).toBe(true);
+    expect(
+      found.some((problem) => problem.startsWith(expected)),
+      found.join('\n'),
+    ).toBe(true);
   });
 
   it('refuses what is no object at all', () => {
@@ -95,7 +147,9 @@ describe('parseJob', () => {
       document.tasks.map = { run: { module: 'x' }, instances: -1 } as never;
       document.pipes[1]!.shuffle = 'range';
     });
-    expect(found.map((problem) => problem.split(':')[0])).toEqual(expect.arrayContaining(['priority', 'tasks.map.run.module', 'tasks.map.instances', 'pipes[1].shuffle']));
+    expect(found.map((problem) => problem.split(':')[0])).toEqual(
+      expect.arrayContaining(['priority', 'tasks.map.run.module', 'tasks.map.instances', 'pipes[1].shuffle']),
+    );
   });
 
   it('refuses destinations that lie within one another', () => {

@@ -51,7 +51,10 @@ describe('ContainerWants', () => {
     const wants = new ContainerWants();
     expect(wants.decide({ nowMs: 0, busy: 0, idle: [], startable: 4, avoid: [] }).tell).toEqual({ want: 4, release: [] });
     expect(wants.decide({ nowMs: 500, busy: 2, idle: idle('a'), startable: 0, avoid: [] })).toEqual({ wakeAtMs: 1_000 });
-    expect(wants.decide({ nowMs: 1_000, busy: 1, idle: idle('a', 'b'), startable: 0, avoid: [] }).tell).toMatchObject({ want: 1, release: idle('a', 'b') });
+    expect(wants.decide({ nowMs: 1_000, busy: 1, idle: idle('a', 'b'), startable: 0, avoid: [] }).tell).toMatchObject({
+      want: 1,
+      release: idle('a', 'b'),
+    });
   });
 });
 
@@ -85,7 +88,11 @@ describe('winners', () => {
     const newer = { instances: 2, first: 1_001, exceptions: { 3: 1_002 } };
     const replaced = replaceWinners(base, newer, [1, 3]);
     expect([0, 1, 2, 3].map((instance) => winningAttempt(replaced, instance))).toEqual([1, 1_001, 3, 1_002]);
-    expect(joinWinners([base, { instances: 2, first: 1, exceptions: { 5: 2 } }])).toEqual({ instances: 6, first: 1, exceptions: { 2: 3, 5: 2 } });
+    expect(joinWinners([base, { instances: 2, first: 1, exceptions: { 5: 2 } }])).toEqual({
+      instances: 6,
+      first: 1,
+      exceptions: { 2: 3, 5: 2 },
+    });
   });
 });
 

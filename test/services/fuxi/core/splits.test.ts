@@ -2,11 +2,19 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { type InputFile, planSplits } from '../../../../services/fuxi/core/splits.ts';
 
-const file = (path: string, size: number, splitBytes = 100, nodes: string[] = []): InputFile => ({ path, size, splitBytes, chunks: size > 0 ? [{ offset: 0, length: size, nodes }] : [] });
+const file = (path: string, size: number, splitBytes = 100, nodes: string[] = []): InputFile => ({
+  path,
+  size,
+  splitBytes,
+  chunks: size > 0 ? [{ offset: 0, length: size, nodes }] : [],
+});
 
 describe('planSplits', () => {
   it('cuts a file at its split length', () => {
-    expect(planSplits([file('/a', 250)], 'auto').splits).toEqual({ files: ['/a'], instances: [[[0, 0, 100]], [[0, 100, 100]], [[0, 200, 50]]] });
+    expect(planSplits([file('/a', 250)], 'auto').splits).toEqual({
+      files: ['/a'],
+      instances: [[[0, 0, 100]], [[0, 100, 100]], [[0, 200, 50]]],
+    });
   });
 
   it('lets small files share an instance up to the split length', () => {
@@ -35,11 +43,17 @@ describe('planSplits', () => {
   });
 
   it('covers every byte of every file exactly once, for any files and any number of instances', () => {
-    const files = fc.array(fc.record({ size: fc.integer({ min: 0, max: 5_000 }), splitBytes: fc.integer({ min: 1, max: 700 }) }), { minLength: 1, maxLength: 12 });
+    const files = fc.array(fc.record({ size: fc.integer({ min: 0, max: 5_000 }), splitBytes: fc.integer({ min: 1, max: 700 }) }), {
+      minLength: 1,
+      maxLength: 12,
+    });
     const instances = fc.oneof(fc.constant<'auto'>('auto'), fc.integer({ min: 1, max: 40 }));
     fc.assert(
       fc.property(files, instances, (sizes, count) => {
-        const { splits, bytes } = planSplits(sizes.map(({ size, splitBytes }, i) => file(`/${i}`, size, splitBytes)), count);
+        const { splits, bytes } = planSplits(
+          sizes.map(({ size, splitBytes }, i) => file(`/${i}`, size, splitBytes)),
+          count,
+        );
         if (count !== 'auto') expect(splits.instances).toHaveLength(count);
         const ends = sizes.map(() => 0);
         for (const [index, offset, length] of splits.instances.flat()) {

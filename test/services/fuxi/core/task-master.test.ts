@@ -10,9 +10,27 @@ function master(options: Partial<TaskMasterOptions> & { count?: number; bytes?: 
   return new TaskMaster({ task: 'map', instances, maxAttempts: 4, backup: { enabled: true, slowdown: 2, afterFraction: 0.5 }, ...rest }, 0);
 }
 
-const ok = ({ instance, attempt }: Attempt, ms = 1_000): AttemptResult => ({ instance, attempt, ok: true, ms, bytesIn: 1, bytesOut: 1, recordsIn: 1, recordsOut: 1 });
-const bad = ({ instance, attempt }: Attempt, code: FuxiCode, more = {}): AttemptResult => ({ instance, attempt, ok: false, ms: 10, code, message: `${code}: it broke`, ...more });
-const chosen = (batches: Batch[]) => batches.map((batch) => `${batch.container.node}:${batch.attempts.map((a) => `${a.instance}.${a.attempt}`).join('+')}`);
+const ok = ({ instance, attempt }: Attempt, ms = 1_000): AttemptResult => ({
+  instance,
+  attempt,
+  ok: true,
+  ms,
+  bytesIn: 1,
+  bytesOut: 1,
+  recordsIn: 1,
+  recordsOut: 1,
+});
+const bad = ({ instance, attempt }: Attempt, code: FuxiCode, more = {}): AttemptResult => ({
+  instance,
+  attempt,
+  ok: false,
+  ms: 10,
+  code,
+  message: `${code}: it broke`,
+  ...more,
+});
+const chosen = (batches: Batch[]) =>
+  batches.map((batch) => `${batch.container.node}:${batch.attempts.map((a) => `${a.instance}.${a.attempt}`).join('+')}`);
 
 describe('TaskMaster', () => {
   it('asks for one container per instance and runs each instance once', () => {
@@ -22,7 +40,12 @@ describe('TaskMaster', () => {
     const { start, exchange } = task.decide(10);
     expect(chosen(start)).toEqual(['node-1:0.1', 'node-2:1.1']);
     expect(exchange).toBeUndefined();
-    for (const batch of start) task.finish(batch.id, batch.attempts.map((a) => ok(a)), 1_000);
+    for (const batch of start)
+      task.finish(
+        batch.id,
+        batch.attempts.map((a) => ok(a)),
+        1_000,
+      );
     expect(task.decide(1_000).outcome).toEqual({ kind: 'done' });
     expect(task.winners).toEqual({ instances: 2, first: 1, exceptions: {} });
   });
@@ -78,7 +101,11 @@ describe('TaskMaster', () => {
     task.grant([container(2)]);
     const [second] = task.decide(1_000).start;
     task.finish(second!.id, [bad(second!.attempts[0]!, 'ProgramFailed')], 1_001);
-    expect(task.decide(1_001).outcome).toEqual({ kind: 'failed', code: 'ProgramFailed', message: 'instance 0 failed 2 times, the last time on node-2: ProgramFailed: it broke' });
+    expect(task.decide(1_001).outcome).toEqual({
+      kind: 'failed',
+      code: 'ProgramFailed',
+      message: 'instance 0 failed 2 times, the last time on node-2: ProgramFailed: it broke',
+    });
   });
 
   it('fails at once on what no attempt can mend', () => {
@@ -190,7 +217,11 @@ describe('TaskMaster', () => {
       if (exchange?.avoid.includes('node-1') && !exchange.holding.some((held) => held.node === 'node-1')) return;
       for (const batch of start) {
         const good = batch.container.node === 'node-2';
-        task.finish(batch.id, batch.attempts.map((a) => (good && a.instance < 1 ? ok(a) : bad(a, 'ProgramFailed'))), nowMs + 1);
+        task.finish(
+          batch.id,
+          batch.attempts.map((a) => (good && a.instance < 1 ? ok(a) : bad(a, 'ProgramFailed'))),
+          nowMs + 1,
+        );
       }
     }
     expect.unreachable('node-1 was never avoided');

@@ -1,0 +1,129 @@
+import type { WorkflowHandle } from '@temporalio/client';
+import cliProgress from 'cli-progress';
+import type { JobProgress, TaskProgress } from '../../../services/fuxi/contract.ts';
+import { drawBar } from './bars.ts';
+import { progressLine } from './job-view.ts';
+import { formatBytes, formatMs } from './units.ts';
+
+export interface WatchOptions {
+  /** How often the job is asked. @default 300 */
+  intervalMs?: number;
+  /** Where a person looks. @default process.stderr */
+  stream?: NodeJS.WriteStream;
+  /** Told of everything seen. */
+  onProgress?: (progress: JobProgress) => void;
+  signal?: AbortSignal;
+}
+
+/** A worker that is down must not hold up the picture for long. */
+const QUERY_TIMEOUT_MS = 3_000;
+
+/**
+ * Shows a job until it has ended: bars on a terminal, else one line whenever something changed. Asks by query, which costs the job nothing.
+ * @returns what it answered last, if it ever did; how it ended is told by `handle.result()`.
+ */
+export async function watchJob(handle: WorkflowHandle, options: WatchOptions = {}): Promise<JobProgress | undefined> {
+  const { intervalMs = 300, stream = process.stderr, onProgress, signal } = options;
+  const picture = stream.isTTY ? new BarPicture(stream) : new LinePicture(stream);
+  let last: JobProgress | undefined;
+  const ended = handle.result().then(
+    () => true,
+    () => true,
+  );
+  try {
+    for (let over = false; !over && !signal?.aborted; ) {
+      over = await Promise.race([ended, delay(intervalMs, signal)]);
+      const progress = await queryProgress(handle);
+      if (!progress) continue;
+      last = progress;
+      picture.show(progress);
+      onProgress?.(progress);
+    }
+  } finally {
+    picture.stop();
+  }
+  return last;
+}
+
+/** `undefined` when no worker answers, or the job is not so far. */
+export async function queryProgress(handle: WorkflowHandle): Promise<JobProgress | undefined> {
+  try {
+    return await handle.client.withDeadline(Date.now() + QUERY_TIMEOUT_MS, () => handle.query<JobProgress>('progress'));
+  } catch {
+    return undefined;
+  }
+}
+
+function delay(ms: number, signal: AbortSignal | undefined): Promise<false> {
+  return new Promise((resolve) => {
+    const timer = setTimeout(() => resolve(false), ms);
+    const stop = (): void => {
+      clearTimeout(timer);
+      resolve(false);
+    };
+    signal?.addEventListener('abort', stop, { once: true });
+  });
+}
+
+class LinePicture {
+  readonly #stream: NodeJS.WriteStream;
+  #last = '';
+
+  constructor(stream: NodeJS.WriteStream) {
+    this.#stream = stream;
+  }
+
+  show(progress: JobProgress): void {
+    const line = progressLine(progress);
+    if (line === this.#last) return;
+    this.#last = line;
+    this.#stream.write(`${formatMs(Date.now() - progress.startedAtMs).padStart(9)}  ${line}\n`);
+  }
+
+  stop(): void {}
+}
+
+class BarPicture {
+  readonly #bars: cliProgress.MultiBar;
+  readonly #byTask = new Map<string, cliProgress.SingleBar>();
+
+  constructor(stream: NodeJS.WriteStream) {
+    this.#bars = new cliProgress.MultiBar({
+      stream,
+      hideCursor: true,
+      fps: 10,
+      format: (_options, _params, { task, width }: { task: TaskProgress & { name: string }; width: number }) =>
+        `${task.name.padEnd(width)} ${drawBar(shareDone(task), 24)} ${taskFigures(task)}`,
+    });
+  }
+
+  show({ tasks }: JobProgress): void {
+    const width = Math.max(...Object.keys(tasks).map((name) => name.length));
+    for (const [name, task] of Object.entries(tasks)) {
+      const payload = { task: { ...task, name }, width };
+      const bar = this.#byTask.get(name);
+      if (bar) bar.update(task.done, payload);
+      else this.#byTask.set(name, this.#bars.create(Math.max(1, task.instances), task.done, payload));
+    }
+  }
+
+  stop(): void {
+    this.#bars.update();
+    this.#bars.stop();
+  }
+}
+
+function shareDone({ done, instances }: TaskProgress): number {
+  return instances === 0 ? 0 : done / instances;
+}
+
+function taskFigures(task: TaskProgress): string {
+  const parts = [`${task.done}/${task.instances}`];
+  if (task.running > 0) parts.push(`${task.running} running`);
+  if (task.bytesIn > 0) parts.push(formatBytes(task.bytesIn));
+  if (task.failedAttempts > 0) parts.push(`${task.failedAttempts} failed`);
+  if (task.backups > 0) parts.push(`${task.backups} backups`);
+  if (task.rerun > 0) parts.push(`${task.rerun} made again`);
+  if (task.startedAtMs !== undefined) parts.push(formatMs((task.finishedAtMs ?? Date.now()) - task.startedAtMs));
+  return parts.join(', ');
+}

@@ -1,0 +1,113 @@
+import { availableParallelism, totalmem } from 'node:os';
+import { join, resolve } from 'node:path';
+import { z } from 'zod';
+import type { RoleConfig } from '../services/base/role.ts';
+import { ClusterError } from './errors.ts';
+import type { RoleName } from './roles.ts';
+import { temporalFromEnvironment } from './temporal-config.ts';
+
+/**
+ * What a role is told, from the environment and from the flags of `feitian run`, which win. Read in one place, once, and checked, so that a role
+ * that starts has all that it needs and one that can't start says every reason at once.
+ */
+export type Environment = Readonly<Record<string, string | undefined>>;
+
+export interface RoleFlags {
+  cluster?: string;
+  node?: string;
+  rack?: string;
+  data?: string;
+  listen?: string;
+  nuwa?: string;
+  database?: string;
+  cpu?: string;
+  memory?: string;
+}
+
+/** Roles that belong to a machine, that keep tables, that speak with Temporal. */
+const NEEDS_NODE: readonly RoleName[] = ['pangu-chunk', 'tubo'];
+const NEEDS_DATABASE: readonly RoleName[] = ['pangu-master'];
+const NEEDS_TEMPORAL: readonly RoleName[] = ['fuxi-master', 'tubo', 'worker'];
+const NEEDS_NO_NUWA: readonly RoleName[] = ['nuwa'];
+
+const NAME = /^[a-z0-9][a-z0-9-]{0,62}$/;
+const name = z.string().regex(NAME, 'must be lower-case letters, digits and dashes');
+const address = z
+  .string()
+  .transform((text) => (text.includes('://') ? text : `tcp://${text}`))
+  .refine((text) => /^tcp:\/\/[^/\s]+:\d{1,5}$/.test(text), 'must be tcp://host:port');
+
+const schema = z.object({
+  cluster: name.default('local'),
+  node: name.optional(),
+  rack: name.default('rack-a'),
+  data: z.string().min(1, 'must name a directory'),
+  listen: address.default('tcp://127.0.0.1:0'),
+  nuwa: z
+    .string()
+    .default('')
+    .transform((text) => text.split(',').filter((part) => part.trim() !== ''))
+    .pipe(z.array(address)),
+  database: z
+    .string()
+    .regex(/^postgres(ql)?:\/\//, 'must be postgres://…')
+    .optional(),
+  cpu: z.coerce.number().positive().default(availableParallelism()),
+  memory: z.coerce
+    .number()
+    .int()
+    .positive()
+    .default(Math.floor(totalmem() / 2 / 1_048_576)),
+});
+
+const VARIABLES: Record<keyof z.input<typeof schema>, string> = {
+  cluster: 'FEITIAN_CLUSTER',
+  node: 'FEITIAN_NODE',
+  rack: 'FEITIAN_RACK',
+  data: 'FEITIAN_DATA',
+  listen: 'FEITIAN_LISTEN',
+  nuwa: 'FEITIAN_NUWA',
+  database: 'FEITIAN_DATABASE_URL',
+  cpu: 'FEITIAN_CPU',
+  memory: 'FEITIAN_MEMORY_MIB',
+};
+
+/** One config for each role, in their order. With several roles in one process each has a directory of its own below `data`. */
+export async function roleConfigs(roles: readonly RoleName[], flags: RoleFlags, env: Environment): Promise<RoleConfig[]> {
+  const given: Record<string, string | undefined> = {};
+  for (const [key, variable] of Object.entries(VARIABLES)) given[key] = flags[key as keyof RoleFlags] ?? (env[variable] || undefined);
+  const parsed = schema.safeParse(given);
+  if (!parsed.success) throw badConfig(parsed.error.issues.map(({ path, message }) => `${nameOf(path[0])} ${message}`));
+  const { cluster, node, rack, data, listen, nuwa, database, cpu, memory } = parsed.data;
+
+  const dataDir = resolve(data);
+  const temporal = await temporalFromEnvironment(env, join(dataDir, 'tls'));
+  const needed = (list: readonly RoleName[]) => roles.filter((role) => list.includes(role)).join(', ');
+  const missing: string[] = [];
+  if (!node && needed(NEEDS_NODE)) missing.push(`${nameOf('node')} is needed by ${needed(NEEDS_NODE)}`);
+  if (!database && needed(NEEDS_DATABASE)) missing.push(`${nameOf('database')} is needed by ${needed(NEEDS_DATABASE)}`);
+  if (!temporal && needed(NEEDS_TEMPORAL)) missing.push(`TEMPORAL_ADDRESS is needed by ${needed(NEEDS_TEMPORAL)}`);
+  const callers = roles.filter((role) => !NEEDS_NO_NUWA.includes(role)).join(', ');
+  if (nuwa.length === 0 && callers) missing.push(`${nameOf('nuwa')} is needed by ${callers}`);
+  if (roles.length > 1 && !listen.endsWith(':0')) missing.push(`${nameOf('listen')} can give a port to one role only, not to ${roles.length}`);
+  if (missing.length > 0) throw badConfig(missing);
+
+  return roles.map((role) => ({
+    cluster,
+    dataDir: roles.length > 1 ? join(dataDir, role) : dataDir,
+    listen,
+    nuwa,
+    resources: { cpu, memoryMiB: memory },
+    ...(node ? { node: { id: node, rack } } : {}),
+    ...(database ? { databaseUrl: database } : {}),
+    ...(temporal ? { temporal } : {}),
+  }));
+}
+
+function nameOf(key: unknown): string {
+  return `--${String(key)} (${VARIABLES[key as keyof typeof VARIABLES]})`;
+}
+
+function badConfig(problems: string[]): ClusterError {
+  return new ClusterError('BadConfig', problems.join('; '));
+}

@@ -1,0 +1,10 @@
+import type { ServiceHandlers } from '../../kuafu/contract.ts';
+import type { nuwaService } from '../contract.ts';
+import { type NuwaContext, submitWrite } from './context.ts';
+
+export function create(nuwa: NuwaContext): ServiceHandlers<typeof nuwaService>['create'] {
+  return async (request) => {
+    const { path, revision } = await submitWrite(nuwa, { kind: 'create', ...request });
+    return { path: path!, revision };
+  };
+}

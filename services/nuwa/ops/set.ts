@@ -1,0 +1,10 @@
+import type { ServiceHandlers } from '../../kuafu/contract.ts';
+import type { nuwaService } from '../contract.ts';
+import { type NuwaContext, submitWrite } from './context.ts';
+
+export function set(nuwa: NuwaContext): ServiceHandlers<typeof nuwaService>['set'] {
+  return async (request) => {
+    const { version, revision } = await submitWrite(nuwa, { kind: 'set', ...request });
+    return { version: version!, revision };
+  };
+}

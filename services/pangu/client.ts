@@ -1,0 +1,150 @@
+import type { Readable, Writable } from 'node:stream';
+import { type Clock, systemClock } from '../base/clock.ts';
+import { newId } from '../base/ids.ts';
+import { type Logger, silentLogger } from '../base/log.ts';
+import { systemRandom } from '../base/random.ts';
+import type { KuafuClient } from '../kuafu/contract.ts';
+import { chunkServerService } from './chunk-contract.ts';
+import type { ClientContext } from './client/context.ts';
+import { FileReader } from './client/file-reader.ts';
+import { FileWriter } from './client/file-writer.ts';
+import { glob } from './client/glob.ts';
+import { connectMasters } from './client/masters.ts';
+import { createReadStream, createWriteStream } from './client/streams.ts';
+import type { ChunkLocation, FileStat, PanguClient, PanguFile, Publication, WriteOptions } from './contract.ts';
+import { NodeFailures } from './core/node-failures.ts';
+import { childPath, formatPath, parsePath } from './core/path.ts';
+
+export interface PanguOptions {
+  cluster: string;
+  kuafu: KuafuClient;
+  /** The node this process runs on: first replicas go there, reads prefer it. */
+  node?: string;
+  clock?: Clock;
+  log?: Logger;
+}
+
+const READDIR_PAGE = 1_000;
+
+export function createPangu({ cluster, kuafu, node, clock = systemClock, log = silentLogger }: PanguOptions): PanguClient {
+  const context: ClientContext = {
+    masters: connectMasters(kuafu, cluster),
+    chunkServerAt: (address) => kuafu.service(chunkServerService, address),
+    node,
+    clock,
+    random: systemRandom,
+    log,
+    failures: new NodeFailures(),
+  };
+  return new Client(cluster, context);
+}
+
+class Client implements PanguClient {
+  readonly cluster: string;
+  readonly #context: ClientContext;
+  readonly #masters: ClientContext['masters'];
+
+  constructor(cluster: string, context: ClientContext) {
+    this.cluster = cluster;
+    this.#context = context;
+    this.#masters = context.masters;
+  }
+
+  async open(path: string, mode: 'r' | 'w' | 'wx', options?: WriteOptions): Promise<PanguFile> {
+    if (mode === 'r') return this.#openReader(path);
+    return FileWriter.create(this.#context, this.#path(path), mode, options);
+  }
+
+  createReadStream(path: string, range?: { start?: number; end?: number }): Readable {
+    return createReadStream(() => this.#openReader(path), range);
+  }
+
+  createWriteStream(path: string, options: WriteOptions & { mode?: 'w' | 'wx' } = {}): Writable {
+    return createWriteStream(() => this.open(path, options.mode ?? 'w', options));
+  }
+
+  async readFile(path: string): Promise<Buffer> {
+    const file = await this.#openReader(path);
+    return file.read(0, file.length);
+  }
+
+  async writeFile(path: string, bytes: Uint8Array | string, options: WriteOptions & { mode?: 'w' | 'wx' } = {}): Promise<FileStat> {
+    const file = await FileWriter.create(this.#context, this.#path(path), options.mode ?? 'w', options);
+    try {
+      await file.write(typeof bytes === 'string' ? Buffer.from(bytes) : bytes);
+      return await file.close();
+    } catch (error) {
+      await file.abort().catch(() => {}); // the first error says more
+      throw error;
+    }
+  }
+
+  async stat(path: string): Promise<FileStat> {
+    const canonical = this.#path(path);
+    return { path: this.#plain(path), ...(await this.#masters.stat({ path: canonical })) };
+  }
+
+  async *readdir(path: string): AsyncIterable<FileStat> {
+    const canonical = this.#path(path);
+    let after: string | undefined;
+    for (;;) {
+      const { entries, more } = await this.#masters.readdir({ path: canonical, after, limit: READDIR_PAGE });
+      for (const { name, ...stat } of entries) yield { path: childPath(this.#plain(path), name), ...stat };
+      if (!more) return;
+      after = entries.at(-1)!.name;
+    }
+  }
+
+  async mkdir(path: string, { recursive = false }: { recursive?: boolean } = {}): Promise<void> {
+    await this.#masters.mkdir({ requestId: newId(), path: this.#path(path), recursive });
+  }
+
+  async rename(from: string, to: string): Promise<void> {
+    await this.#masters.rename({ requestId: newId(), from: this.#path(from), to: this.#path(to) });
+  }
+
+  async unlink(path: string): Promise<void> {
+    await this.#masters.remove({ requestId: newId(), path: this.#path(path), what: 'file', force: false });
+  }
+
+  async rm(path: string, { recursive = false, force = false }: { recursive?: boolean; force?: boolean } = {}): Promise<void> {
+    await this.#masters.remove({ requestId: newId(), path: this.#path(path), what: recursive ? 'tree' : 'one', force });
+  }
+
+  glob(pattern: string): Promise<FileStat[]> {
+    return glob(this, pattern);
+  }
+
+  async locate(path: string): Promise<ChunkLocation[]> {
+    const { chunks } = await this.#masters.open({ path: this.#path(path) });
+    return chunks.map(({ chunk, offset, length, replicas }) => ({ chunk, offset, length, nodes: replicas.map(({ node }) => node) }));
+  }
+
+  async publish(publishId: string, publications: Publication[]): Promise<void> {
+    await this.#masters.publish({
+      publishId,
+      publications: publications.map(({ directory, files, overwrite = false }) => ({
+        directory: this.#path(directory),
+        files: files.map(({ from, name }) => ({ from: this.#path(from), name })),
+        overwrite,
+      })),
+    });
+  }
+
+  /** The connections are the Kuafu client's, whose owner closes it. */
+  async close(): Promise<void> {}
+
+  #openReader(path: string): Promise<FileReader> {
+    return FileReader.open(this.#context, this.#path(path));
+  }
+
+  /** Checked here, so that a bad path is told without a call; a `/` at the end is kept. */
+  #path(path: string): string {
+    const { names, directory } = parsePath(path, this.cluster);
+    return names.length > 0 && directory ? `${formatPath(names)}/` : formatPath(names);
+  }
+
+  #plain(path: string): string {
+    return formatPath(parsePath(path, this.cluster).names);
+  }
+}

@@ -1,0 +1,183 @@
+import { hasCode, messageOf } from '../../base/errors.ts';
+import { ChunkError, TRANSFER_BYTES_MAX } from '../chunk-contract.ts';
+import { type FileStat, PanguError, type PanguFile } from '../contract.ts';
+import { findMismatch } from '../core/blocks.ts';
+import { cutAtChunks } from '../core/file-ranges.ts';
+import { orderReplicas } from '../core/replica-order.ts';
+import { crc } from '../crc.ts';
+import type { LocatedChunk, Replica } from '../master-contract.ts';
+import type { ClientContext } from './context.ts';
+
+const READ_TIMEOUT_MS = 10_000;
+/** Reads of one call in flight at once. */
+const PARALLEL_MAX = 4;
+/** While servers of a chunk are away, not broken, a reader asks again for this long: a restart takes a few seconds. */
+const PATIENCE_MS = 8_000;
+const PAUSE_MS = 250;
+
+/** Replica errors that are about these bytes, not about the server: the master wants to hear of them. */
+const BAD_REPLICA_CODES = ['BadChecksum', 'NoChunk', 'BadRange', 'DiskFailed'];
+
+/** A file being read, as it was when it was opened. Where its chunks are is remembered, and asked for again when no replica answers. */
+export class FileReader implements PanguFile {
+  readonly path: string;
+  readonly stat: FileStat;
+  readonly #context: ClientContext;
+  readonly #file: string;
+  #chunks: LocatedChunk[];
+  #relocating: Promise<void> | undefined;
+  #closed = false;
+
+  private constructor(context: ClientContext, stat: FileStat, file: string, chunks: LocatedChunk[]) {
+    this.#context = context;
+    this.path = stat.path;
+    this.stat = stat;
+    this.#file = file;
+    this.#chunks = chunks;
+  }
+
+  static async open(context: ClientContext, path: string): Promise<FileReader> {
+    const { file, stat, chunks } = await context.masters.open({ path });
+    return new FileReader(context, { path, ...stat }, file, chunks);
+  }
+
+  get chunks(): readonly LocatedChunk[] {
+    return this.#chunks;
+  }
+
+  get length(): number {
+    const last = this.#chunks.at(-1);
+    return last ? last.offset + last.length : 0;
+  }
+
+  async read(position: number, length: number): Promise<Buffer> {
+    if (this.#closed) throw new PanguError('EBADF', `${this.path} is closed`);
+    if (!Number.isSafeInteger(position) || position < 0) throw new PanguError('EINVAL', `position ${position}`);
+    if (!Number.isSafeInteger(length) || length < 0) throw new PanguError('EINVAL', `length ${length}`);
+    const ranges = cutAtChunks(this.#chunks, position, length, TRANSFER_BYTES_MAX);
+    if (ranges.length === 0) return Buffer.alloc(0);
+    if (ranges.length === 1) return this.#readRange(ranges[0]!.chunk, ranges[0]!.offset, ranges[0]!.length);
+
+    const whole = Buffer.allocUnsafeSlow(ranges.reduce((sum, range) => sum + range.length, 0));
+    let next = 0;
+    let at = 0;
+    let failed = false;
+    const worker = async (): Promise<void> => {
+      while (next < ranges.length && !failed) {
+        const { chunk, offset, length } = ranges[next++]!;
+        const place = at;
+        at += length;
+        try {
+          whole.set(await this.#readRange(chunk, offset, length), place);
+        } catch (error) {
+          failed = true;
+          throw error;
+        }
+      }
+    };
+    await Promise.all(Array.from({ length: Math.min(PARALLEL_MAX, ranges.length) }, worker));
+    return whole;
+  }
+
+  async write(): Promise<void> {
+    throw new PanguError('EBADF', `${this.path} is open for reading`);
+  }
+
+  async sync(): Promise<void> {
+    throw new PanguError('EBADF', `${this.path} is open for reading`);
+  }
+
+  async close(): Promise<FileStat> {
+    this.#closed = true;
+    return this.stat;
+  }
+
+  async abort(): Promise<void> {
+    this.#closed = true;
+  }
+
+  async #readRange(first: LocatedChunk, offset: number, length: number): Promise<Buffer> {
+    const { clock, failures, random, node: own } = this.#context;
+    const giveUpAtMs = clock.monotonicMs() + PATIENCE_MS;
+    let chunk = first;
+    for (let round = 1; ; round++) {
+      let error: unknown = new Error('no server of this chunk is registered');
+      let hopeful = false;
+      const failed = (node: string): boolean => failures.isRecent(node, clock.monotonicMs());
+      for (const replica of orderReplicas(chunk.replicas, { own, failed, random })) {
+        if (replica.address === undefined) {
+          hopeful = true;
+          continue;
+        }
+        try {
+          return await this.#readReplica(chunk.chunk, replica as Required<Replica>, offset, length);
+        } catch (failure) {
+          error = failure;
+          failures.note(replica.node, clock.monotonicMs());
+          if (isBadReplica(failure)) this.#report(chunk.chunk, replica.node, failure);
+          else hopeful = true;
+        }
+      }
+      // A second round, with what the master knows now, comes always; more only while somebody may come back.
+      if (round > 1 && (!hopeful || clock.monotonicMs() >= giveUpAtMs)) {
+        throw new PanguError('EIO', `${this.path}: no replica of chunk ${chunk.chunk} can be read: ${messageOf(error)}`, {
+          cause: error,
+          details: { chunk: chunk.chunk, file: this.#file },
+        });
+      }
+      if (round > 1) await clock.sleep(PAUSE_MS);
+      await this.#relocate();
+      const again = this.#chunks.find((other) => other.chunk === first.chunk);
+      if (!again)
+        throw new PanguError('EIO', `${this.path}: chunk ${first.chunk} is gone`, { details: { chunk: first.chunk, file: this.#file } });
+      chunk = again;
+    }
+  }
+
+  async #readReplica(chunk: string, { node, address }: Required<Replica>, offset: number, length: number): Promise<Buffer> {
+    const { body, attachment } = await this.#context
+      .chunkServerAt(address)
+      .read({ node, chunk, offset, length }, { timeoutMs: READ_TIMEOUT_MS });
+    // The server checked its disk; this checks the way from its memory to ours.
+    if (attachment.length !== length || findMismatch(attachment, offset, body.crcs, crc) >= 0)
+      throw new ChunkError('BadChecksum', `bytes of chunk ${chunk} from ${node} were damaged on the way`, { details: { offset } });
+    return attachment;
+  }
+
+  /** In the background: the read goes on with another replica. */
+  #report(chunk: string, node: string, error: unknown): void {
+    const reason = messageOf(error).slice(0, 1000);
+    const { log, masters } = this.#context;
+    log.warn({ chunk, node, reason }, 'read.replica.bad');
+    masters
+      .reportBadReplica({ chunk, node, reason })
+      .catch((failure) => log.warn({ chunk, node, error: messageOf(failure) }, 'read.report.failed'));
+  }
+
+  /** Shared by all reads that need it at the moment. */
+  #relocate(): Promise<void> {
+    this.#relocating ??= this.#context.masters
+      .locate({ file: this.#file })
+      .then(
+        ({ chunks }) => {
+          // Only as much as there was when the file was opened: a file being written has grown meanwhile.
+          const known = new Map(this.#chunks.map((chunk) => [chunk.chunk, chunk]));
+          this.#chunks = chunks
+            .filter(({ chunk }) => known.has(chunk))
+            .map((chunk) => ({ ...chunk, length: known.get(chunk.chunk)!.length }));
+        },
+        (error) => {
+          if (hasCode(error, 'ENOENT')) throw new PanguError('ENOENT', `${this.path} was removed while it was read`, { cause: error });
+          throw error;
+        },
+      )
+      .finally(() => {
+        this.#relocating = undefined;
+      });
+    return this.#relocating;
+  }
+}
+
+function isBadReplica(error: unknown): boolean {
+  return error instanceof ChunkError && BAD_REPLICA_CODES.includes(error.code);
+}

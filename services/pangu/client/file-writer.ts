@@ -1,0 +1,279 @@
+import { hasCode } from '../../base/errors.ts';
+import { newId } from '../../base/ids.ts';
+import { TRANSFER_BYTES_MAX } from '../chunk-contract.ts';
+import {
+  BLOCK_BYTES,
+  CHUNK_BYTES_DEFAULT,
+  type FileStat,
+  PanguError,
+  type PanguFile,
+  REPLICAS_DEFAULT,
+  type WriteOptions,
+} from '../contract.ts';
+import type { Allocation, WrittenChunk } from '../master-contract.ts';
+import { giveBuffer, takeBuffer } from './buffers.ts';
+import { ChunkRun, type RunOwner, type WritePiece } from './chunk-run.ts';
+import type { ClientContext } from './context.ts';
+
+/** Bytes on their way at once: enough for a chain of three to be busy in all its links and for the next chunk to begin while one is synced. */
+const WINDOW_BYTES = 8 * TRANSFER_BYTES_MAX;
+/** With no chunk server left, one that restarts gets this long to come back. */
+const ALLOCATE_TRIES = 6;
+const ALLOCATE_PAUSE_MS = 1_000;
+
+/**
+ * A file being written. Bytes are gathered into pieces, pieces go to runs (one for each chunk-sized range of the file, see
+ * chunk-run.ts), and the master hears of chunks at `sync` and `close`: until then nobody else needs to.
+ */
+export class FileWriter implements PanguFile, RunOwner {
+  readonly path: string;
+  readonly context: ClientContext;
+  readonly file: string;
+  readonly chunkBytes: number;
+  readonly durable: boolean;
+  readonly #preferNode: string | undefined;
+  #state: 'open' | 'closing' | 'closed' | 'aborted' = 'open';
+  /** Bytes accepted so far. */
+  #position = 0;
+  #buffer: Buffer | undefined;
+  #filled = 0;
+  #run: ChunkRun | undefined;
+  #runs: ChunkRun[] = [];
+  /** Until the current run has had its last piece. */
+  #runEnd = 0;
+  #nextIndex = 1;
+  #nextAllocation: Promise<Allocation> | undefined;
+  #unacknowledgedBytes = 0;
+  #unacknowledgedPieces = 0;
+  #failure: unknown;
+  #waiters: (() => void)[] = [];
+  #turn: Promise<unknown> = Promise.resolve();
+  /** What the master has not been told. */
+  #unreported = new Map<string, WrittenChunk>();
+  #stat: Promise<FileStat> | undefined;
+
+  private constructor(
+    context: ClientContext,
+    path: string,
+    file: string,
+    options: Required<Pick<WriteOptions, 'chunkBytes' | 'sync'>>,
+    preferNode?: string,
+  ) {
+    this.context = context;
+    this.path = path;
+    this.file = file;
+    this.chunkBytes = options.chunkBytes;
+    this.durable = options.sync;
+    this.#preferNode = preferNode;
+  }
+
+  static async create(context: ClientContext, path: string, mode: 'w' | 'wx', options: WriteOptions = {}): Promise<FileWriter> {
+    const {
+      chunkBytes = CHUNK_BYTES_DEFAULT,
+      replicas = REPLICAS_DEFAULT,
+      sync = true,
+      parents = false,
+      preferNode = context.node,
+    } = options;
+    if (!Number.isInteger(chunkBytes) || chunkBytes < BLOCK_BYTES || chunkBytes % BLOCK_BYTES !== 0)
+      throw new PanguError('EINVAL', `chunkBytes is ${chunkBytes}, not a multiple of ${BLOCK_BYTES}`);
+    if (!Number.isInteger(replicas) || replicas < 1) throw new PanguError('EINVAL', `replicas is ${replicas}`);
+    const file = newId('f');
+    const writer = new FileWriter(context, path, file, { chunkBytes, sync }, preferNode);
+    const allocation = await writer.#patiently(() =>
+      context.masters.create({ file, path, mode, chunkBytes, replicas, parents, preferNode }),
+    );
+    writer.#nextAllocation = Promise.resolve(allocation);
+    return writer;
+  }
+
+  async read(): Promise<Buffer> {
+    throw new PanguError('EBADF', `${this.path} is open for writing`);
+  }
+
+  async write(bytes: Uint8Array): Promise<void> {
+    this.#checkOpen();
+    return this.#inTurn(() => this.#write(bytes));
+  }
+
+  async sync(): Promise<void> {
+    this.#checkOpen();
+    return this.#inTurn(async () => {
+      this.#checkOpen('closing');
+      if (this.#run) this.#dispatch(this.#position === this.#runEnd ? 'seal' : 'sync');
+      await this.#settled();
+      await this.#commit(false);
+    });
+  }
+
+  close(): Promise<FileStat> {
+    if (this.#state === 'open') {
+      this.#state = 'closing';
+      this.#stat = this.#inTurn(() => this.#close());
+      this.#stat.catch(() => {});
+    }
+    return this.#stat ?? Promise.reject(new PanguError('EBADF', `${this.path} was given up`));
+  }
+
+  async abort(): Promise<void> {
+    if (this.#state === 'closed' || this.#state === 'aborted') return;
+    this.#state = 'aborted';
+    this.failed(new PanguError('EBADF', `${this.path} was given up`));
+    await this.context.masters.abandon({ file: this.file });
+  }
+
+  async #write(bytes: Uint8Array): Promise<void> {
+    this.#checkOpen('closing');
+    for (let at = 0; at < bytes.length; ) {
+      // A full piece waits for the byte after it, so that the last one of the file can carry the seal.
+      if (this.#filled > 0 && this.#filled === this.#pieceEnd()) {
+        this.#dispatch(this.#position === this.#runEnd ? 'seal' : 'none');
+        while (this.#unacknowledgedBytes >= WINDOW_BYTES && !this.#failure) await this.#change();
+        this.#checkOpen('closing');
+      }
+      if (!this.#run || this.#position === this.#runEnd) this.#startRun();
+      const room = this.#pieceEnd() - this.#filled;
+      const taken = Math.min(room, bytes.length - at);
+      this.#reserve(this.#filled + taken);
+      this.#buffer!.set(at === 0 && taken === bytes.length ? bytes : bytes.subarray(at, at + taken), this.#filled);
+      this.#filled += taken;
+      this.#position += taken;
+      at += taken;
+    }
+    this.#allocateAhead();
+  }
+
+  async #close(): Promise<FileStat> {
+    if (this.#run) this.#dispatch('seal');
+    await this.#settled();
+    await this.#nextAllocation?.catch(() => {}); // asked for ahead and not used: it must be there before the master cleans up
+    const stat = await this.#commit(true);
+    this.#state = 'closed';
+    return { path: this.path, ...stat };
+  }
+
+  async #commit(close: boolean) {
+    const chunks = [...this.#unreported.values()];
+    this.#unreported.clear();
+    try {
+      return await this.context.masters.commit({ file: this.file, chunks, close });
+    } catch (error) {
+      this.failed(error);
+      throw error;
+    }
+  }
+
+  // For runs.
+
+  async allocate(exclude: readonly string[], noSpace: boolean): Promise<Allocation> {
+    const index = this.#nextIndex++;
+    const { context, file } = this;
+    const ask = (avoid: readonly string[]): Promise<Allocation> =>
+      context.masters.allocate({ file, index, preferNode: this.#preferNode, exclude: [...new Set(avoid)] });
+    const failedLately = context.failures.recent(context.clock.monotonicMs());
+    try {
+      if (noSpace) return await ask(exclude);
+      // Nodes that failed once are better than none.
+      return await this.#patiently((attempt) => ask(attempt === 1 ? [...exclude, ...failedLately] : []));
+    } catch (error) {
+      if (noSpace && hasCode(error, 'EIO')) throw new PanguError('ENOSPC', 'no chunk server has room', { cause: error });
+      throw error;
+    }
+  }
+
+  acknowledged(piece: WritePiece, reusable: boolean): void {
+    this.#unacknowledgedBytes -= piece.length;
+    this.#unacknowledgedPieces--;
+    if (reusable) giveBuffer(piece.bytes);
+    this.#wake();
+  }
+
+  wrote(chunk: WrittenChunk): void {
+    this.#unreported.set(chunk.chunk, chunk);
+  }
+
+  failed(error: unknown): void {
+    this.#failure ??= error;
+    for (const run of this.#runs) run.stop();
+    this.#wake();
+  }
+
+  // Pieces.
+
+  /** Bytes of the present piece when it is full: up to the next megabyte of its run, or the run's end. */
+  #pieceEnd(): number {
+    const start = this.#position - this.#filled - (this.#runEnd - this.chunkBytes);
+    return Math.min(TRANSFER_BYTES_MAX - (start % TRANSFER_BYTES_MAX), this.chunkBytes - start);
+  }
+
+  #reserve(bytes: number): void {
+    if (this.#buffer && this.#buffer.length >= bytes) return;
+    const larger = takeBuffer(Math.max(bytes, 2 * (this.#buffer?.length ?? 0)));
+    if (this.#buffer) larger.set(this.#buffer.subarray(0, this.#filled));
+    this.#buffer = larger;
+  }
+
+  #dispatch(finish: WritePiece['finish']): void {
+    const bytes = this.#buffer?.subarray(0, this.#filled) ?? Buffer.alloc(0);
+    const piece: WritePiece = { start: this.#position - this.#filled, length: this.#filled, bytes, finish, acknowledged: false };
+    this.#buffer = undefined;
+    this.#filled = 0;
+    this.#unacknowledgedBytes += piece.length;
+    this.#unacknowledgedPieces++;
+    this.#run!.append(piece);
+    if (finish === 'seal') this.#run = undefined;
+  }
+
+  #startRun(): void {
+    this.#runEnd = this.#position + this.chunkBytes;
+    this.#run = new ChunkRun(this, this.#position, this.#nextAllocation ?? this.allocate([], false));
+    this.#nextAllocation = undefined;
+    this.#runs = this.#unacknowledgedPieces === 0 ? [this.#run] : [...this.#runs, this.#run];
+  }
+
+  /** Half a chunk before it is needed. */
+  #allocateAhead(): void {
+    if (!this.#run || this.#nextAllocation || this.#runEnd - this.#position > this.chunkBytes / 2) return;
+    this.#nextAllocation = this.allocate([], false);
+    this.#nextAllocation.catch(() => {}); // heard by the run that needs it
+  }
+
+  async #settled(): Promise<void> {
+    while (this.#unacknowledgedPieces > 0 && !this.#failure) await this.#change();
+    if (this.#failure) throw this.#failure;
+  }
+
+  /** `closing` is open for what was asked before `close` was. */
+  #checkOpen(also?: 'closing'): void {
+    if (this.#failure) throw this.#failure;
+    if (this.#state !== 'open' && this.#state !== also) throw new PanguError('EBADF', `${this.path} is closed`);
+  }
+
+  async #patiently(ask: (attempt: number) => Promise<Allocation>): Promise<Allocation> {
+    for (let attempt = 1; ; attempt++) {
+      try {
+        return await ask(attempt);
+      } catch (error) {
+        if (!hasCode(error, 'EIO') || attempt === ALLOCATE_TRIES || this.#state === 'aborted') throw error;
+        await this.context.clock.sleep(ALLOCATE_PAUSE_MS);
+      }
+    }
+  }
+
+  /** Calls take effect in the order they were made, also when their caller does not wait for one before the next. */
+  #inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const run = this.#turn.then(work);
+    this.#turn = run.catch(() => {});
+    return run;
+  }
+
+  #change(): Promise<void> {
+    return new Promise((resolve) => this.#waiters.push(resolve));
+  }
+
+  #wake(): void {
+    const waiters = this.#waiters;
+    this.#waiters = [];
+    for (const wake of waiters) wake();
+  }
+}

@@ -1,0 +1,64 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { leftovers, openCluster, outputLines, progressOf, resultOf, type TestCluster } from '../helpers/cluster.ts';
+import { awkwardTexts, sortedLines } from '../helpers/word-count.ts';
+
+/**
+ * One process after the other is killed with SIGKILL in the middle of a job, and started again by the supervisor. The job must end with the right
+ * output and leave nothing behind. Commands that take their time make sure that the kill comes in the middle.
+ */
+const MAP = ['sh', '-c', 'sleep 0.7; exec tr -s "[:space:]" "\\n"'];
+const REDUCE = ['sh', '-c', 'sleep 0.7; exec cut -f1'];
+
+function job(name: string) {
+  return {
+    name,
+    tasks: { map: { run: { command: MAP } }, reduce: { run: { command: REDUCE }, instances: 6 } },
+    pipes: [
+      { source: { filePattern: 'pangu://local/in/*', splitBytes: 100_000 }, destination: { accessPoint: 'map:input' } },
+      { source: { accessPoint: 'map:output' }, destination: { accessPoint: 'reduce:input' }, shuffle: 'hash' },
+      { source: { accessPoint: 'reduce:output' }, destination: { filePattern: `pangu://local/out/${name}/` } },
+    ],
+  };
+}
+
+describe('a process killed in mid-job', () => {
+  let test: TestCluster;
+  let expected: string[];
+
+  beforeAll(async () => {
+    test = await openCluster();
+    const text = awkwardTexts(11, 1_200_000, 1_000).get('plain.txt')!;
+    await test.pangu.writeFile('/in/text', text, { chunkBytes: 256 * 1024, parents: true });
+    expected = sortedLines([Buffer.from(text.toString('latin1').replace(/[ \t\n\v\f\r]+/g, '\n'), 'latin1')]);
+  }, 120_000);
+  afterAll(() => test?.stop());
+
+  it.each([
+    ['tubo', 'node-2'],
+    ['pangu-chunk', 'node-3'],
+    ['pangu-master', undefined],
+    ['fuxi-master', undefined],
+    ['worker', undefined],
+    ['temporal', undefined],
+  ])('%s: the job ends with the right output and no leftovers', async (role, node) => {
+    const name = `kill-${role}`;
+    const handle = await test.submit(job(name), name);
+    await expect.poll(async () => (await progressOf(handle)).tasks.map?.running ?? 0, { timeout: 30_000, interval: 100 }).toBeGreaterThan(0);
+    const before = test.cluster.process(role, node);
+    await test.cluster.kill(role, node);
+    await resultOf(handle);
+    expect(await outputLines(test.pangu, `/out/${name}`)).toEqual(expected);
+    expect(await leftovers(test.pangu)).toEqual([]);
+    await expect.poll(() => test.cluster.process(role, node).pid, { timeout: 20_000 }).not.toBe(before.pid);
+  }, 120_000);
+
+  it('a whole node: it stays away, its shuffle outputs are made again', async () => {
+    const handle = await test.submit(job('lost-node'), 'lost-node');
+    await expect.poll(async () => (await progressOf(handle)).tasks.reduce?.running ?? 0, { timeout: 60_000, interval: 100 }).toBeGreaterThan(0);
+    await test.cluster.holdNode('node-4');
+    await resultOf(handle);
+    expect(await outputLines(test.pangu, '/out/lost-node')).toEqual(expected);
+    expect(await leftovers(test.pangu)).toEqual([]);
+    await test.cluster.releaseNode('node-4');
+  }, 120_000);
+});

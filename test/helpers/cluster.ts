@@ -1,0 +1,78 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { Client, WorkflowFailedError, WorkflowHandle } from '@temporalio/client';
+import { type ClusterHandle, startCluster } from '../../infra/cluster/launch.ts';
+import { connectClient } from '../../infra/temporal/connect.ts';
+import { newId } from '../../services/base/ids.ts';
+import { FEITIAN_QUEUE, type JobProgress, type JobResult } from '../../services/fuxi/contract.ts';
+import { joinCluster } from '../../services/nuwa/client.ts';
+import { createPangu } from '../../services/pangu/client.ts';
+import type { PanguClient } from '../../services/pangu/contract.ts';
+import { sortedLines } from './word-count.ts';
+
+/** A whole local cluster of real processes in a directory of its own, with clients of all it serves. */
+export interface TestCluster {
+  dir: string;
+  cluster: ClusterHandle;
+  temporal: Client;
+  pangu: PanguClient;
+  submit(document: unknown, workflowId?: string): Promise<WorkflowHandle>;
+  stop(): Promise<void>;
+}
+
+export async function openCluster(options: Partial<Parameters<typeof startCluster>[0]> = {}): Promise<TestCluster> {
+  const dir = await mkdtemp(join(tmpdir(), 'feitian-test-'));
+  const cluster = await startCluster({ dir, attached: true, ...options });
+  const { info } = cluster;
+  const temporal = await connectClient(info.temporal);
+  const member = await joinCluster({ cluster: info.name, nuwa: info.nuwa.kuafu.map((address) => `tcp://${address}`), creator: 'test' });
+  const pangu = createPangu({ cluster: info.name, kuafu: member.kuafu });
+  return {
+    dir,
+    cluster,
+    temporal,
+    pangu,
+    submit: (document, workflowId = newId('job')) =>
+      temporal.workflow.start('fuxiJob', { taskQueue: FEITIAN_QUEUE, workflowId, args: [document] }),
+    async stop() {
+      await pangu.close();
+      await member.leave();
+      await temporal.connection.close();
+      await cluster.stop();
+      await rm(dir, { recursive: true, force: true });
+    },
+  };
+}
+
+export const resultOf = (handle: WorkflowHandle): Promise<JobResult> => handle.result() as Promise<JobResult>;
+export const progressOf = (handle: WorkflowHandle): Promise<JobProgress> => handle.query<JobProgress>('progress');
+
+/** How a job failed: the type and message that a client and the Web UI see. */
+export async function failureOf(handle: WorkflowHandle): Promise<{ type: string; message: string }> {
+  try {
+    await handle.result();
+  } catch (error) {
+    const { cause } = error as WorkflowFailedError;
+    return cause as Error & { type: string };
+  }
+  throw new Error('the job succeeded');
+}
+
+/** The lines of all part files of a directory, sorted. */
+export async function outputLines(pangu: PanguClient, directory: string): Promise<string[]> {
+  const files: Buffer[] = [];
+  for await (const { path } of pangu.readdir(directory)) files.push(await pangu.readFile(path));
+  return sortedLines(files);
+}
+
+/** What jobs left behind in Pangu; nothing, if all is well. */
+export async function leftovers(pangu: PanguClient): Promise<string[]> {
+  const left: string[] = [];
+  try {
+    for await (const { path } of pangu.readdir('/.fuxi')) left.push(path);
+  } catch (error) {
+    if ((error as { code?: string }).code !== 'ENOENT') throw error;
+  }
+  return left;
+}

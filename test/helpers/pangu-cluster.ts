@@ -1,0 +1,133 @@
+import { mkdtemp, readdir, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { migrateDatabase } from '../../infra/database.ts';
+import { silentLogger } from '../../services/base/log.ts';
+import type { RoleConfig } from '../../services/base/role.ts';
+import { joinCluster } from '../../services/nuwa/client.ts';
+import { startNuwa } from '../../services/nuwa/server.ts';
+import { startChunkServer } from '../../services/pangu/chunk/server.ts';
+import { createPangu } from '../../services/pangu/client.ts';
+import type { PanguClient } from '../../services/pangu/contract.ts';
+import { type MasterOptions, startMaster } from '../../services/pangu/master/server.ts';
+import { withPostgres } from './postgres.ts';
+import { startRoleProcess } from './role-process.ts';
+
+export interface PanguClusterOptions {
+  /** @default n1 and n2 in rack r1, n3 and n4 in rack r2 */
+  nodes?: { id: string; rack: string; dataDir?: string }[];
+  /** Roles that run in processes of their own, so that they can be killed. @default none */
+  processes?: ('pangu-master' | 'pangu-chunk')[];
+  /** @default a grace and a pause of 50 ms */
+  garbage?: MasterOptions['garbage'];
+  /** A Postgres that is there already. */
+  databaseUrl?: string;
+}
+
+export interface PanguCluster {
+  readonly pangu: PanguClient;
+  readonly cluster: Awaited<ReturnType<typeof joinCluster>>;
+  readonly databaseUrl: string;
+  readonly nodes: readonly string[];
+  /** A client that runs on `node`. */
+  clientOn(node: string): PanguClient;
+  chunkDirectory(node: string): string;
+  /** Paths of the chunk files on a node's disk. */
+  chunkFiles(node: string): Promise<string[]>;
+  /** SIGKILL for one that runs in a process, an orderly stop for one that does not. */
+  killChunkServer(node: string): Promise<void>;
+  startChunkServer(node: string): Promise<void>;
+  killMaster(): Promise<void>;
+  startMaster(): Promise<void>;
+  stop(): Promise<void>;
+}
+
+interface Stoppable {
+  stop(): Promise<void>;
+}
+
+const CLUSTER = 'test';
+const LISTEN = 'tcp://127.0.0.1:0';
+
+/** Nuwa, a master, chunk servers and a client, over real sockets, disks and Postgres. */
+export async function startPanguCluster(options: PanguClusterOptions = {}): Promise<PanguCluster> {
+  const nodes = options.nodes ?? ['n1', 'n2', 'n3', 'n4'].map((id, i) => ({ id, rack: i < 2 ? 'r1' : 'r2' }));
+  const directory = await mkdtemp(join(tmpdir(), 'feitian-test-pangu-'));
+  const postgres = options.databaseUrl ? undefined : await withPostgres();
+  const databaseUrl = options.databaseUrl ?? postgres!.url;
+  await migrateDatabase(databaseUrl);
+  const nuwa = await startNuwa({ cluster: CLUSTER, dataDir: join(directory, 'nuwa'), listen: LISTEN }, { log: silentLogger });
+
+  const base = { cluster: CLUSTER, listen: LISTEN, nuwa: [nuwa.address] };
+  const apart = (role: 'pangu-master' | 'pangu-chunk'): boolean => options.processes?.includes(role) ?? false;
+  const chunkDirectory = (id: string): string => nodes.find((node) => node.id === id)?.dataDir ?? join(directory, id);
+
+  const chunkServers = new Map<string, Stoppable>();
+  const startOneChunkServer = async (id: string): Promise<void> => {
+    const node = nodes.find((node) => node.id === id)!;
+    const config: RoleConfig = { ...base, node: { id: node.id, rack: node.rack }, dataDir: chunkDirectory(id) };
+    if (apart('pangu-chunk')) {
+      const { kill } = await startRoleProcess('pangu-chunk', config);
+      chunkServers.set(id, { stop: kill });
+    } else {
+      chunkServers.set(id, await startChunkServer(config, { log: silentLogger, reportMs: 200 }));
+    }
+  };
+
+  let master: Stoppable | undefined;
+  const startOneMaster = async (): Promise<void> => {
+    const config: RoleConfig = { ...base, dataDir: join(directory, 'master'), databaseUrl };
+    if (apart('pangu-master')) {
+      const { kill } = await startRoleProcess('pangu-master', config);
+      master = { stop: kill };
+    } else {
+      master = await startMaster(config, { garbage: { graceMs: 50, pauseMs: 50, ...options.garbage }, log: silentLogger });
+    }
+  };
+
+  await Promise.all([startOneMaster(), ...nodes.map(({ id }) => startOneChunkServer(id))]);
+  const cluster = await joinCluster({ cluster: CLUSTER, nuwa: [nuwa.address], creator: 'test', log: silentLogger });
+  await allRegistered(cluster, nodes.length);
+  const clientOn = (node?: string): PanguClient => createPangu({ cluster: CLUSTER, kuafu: cluster.kuafu, node, log: silentLogger });
+
+  return {
+    pangu: clientOn(),
+    cluster,
+    databaseUrl,
+    nodes: nodes.map(({ id }) => id),
+    clientOn,
+    chunkDirectory,
+    chunkFiles: async (node) => {
+      const entries = await readdir(join(chunkDirectory(node), 'chunks'), { recursive: true, withFileTypes: true });
+      return entries.filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name));
+    },
+    killChunkServer: async (node) => {
+      await chunkServers.get(node)?.stop();
+      chunkServers.delete(node);
+    },
+    startChunkServer: startOneChunkServer,
+    killMaster: async () => {
+      await master?.stop();
+      master = undefined;
+    },
+    startMaster: startOneMaster,
+    stop: async () => {
+      await cluster.leave();
+      await Promise.all([master, ...chunkServers.values()].map((role) => role?.stop()));
+      await nuwa.stop();
+      await postgres?.stop();
+      await rm(directory, { recursive: true, force: true });
+    },
+  };
+}
+
+/** Masters hear of chunk servers by a watch; the test begins when the directory has them all. */
+async function allRegistered({ nuwa }: Awaited<ReturnType<typeof joinCluster>>, count: number): Promise<void> {
+  const { children, revision } = await nuwa.list('/services/pangu-chunk');
+  const seen = new Set(children.map(({ path }) => path));
+  if (seen.size >= count) return;
+  for await (const event of nuwa.watch('/services/pangu-chunk', { recursive: true, afterRevision: revision })) {
+    if (event.kind === 'created') seen.add(event.path);
+    if (seen.size >= count) return;
+  }
+}

@@ -1,0 +1,96 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { chmod, chown, mkdir, mkdtemp, rm } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { postgresPrograms } from '../../infra/setup/postgres.ts';
+import { runProgram } from '../../infra/setup/run-program.ts';
+
+export interface TestPostgres {
+  readonly url: string;
+  /** Kills the server as a crash would. */
+  kill(): Promise<void>;
+  /** Starts it again, at the same address over the same data. */
+  start(): Promise<void>;
+  /** Stops it and removes its data. */
+  stop(): Promise<void>;
+}
+
+/**
+ * The shell between us and Postgres waits at a pipe that we hold: when this process ends, however it ends, the pipe closes, and the shell
+ * stops Postgres and removes its data.
+ */
+const GUARD = `"$1" -D "$2" -p "$3" -c fsync=off -c full_page_writes=off -c synchronous_commit=off -c listen_addresses=127.0.0.1 \
+  -c unix_socket_directories= -c shared_buffers=32MB >"$4" 2>&1 &
+pid=$!
+read -r word
+if [ "$word" = crash ]; then kill -9 $pid; else kill -INT $pid; fi
+wait $pid
+[ "$word" = crash ] || rm -rf "$2"`;
+
+/** A throwaway Postgres with an empty database. */
+export async function withPostgres(): Promise<TestPostgres> {
+  const { initdb, postgres, runAs } = await postgresPrograms();
+  const directory = await mkdtemp(join(tmpdir(), 'feitian-test-postgres-'));
+  const data = join(directory, 'data');
+  await chmod(directory, 0o755);
+  await mkdir(data, { mode: 0o700 });
+  if (runAs) await chown(data, runAs.uid, runAs.gid);
+  const flags = ['--no-sync', '--auth=trust', '--username=feitian', '--encoding=UTF8', '--locale=C'];
+  await runProgram(initdb, [`--pgdata=${data}`, ...flags], { timeoutMs: 60_000, cwd: '/', ...runAs });
+  const port = await freePort();
+  const url = `postgres://feitian@127.0.0.1:${port}/postgres`;
+
+  let guard: ChildProcess | undefined;
+  const start = async (): Promise<void> => {
+    await rm(join(data, 'postmaster.pid'), { force: true });
+    guard = spawn('/bin/sh', ['-c', GUARD, 'sh', postgres, data, String(port), join(data, 'log')], { stdio: ['pipe', 'ignore', 'ignore'], cwd: '/', ...runAs });
+    await accepting(url);
+  };
+  const end = async (word: string): Promise<void> => {
+    if (!guard) return;
+    const exited = new Promise((resolve) => guard!.once('exit', resolve));
+    guard.stdin!.end(`${word}\n`);
+    await exited;
+    guard = undefined;
+  };
+  await start();
+  return {
+    url,
+    start,
+    kill: () => end('crash'),
+    stop: async () => {
+      await end('stop');
+      await rm(directory, { recursive: true, force: true });
+    },
+  };
+}
+
+/** Resolves when a query is answered; there is no event to wait for but that. */
+async function accepting(url: string): Promise<void> {
+  const { default: postgres } = await import('postgres');
+  const giveUpAt = Date.now() + 30_000;
+  for (;;) {
+    const client = postgres(url, { max: 1, connect_timeout: 5, onnotice: () => {} });
+    try {
+      await client`select 1`;
+      return;
+    } catch (error) {
+      if (Date.now() > giveUpAt) throw error;
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    } finally {
+      await client.end({ timeout: 0 });
+    }
+  }
+}
+
+function freePort(): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const server = createServer();
+    server.once('error', reject);
+    server.listen(0, '127.0.0.1', () => {
+      const { port } = server.address() as { port: number };
+      server.close(() => resolve(port));
+    });
+  });
+}
