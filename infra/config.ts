@@ -3,7 +3,7 @@ import { join, resolve } from 'node:path';
 import { z } from 'zod';
 import type { RoleConfig } from '../services/base/role.ts';
 import { ClusterError } from './errors.ts';
-import type { RoleName } from './roles.ts';
+import { ROLE_NEEDS, type RoleName, type RoleNeeds } from './roles.ts';
 import { temporalFromEnvironment } from './temporal-config.ts';
 
 /**
@@ -23,12 +23,6 @@ export interface RoleFlags {
   cpu?: string;
   memory?: string;
 }
-
-/** Roles that belong to a machine, that keep tables, that speak with Temporal. */
-const NEEDS_NODE: readonly RoleName[] = ['pangu-chunk', 'tubo'];
-const NEEDS_DATABASE: readonly RoleName[] = ['pangu-master'];
-const NEEDS_TEMPORAL: readonly RoleName[] = ['fuxi-master', 'tubo', 'worker'];
-const NEEDS_NO_NUWA: readonly RoleName[] = ['nuwa'];
 
 const NAME = /^[a-z0-9][a-z0-9-]{0,62}$/;
 const name = z.string().regex(NAME, 'must be lower-case letters, digits and dashes');
@@ -82,13 +76,15 @@ export async function roleConfigs(roles: readonly RoleName[], flags: RoleFlags, 
 
   const dataDir = resolve(data);
   const temporal = await temporalFromEnvironment(env, join(dataDir, 'tls'));
-  const needed = (list: readonly RoleName[]) => roles.filter((role) => list.includes(role)).join(', ');
   const missing: string[] = [];
-  if (!node && needed(NEEDS_NODE)) missing.push(`${nameOf('node')} is needed by ${needed(NEEDS_NODE)}`);
-  if (!database && needed(NEEDS_DATABASE)) missing.push(`${nameOf('database')} is needed by ${needed(NEEDS_DATABASE)}`);
-  if (!temporal && needed(NEEDS_TEMPORAL)) missing.push(`TEMPORAL_ADDRESS is needed by ${needed(NEEDS_TEMPORAL)}`);
-  const callers = roles.filter((role) => !NEEDS_NO_NUWA.includes(role)).join(', ');
-  if (nuwa.length === 0 && callers) missing.push(`${nameOf('nuwa')} is needed by ${callers}`);
+  const need = (what: keyof RoleNeeds, given: boolean, variable: string): void => {
+    const who = roles.filter((role) => ROLE_NEEDS[role][what]).join(', ');
+    if (who && !given) missing.push(`${variable} is needed by ${who}`);
+  };
+  need('node', node !== undefined, nameOf('node'));
+  need('database', database !== undefined, nameOf('database'));
+  need('temporal', temporal !== undefined, 'TEMPORAL_ADDRESS');
+  need('nuwa', nuwa.length > 0, nameOf('nuwa'));
   if (roles.length > 1 && !listen.endsWith(':0')) missing.push(`${nameOf('listen')} can give a port to one role only, not to ${roles.length}`);
   if (missing.length > 0) throw badConfig(missing);
 

@@ -6,7 +6,7 @@ const ROLES = {
   'pangu-master': async () => (await import('../services/pangu/master/server.ts')).start,
   'pangu-chunk': async () => (await import('../services/pangu/chunk/server.ts')).start,
   'fuxi-master': async () => (await import('./fuxi-master.ts')).start,
-  tubo: async () => (await import('../services/fuxi/tubo/server.ts')).start,
+  tubo: async () => (await import('./tubo.ts')).start,
   worker: async () => (await import('./worker.ts')).start,
 } as const satisfies Record<string, () => Promise<StartRole>>;
 
@@ -21,3 +21,23 @@ export function isRoleName(name: string): name is RoleName {
 export function loadRole(name: RoleName): Promise<StartRole> {
   return ROLES[name]();
 }
+
+/** What a role can't do without, beyond a directory. */
+export interface RoleNeeds {
+  /** Belongs to one machine. */
+  node?: boolean;
+  /** Keeps tables. */
+  database?: boolean;
+  temporal?: boolean;
+  /** Finds others, or is found, through Nuwa. */
+  nuwa?: boolean;
+}
+
+export const ROLE_NEEDS: Readonly<Record<RoleName, RoleNeeds>> = {
+  nuwa: {},
+  'pangu-master': { nuwa: true, database: true },
+  'pangu-chunk': { nuwa: true, node: true },
+  'fuxi-master': { nuwa: true, temporal: true },
+  tubo: { nuwa: true, node: true, temporal: true },
+  worker: { nuwa: true, temporal: true },
+};

@@ -4,6 +4,7 @@ import type { PgDatabase } from 'drizzle-orm/pg-core';
 import { drizzle, type PostgresJsQueryResultHKT } from 'drizzle-orm/postgres-js';
 import postgres from 'postgres';
 import { backoffMs } from './backoff.ts';
+import { FeitianError } from './errors.ts';
 import { type Random, systemRandom } from './random.ts';
 
 /**
@@ -102,6 +103,8 @@ export function sqlState(error: unknown): string | undefined {
  * 57P0x a server that stops or starts, 53300 no connection left.
  */
 export function isDatabaseAway(error: unknown): boolean {
+  // A refusal of our own may carry a code that looks like one of the driver's.
+  if (error instanceof FeitianError) return false;
   const state = sqlState(error);
   if (state === undefined) return false;
   return /^(08...|57P0.|53300|CONNECT.*|ECONN.*|EPIPE|ETIMEDOUT|ENOENT|EHOSTUNREACH|ENETUNREACH|EAI_AGAIN|ENOTFOUND)$/.test(state);

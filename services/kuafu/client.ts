@@ -218,3 +218,5 @@ function retryAfterMs(error: unknown): number {
   const hint = error instanceof KuafuError ? error.details.retryAfterMs : undefined;
   return typeof hint === 'number' ? Math.min(hint, RETRY_BACKOFF.maxMs) : 0;
 }
+
+export { recycleAttachment } from './buffers.ts';

@@ -11,8 +11,9 @@ import { restoreSnapshot, takeSnapshot } from './core/snapshot.ts';
 import { newState, type TreeState } from './core/state.ts';
 import type { CommandLog } from './log/command-log.ts';
 import { lockDirectory } from './log/directory-lock.ts';
+import { assertRoom } from './log/files.ts';
 import { openLog } from './log/open-log.ts';
-import { writeSnapshot } from './log/snapshot-file.ts';
+import { snapshotBytes, writeSnapshot } from './log/snapshot-file.ts';
 
 /**
  * One server's tree with the log that keeps it. A command is written, synced, applied, answered, in that order; so whatever
@@ -36,8 +37,8 @@ export interface ReplicaOptions {
 const LOG_BYTES_MAX = 32 * 1024 * 1024;
 /** What a watcher may miss and still resume: some minutes of heavy writing. */
 const RING_BOUNDS: RingBounds = { eventsMax: 65_536, bytesMax: 64 * 1024 * 1024 };
-/** Events kept beside a snapshot; as much as the log it replaces might have held of small ones. */
-const SNAPSHOT_EVENTS_BYTES = 8 * 1024 * 1024;
+/** Events are kept beside a snapshot up to this share of a log's size: watchers that lag behind by less resume after a restart. */
+const SNAPSHOT_EVENTS_SHARE = 0.25;
 /** A batch ends at the first command past this: larger ones would only make the first in it wait. */
 const BATCH_BYTES_MAX = 4 * 1024 * 1024;
 const BATCH_COMMANDS_MAX = 1_024;
@@ -203,15 +204,17 @@ export class Replica {
   async #beginSnapshot(): Promise<void> {
     const { dir, log, logBytesMax } = this.#options;
     assertInvariant(this.#state.index === this.#log.lastIndex, 'a snapshot has all that the log has');
+    const stored = { snapshot: takeSnapshot(this.#state), events: this.#ring.newest(logBytesMax * SNAPSHOT_EVENTS_SHARE) };
+    const { index } = stored.snapshot;
     try {
+      // A snapshot that fills the disk would take the log its room, and writes are worth more than a short log.
+      await assertRoom(dir, snapshotBytes(stored) + logBytesMax);
       await this.#log.rotate();
     } catch (error) {
       this.#compactAtBytes = this.#log.segmentBytes + logBytesMax;
-      return log.error({ err: error }, 'nuwa.log.rotate-failed');
+      return log.error({ err: error, index }, 'nuwa.snapshot.failed');
     }
     this.#compactAtBytes = logBytesMax;
-    const stored = { snapshot: takeSnapshot(this.#state), events: this.#ring.newest(SNAPSHOT_EVENTS_BYTES) };
-    const { index } = stored.snapshot;
     this.#snapshotting = writeSnapshot(dir, stored)
       .then(() => this.#log.compact(index, this.#snapshots))
       .then(() => {

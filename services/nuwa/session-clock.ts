@@ -28,7 +28,7 @@ export class SessionClock {
     const due: string[] = [];
     for (const id of this.#deadlines.keys()) if (!state.sessions.has(id)) this.#deadlines.delete(id);
     for (const { id, ttlMs } of state.sessions.values()) {
-      const deadlineMs = (this.#deadlines.get(id) ?? nowMs + ttlMs) + stoodStillMs;
+      const deadlineMs = Math.min((this.#deadlines.get(id) ?? nowMs + ttlMs) + stoodStillMs, nowMs + ttlMs);
       this.#deadlines.set(id, deadlineMs);
       if (deadlineMs <= nowMs && !this.#closing.has(id)) due.push(id);
     }

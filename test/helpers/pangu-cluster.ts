@@ -29,6 +29,8 @@ export interface PanguCluster {
   readonly cluster: Awaited<ReturnType<typeof joinCluster>>;
   readonly databaseUrl: string;
   readonly nodes: readonly string[];
+  /** Of the roles that run in processes of their own. */
+  readonly pids: ReadonlyMap<string, number>;
   /** A client that runs on `node`. */
   clientOn(node: string): PanguClient;
   chunkDirectory(node: string): string;
@@ -51,7 +53,8 @@ const LISTEN = 'tcp://127.0.0.1:0';
 
 /** Nuwa, a master, chunk servers and a client, over real sockets, disks and Postgres. */
 export async function startPanguCluster(options: PanguClusterOptions = {}): Promise<PanguCluster> {
-  const nodes = options.nodes ?? ['n1', 'n2', 'n3', 'n4'].map((id, i) => ({ id, rack: i < 2 ? 'r1' : 'r2' }));
+  const nodes: NonNullable<PanguClusterOptions['nodes']> =
+    options.nodes ?? ['n1', 'n2', 'n3', 'n4'].map((id, i) => ({ id, rack: i < 2 ? 'r1' : 'r2' }));
   const directory = await mkdtemp(join(tmpdir(), 'feitian-test-pangu-'));
   const postgres = options.databaseUrl ? undefined : await withPostgres();
   const databaseUrl = options.databaseUrl ?? postgres!.url;
@@ -62,12 +65,14 @@ export async function startPanguCluster(options: PanguClusterOptions = {}): Prom
   const apart = (role: 'pangu-master' | 'pangu-chunk'): boolean => options.processes?.includes(role) ?? false;
   const chunkDirectory = (id: string): string => nodes.find((node) => node.id === id)?.dataDir ?? join(directory, id);
 
+  const pids = new Map<string, number>();
   const chunkServers = new Map<string, Stoppable>();
   const startOneChunkServer = async (id: string): Promise<void> => {
     const node = nodes.find((node) => node.id === id)!;
     const config: RoleConfig = { ...base, node: { id: node.id, rack: node.rack }, dataDir: chunkDirectory(id) };
     if (apart('pangu-chunk')) {
-      const { kill } = await startRoleProcess('pangu-chunk', config);
+      const { kill, child } = await startRoleProcess('pangu-chunk', config);
+      pids.set(id, child.pid!);
       chunkServers.set(id, { stop: kill });
     } else {
       chunkServers.set(id, await startChunkServer(config, { log: silentLogger, reportMs: 200 }));
@@ -78,7 +83,8 @@ export async function startPanguCluster(options: PanguClusterOptions = {}): Prom
   const startOneMaster = async (): Promise<void> => {
     const config: RoleConfig = { ...base, dataDir: join(directory, 'master'), databaseUrl };
     if (apart('pangu-master')) {
-      const { kill } = await startRoleProcess('pangu-master', config);
+      const { kill, child } = await startRoleProcess('pangu-master', config);
+      pids.set('master', child.pid!);
       master = { stop: kill };
     } else {
       master = await startMaster(config, { garbage: { graceMs: 50, pauseMs: 50, ...options.garbage }, log: silentLogger });
@@ -95,6 +101,7 @@ export async function startPanguCluster(options: PanguClusterOptions = {}): Prom
     cluster,
     databaseUrl,
     nodes: nodes.map(({ id }) => id),
+    pids,
     clientOn,
     chunkDirectory,
     chunkFiles: async (node) => {

@@ -44,7 +44,11 @@ export async function withPostgres(): Promise<TestPostgres> {
   let guard: ChildProcess | undefined;
   const start = async (): Promise<void> => {
     await rm(join(data, 'postmaster.pid'), { force: true });
-    guard = spawn('/bin/sh', ['-c', GUARD, 'sh', postgres, data, String(port), join(data, 'log')], { stdio: ['pipe', 'ignore', 'ignore'], cwd: '/', ...runAs });
+    guard = spawn('/bin/sh', ['-c', GUARD, 'sh', postgres, data, String(port), join(data, 'log')], {
+      stdio: ['pipe', 'ignore', 'ignore'],
+      cwd: '/',
+      ...runAs,
+    });
     await accepting(url);
   };
   const end = async (word: string): Promise<void> => {

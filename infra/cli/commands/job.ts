@@ -1,9 +1,10 @@
 import type { Client, WorkflowHandle } from '@temporalio/client';
 import { type Command, InvalidArgumentError } from 'commander';
 import { FEITIAN_QUEUE } from '../../../services/fuxi/contract.ts';
+import type { ClusterInfo } from '../../cluster/cluster-file.ts';
 import { action, print, printJson, SilentFailure } from '../ui/action.ts';
 import { attemptLogs } from '../ui/attempt-logs.ts';
-import { type ClusterFile, inCluster } from '../ui/cluster.ts';
+import { inCluster } from '../ui/cluster.ts';
 import { describeFailure, explainFailure } from '../ui/failure.ts';
 import { newJobId, readJobDocument } from '../ui/job-document.ts';
 import { describeStatus, type JobStatus } from '../ui/job-view.ts';
@@ -111,7 +112,7 @@ function wholeNumber(text: string): number {
 
 async function submit(
   client: Client,
-  cluster: ClusterFile,
+  cluster: ClusterInfo,
   document: unknown,
   options: VerbOptions & { id?: string; wait?: boolean; watch?: boolean },
 ): Promise<void> {
@@ -132,7 +133,7 @@ async function submit(
 }
 
 /** The end of a job that was waited for: its status, and exit code 1 if it did not succeed. */
-async function tellEnd(client: Client, cluster: ClusterFile, id: string, options: VerbOptions): Promise<void> {
+async function tellEnd(client: Client, cluster: ClusterInfo, id: string, options: VerbOptions): Promise<void> {
   const status = await statusOf(client, cluster, id);
   if (options.json) printJson(status);
   else print(describeStatus({ ...status, failure: undefined }, Date.now()));
@@ -141,7 +142,7 @@ async function tellEnd(client: Client, cluster: ClusterFile, id: string, options
   throw new SilentFailure();
 }
 
-async function statusOf(client: Client, cluster: ClusterFile, id: string): Promise<JobStatus> {
+async function statusOf(client: Client, cluster: ClusterInfo, id: string): Promise<JobStatus> {
   const { runId, status, startTime, closeTime } = await existing(client, id);
   const handle = client.workflow.getHandle(id, runId);
   const closed = status.name !== 'RUNNING';

@@ -5,23 +5,30 @@ const EMPTY = Buffer.alloc(0);
 /**
  * Cuts a stream of bytes into frames, whatever the pieces it comes in.
  *
- * A body or attachment that lies whole in one piece is a view of that piece: no copy. One that spans pieces gets a buffer of its
- * final size at the moment its length is known, and each piece is copied to its place: one copy, never a join.
+ * Pieces come in two ways. `push` takes bytes from a read buffer that is used again afterwards: what lasts is copied out, once.
+ * But where an attachment is under way, `target` names the place where its next bytes belong; a shell that can reads them there
+ * and calls `advance`: no copy at all. A buffer for an attachment is made once, of its final size, and belongs to whoever gets the frame.
+ *
  * A violation ends the parser: what follows on that stream has no meaning any more.
  */
 export class FrameParser {
   limits: FrameLimits;
+  readonly #onFrame: (frame: Frame) => void;
+  readonly #allocate: (bytes: number) => Buffer;
   #violation: string | undefined;
   readonly #headerScratch = Buffer.alloc(HEADER_BYTES);
   #headerFilled = 0;
   #header: FrameHeader | undefined;
-  #body: Buffer | undefined;
+  #body: Buffer = EMPTY;
   #bodyFilled = 0;
-  #attachment: Buffer | undefined;
+  #attachment: Buffer = EMPTY;
   #attachmentFilled = 0;
 
-  constructor(limits: FrameLimits = FRAME_LIMITS) {
-    this.limits = limits;
+  /** `onFrame` gets each frame when its last byte has come. */
+  constructor(onFrame: (frame: Frame) => void, options: { limits?: FrameLimits; allocate?: (bytes: number) => Buffer } = {}) {
+    this.#onFrame = onFrame;
+    this.limits = options.limits ?? FRAME_LIMITS;
+    this.#allocate = options.allocate ?? Buffer.allocUnsafe;
   }
 
   /** True between frames: a stream that ends elsewhere was cut. */
@@ -29,19 +36,31 @@ export class FrameParser {
     return this.#header === undefined && this.#headerFilled === 0;
   }
 
-  /** Hands each frame that is now complete to `onFrame`. Returns what is wrong with the stream, if anything is. */
-  push(chunk: Buffer, onFrame: (frame: Frame) => void): string | undefined {
+  /** Where the next bytes of the stream belong, if that is an attachment and at least `bytesMin` of it are missing. */
+  target(bytesMin: number): Buffer | undefined {
+    if (this.#attachment.length - this.#attachmentFilled < bytesMin) return undefined;
+    return this.#attachment.subarray(this.#attachmentFilled);
+  }
+
+  /** The next `bytes` bytes of the stream have been put into the target. */
+  advance(bytes: number): void {
+    this.#attachmentFilled += bytes;
+    if (this.#attachmentFilled === this.#attachment.length) this.#emit(this.#body);
+  }
+
+  /** The next bytes of the stream. Returns what is wrong with the stream, if anything is. */
+  push(chunk: Buffer): string | undefined {
     if (this.#violation !== undefined) return this.#violation;
     const end = chunk.length;
     let at = 0;
-    for (;;) {
+    while (at < end) {
       if (this.#header === undefined) {
         let header: FrameHeader | string;
         if (this.#headerFilled === 0 && end - at >= HEADER_BYTES) {
           header = readHeader(chunk, at, this.limits);
           at += HEADER_BYTES;
         } else {
-          const copied = chunk.copy(this.#headerScratch, this.#headerFilled, at, Math.min(end, at + HEADER_BYTES - this.#headerFilled));
+          const copied = chunk.copy(this.#headerScratch, this.#headerFilled, at, at + HEADER_BYTES - this.#headerFilled);
           this.#headerFilled += copied;
           at += copied;
           if (this.#headerFilled < HEADER_BYTES) return undefined;
@@ -50,54 +69,42 @@ export class FrameParser {
         }
         if (typeof header === 'string') return (this.#violation = header);
         this.#header = header;
+        if (header.attachmentBytes > 0) this.#attachment = this.#allocate(header.attachmentBytes);
       }
 
       const { bodyBytes, attachmentBytes } = this.#header;
+      let body = this.#body;
       if (this.#bodyFilled < bodyBytes) {
-        if (this.#bodyFilled === 0 && end - at >= bodyBytes) {
-          this.#body = chunk.subarray(at, at + bodyBytes);
-          this.#bodyFilled = bodyBytes;
+        if (this.#bodyFilled === 0 && end - at >= bodyBytes && end - at >= bodyBytes + attachmentBytes) {
+          body = chunk.subarray(at, at + bodyBytes);
           at += bodyBytes;
         } else {
-          this.#body ??= Buffer.allocUnsafe(bodyBytes);
-          const copied = chunk.copy(this.#body, this.#bodyFilled, at, Math.min(end, at + bodyBytes - this.#bodyFilled));
+          if (this.#bodyFilled === 0) body = this.#body = Buffer.allocUnsafe(bodyBytes);
+          const copied = chunk.copy(body, this.#bodyFilled, at, at + bodyBytes - this.#bodyFilled);
           this.#bodyFilled += copied;
           at += copied;
           if (this.#bodyFilled < bodyBytes) return undefined;
         }
       }
       if (this.#attachmentFilled < attachmentBytes) {
-        if (this.#attachmentFilled === 0 && end - at >= attachmentBytes) {
-          this.#attachment = chunk.subarray(at, at + attachmentBytes);
-          this.#attachmentFilled = attachmentBytes;
-          at += attachmentBytes;
-        } else {
-          this.#attachment ??= Buffer.allocUnsafe(attachmentBytes);
-          const copied = chunk.copy(
-            this.#attachment,
-            this.#attachmentFilled,
-            at,
-            Math.min(end, at + attachmentBytes - this.#attachmentFilled),
-          );
-          this.#attachmentFilled += copied;
-          at += copied;
-          if (this.#attachmentFilled < attachmentBytes) return undefined;
-        }
+        const copied = chunk.copy(this.#attachment, this.#attachmentFilled, at, at + attachmentBytes - this.#attachmentFilled);
+        this.#attachmentFilled += copied;
+        at += copied;
+        if (this.#attachmentFilled < attachmentBytes) return undefined;
       }
-
-      const frame: Frame = {
-        kind: this.#header.kind,
-        id: this.#header.id,
-        body: this.#body ?? EMPTY,
-        attachment: this.#attachment ?? EMPTY,
-      };
-      this.#header = undefined;
-      this.#body = undefined;
-      this.#bodyFilled = 0;
-      this.#attachment = undefined;
-      this.#attachmentFilled = 0;
-      onFrame(frame);
-      if (at === end) return undefined;
+      this.#emit(body);
     }
+    return undefined;
+  }
+
+  #emit(body: Buffer): void {
+    const { kind, id } = this.#header!;
+    const attachment = this.#attachment;
+    this.#header = undefined;
+    this.#body = EMPTY;
+    this.#bodyFilled = 0;
+    this.#attachment = EMPTY;
+    this.#attachmentFilled = 0;
+    this.#onFrame({ kind, id, body, attachment });
   }
 }

@@ -33,7 +33,9 @@ const KIND_MAX = FRAME_KINDS.goAway;
 export interface Frame {
   readonly kind: FrameKind;
   readonly id: number;
+  /** May be a view of a read buffer: good until the function that was given the frame returns. */
   readonly body: Buffer;
+  /** Its own buffer: good for as long as it is referenced. */
   readonly attachment: Buffer;
 }
 

@@ -144,7 +144,7 @@ class MemoryChannel implements Channel {
     }
     this.receivedBytes += bytes.length;
     // A parser for each frame: where frames are lost or overtake each other there is no stream.
-    const problem = new FrameParser(this.#limits).push(bytes, (frame: Frame) => this.#events!.frame(frame));
+    const problem = new FrameParser((frame: Frame) => this.#events!.frame(frame), { limits: this.#limits }).push(bytes);
     if (problem !== undefined) this.#events.violated(problem);
   }
 }

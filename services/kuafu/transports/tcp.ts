@@ -3,9 +3,9 @@ import { networkInterfaces } from 'node:os';
 import { messageOf } from '../../base/errors.ts';
 import { KuafuError } from '../contract.ts';
 import { formatTcpAddress, parseAddress } from '../core/address.ts';
-import { type Frame, type FrameLimits, HELLO_LIMITS } from '../core/frame.ts';
-import { FrameParser } from '../core/frame-parser.ts';
+import type { Frame, FrameLimits } from '../core/frame.ts';
 import type { Channel, ChannelEvents, Listener, OutgoingFrame, Transport } from '../transport.ts';
+import { FrameReader, readInto } from './frame-reader.ts';
 import { byteLength, Outbox } from './outbox.ts';
 
 /** Past this many bytes unread by the peer, frames with large attachments wait. Enough to fill a fast pipe, small enough to cancel what waits. */
@@ -21,7 +21,15 @@ export const tcpTransport: Transport = {
   connect(address, signal) {
     const { host, port } = tcpAddress(address);
     return new Promise((resolve, reject) => {
-      const socket = connectSocket({ host, port, noDelay: true, keepAlive: true, keepAliveInitialDelay: KEEP_ALIVE_MS });
+      const reader = new FrameReader();
+      const socket = connectSocket({
+        host,
+        port,
+        noDelay: true,
+        keepAlive: true,
+        keepAliveInitialDelay: KEEP_ALIVE_MS,
+        onread: reader.onread,
+      });
       const fail = (error: unknown): void => {
         signal.removeEventListener('abort', abort);
         socket.destroy();
@@ -33,7 +41,7 @@ export const tcpTransport: Transport = {
       socket.once('connect', () => {
         signal.removeEventListener('abort', abort);
         socket.off('error', fail);
-        resolve(new TcpChannel(socket, address));
+        resolve(new TcpChannel(socket, reader, address));
       });
       if (signal.aborted) abort();
     });
@@ -41,9 +49,14 @@ export const tcpTransport: Transport = {
 
   listen(address, onChannel) {
     const { host, port } = tcpAddress(address);
-    const server = createServer({ noDelay: true, keepAlive: true, keepAliveInitialDelay: KEEP_ALIVE_MS }, (socket) => {
-      onChannel(new TcpChannel(socket, formatTcpAddress(socket.remoteAddress ?? 'unknown', socket.remotePort ?? 0)));
-    });
+    const server = createServer(
+      { noDelay: true, keepAlive: true, keepAliveInitialDelay: KEEP_ALIVE_MS, pauseOnConnect: true },
+      (accepted) => {
+        const reader = new FrameReader();
+        const socket = readInto(accepted, reader);
+        onChannel(new TcpChannel(socket, reader, formatTcpAddress(socket.remoteAddress ?? 'unknown', socket.remotePort ?? 0)));
+      },
+    );
     return new Promise<Listener>((resolve, reject) => {
       server.once('error', (error) =>
         reject(new KuafuError('Unavailable', `cannot listen at ${address}: ${error.message}`, { cause: error })),
@@ -68,9 +81,8 @@ export const tcpTransport: Transport = {
 
 class TcpChannel implements Channel {
   readonly peer: string;
-  receivedBytes = 0;
   readonly #socket: Socket;
-  readonly #parser = new FrameParser(HELLO_LIMITS);
+  readonly #reader: FrameReader;
   readonly #outbox = new Outbox();
   /** Frames with large attachments that wait for the peer to read. */
   #waiting: OutgoingFrame[] = [];
@@ -81,36 +93,42 @@ class TcpChannel implements Channel {
   #events: ChannelEvents | undefined;
   #early: Frame[] = [];
 
-  constructor(socket: Socket, peer: string) {
+  constructor(socket: Socket, reader: FrameReader, peer: string) {
     this.#socket = socket;
+    this.#reader = reader;
     this.peer = peer;
-    socket.on('data', (chunk: Buffer) => {
-      this.receivedBytes += chunk.length;
-      if (this.#closedReason !== undefined) return;
-      const violation = this.#parser.push(chunk, this.#onFrame);
-      if (violation === undefined || this.#closedReason !== undefined) return;
-      if (this.#events) this.#events.violated(violation);
-      else this.close(violation);
-    });
+    reader.start(
+      (frame) => {
+        if (this.#closedReason !== undefined) return;
+        if (this.#events) this.#events.frame(frame);
+        else this.#early.push({ ...frame, body: Buffer.from(frame.body) });
+      },
+      (problem) => {
+        if (this.#events) this.#events.violated(problem);
+        else this.close(problem);
+      },
+    );
     socket.on('drain', this.#flush);
     socket.on('error', (error) => this.#closed(error.message));
     // A peer that ends reads no more either: there are no half-open connections here.
-    socket.on('end', () =>
-      this.#closed(this.#parser.atBoundary ? 'the peer closed the connection' : 'the connection ended within a frame'),
-    );
+    socket.on('end', () => this.#closed(reader.atBoundary ? 'the peer closed the connection' : 'the connection ended within a frame'));
     socket.on('close', () => this.#closed('the connection is closed'));
+  }
+
+  get receivedBytes(): number {
+    return this.#reader.receivedBytes;
   }
 
   start(events: ChannelEvents): void {
     this.#events = events;
     const early = this.#early;
     this.#early = [];
-    for (const frame of early) this.#onFrame(frame);
+    for (const frame of early) if (this.#closedReason === undefined) events.frame(frame);
     if (this.#closedReason !== undefined) events.closed(this.#closedReason);
   }
 
   setLimits(limits: FrameLimits): void {
-    this.#parser.limits = limits;
+    this.#reader.limits = limits;
   }
 
   send(frame: OutgoingFrame): void {
@@ -147,12 +165,6 @@ class TcpChannel implements Channel {
     if (referenced) this.#socket.ref();
     else this.#socket.unref();
   }
-
-  readonly #onFrame = (frame: Frame): void => {
-    if (this.#closedReason !== undefined) return;
-    if (this.#events) this.#events.frame(frame);
-    else this.#early.push(frame);
-  };
 
   readonly #flush = (): void => {
     this.#flushQueued = false;

@@ -1,4 +1,4 @@
-import { type FileHandle, open, readdir, rename, rm } from 'node:fs/promises';
+import { type FileHandle, open, readdir, rename, rm, statfs } from 'node:fs/promises';
 import { join } from 'node:path';
 
 /**
@@ -86,4 +86,10 @@ function afterBytes(buffers: Uint8Array[], bytes: number): Uint8Array[] {
     skip -= buffer.length;
   }
   return [];
+}
+
+/** Throws when the disk has less than `bytes` free. */
+export async function assertRoom(dir: string, bytes: number): Promise<void> {
+  const { bavail, bsize } = await statfs(dir);
+  if (bavail * bsize < bytes) throw new Error(`${dir} has ${bavail * bsize} bytes free, ${bytes} are wanted`);
 }

@@ -6,6 +6,7 @@ import { crc32c } from '@node-rs/crc32';
  *
  *   header   8 bytes   what kind of file, and the version of its format
  *            8         salt: random, so that bytes copied from another file are never taken for a frame of this one
+ *            4         CRC32C of the two: with a wrong salt all frames would look torn
  *   frame    4         magic
  *            4         payloadBytes
  *            4         CRC32C over salt, payloadBytes and payload
@@ -13,9 +14,10 @@ import { crc32c } from '@node-rs/crc32';
  *
  * Numbers are big-endian.
  */
-export const FILE_HEADER_BYTES = 16;
+export const FILE_HEADER_BYTES = 20;
 export const FRAME_HEADER_BYTES = 12;
 const KIND_BYTES = 8;
+const CHECKED_BYTES = 16;
 const FRAME_MAGIC = 0x4e75_7746; // "NuwF"
 /** More than any writer makes (see BATCH_BYTES_MAX and ROWS_BYTES): a length above it is damage. */
 const PAYLOAD_BYTES_MAX = 64 * 1024 * 1024;
@@ -24,13 +26,15 @@ export function fileHeader(kind: string, salt: Uint8Array): Buffer {
   const header = Buffer.alloc(FILE_HEADER_BYTES);
   header.write(kind.padEnd(KIND_BYTES), 'latin1');
   header.set(salt, KIND_BYTES);
+  header.writeUInt32BE(crc32c(header.subarray(0, CHECKED_BYTES)), CHECKED_BYTES);
   return header;
 }
 
 /** The file's salt, or undefined when it is no file of this kind. */
 export function saltOf(file: Buffer, kind: string): Buffer | undefined {
   if (file.length < FILE_HEADER_BYTES || file.toString('latin1', 0, KIND_BYTES) !== kind.padEnd(KIND_BYTES)) return undefined;
-  return file.subarray(KIND_BYTES, FILE_HEADER_BYTES);
+  if (crc32c(file.subarray(0, CHECKED_BYTES)) !== file.readUInt32BE(CHECKED_BYTES)) return undefined;
+  return file.subarray(KIND_BYTES, CHECKED_BYTES);
 }
 
 /** The head of a frame; the payload is written right after it. */

@@ -30,17 +30,13 @@ export async function openLog(dir: string, replay: Replay, log: Logger): Promise
   }
   // A segment that ends before the snapshot does is still there when a crash came before its removal.
   const needed = segments.filter((_, i) => segments[i + 1] === undefined || segments[i + 1]! > lastIndex + 1);
-  if (needed.length > 0 && needed[0]! > lastIndex + 1) {
-    throw new LogDamage(
-      join(dir, segmentName(needed[0]!)),
-      `it is the first segment, yet the commands from ${lastIndex + 1} on are missing`,
-    );
-  }
 
   let last: { salt: Uint8Array; endOffset: number } | undefined;
   for (const firstIndex of needed) {
     const path = join(dir, segmentName(firstIndex));
     const isLast = firstIndex === needed.at(-1);
+    if (firstIndex > lastIndex + 1)
+      throw new LogDamage(path, `the commands from ${lastIndex + 1} to ${firstIndex - 1} are missing before it`);
     const file = await readFile(path);
     const salt = saltOf(file, SEGMENT_KIND);
     if (!salt) throw new LogDamage(path, 'its header is damaged');

@@ -25,6 +25,19 @@ type SnapshotFrame =
   | ['sessions', SessionRow[]]
   | ['events', NuwaEvent[]];
 
+const nodeBytes = ([path, value]: NodeRow): number => path.length + value.length + 100;
+const sessionBytes = ([, , , , replies]: SessionRow): number => 100 + replies.length * 100;
+const eventBytes = ({ path, value }: NuwaEvent): number => path.length + (value?.length ?? 0) + 50;
+
+/** About what `writeSnapshot` will write. */
+export function snapshotBytes({ snapshot, events }: StoredSnapshot): number {
+  let bytes = 0;
+  for (const row of snapshot.nodes) bytes += nodeBytes(row);
+  for (const row of snapshot.sessions) bytes += sessionBytes(row);
+  for (const event of events) bytes += eventBytes(event);
+  return bytes;
+}
+
 export async function writeSnapshot(dir: string, { snapshot, events }: StoredSnapshot): Promise<void> {
   const { index, revision, nodes, sessions } = snapshot;
   const salt = randomBytes(SALT_BYTES);
@@ -35,9 +48,9 @@ export async function writeSnapshot(dir: string, { snapshot, events }: StoredSna
       position = await writeAll(file, [frameHeader(payload, salt), payload], position);
     };
     await writeFrame(['head', { index, revision, nodes: nodes.length, sessions: sessions.length, events: events.length }]);
-    for (const rows of portions(nodes, ([path, value]) => path.length + value.length + 100)) await writeFrame(['nodes', rows]);
-    for (const rows of portions(sessions, ([, , , , replies]) => 100 + replies.length * 100)) await writeFrame(['sessions', rows]);
-    for (const rows of portions(events, ({ path, value }) => path.length + (value?.length ?? 0) + 50)) await writeFrame(['events', rows]);
+    for (const rows of portions(nodes, nodeBytes)) await writeFrame(['nodes', rows]);
+    for (const rows of portions(sessions, sessionBytes)) await writeFrame(['sessions', rows]);
+    for (const rows of portions(events, eventBytes)) await writeFrame(['events', rows]);
   });
 }
 

@@ -353,6 +353,7 @@ export class ChunkFile {
 
   #waitForGap(offset: number, signal?: AbortSignal): Promise<void> {
     this.#throwIfFailed();
+    if (signal?.aborted) return Promise.reject(this.#badRange(`an append at ${offset} when ${this.#accepted} are there`));
     if (this.#ending) return Promise.reject(new ChunkError('Sealed', `chunk ${this.chunk} is sealed at ${this.#accepted}`));
     return new Promise((resolve, reject) => {
       const give = (error?: ChunkError): void => {

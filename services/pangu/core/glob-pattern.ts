@@ -51,6 +51,8 @@ function readSegment(segment: string, whole: string): { wild: boolean; name: str
       pattern += character;
     } else if (!inBrackets && '()|+@!^$.'.includes(character)) {
       pattern += `\\${character}`;
+    } else if (character === '!' && characters[i - 1] === '[') {
+      pattern += '^'; // the matcher knows only this spelling of "not these"
     } else pattern += character;
     name += character;
   }

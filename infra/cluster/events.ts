@@ -1,0 +1,30 @@
+/** What a launcher tells the process that started it, over the channel between them, until the cluster is up or is not to be. */
+export type LauncherEvent =
+  /** A step is done. */
+  | { kind: 'step'; step: string; ms: number; detail?: string }
+  | { kind: 'ready' }
+  /** Another launcher holds the directory. */
+  | { kind: 'occupied' }
+  | { kind: 'failed'; step: string; reason: string; log?: string; tail?: string };
+
+export type Step = Extract<LauncherEvent, { kind: 'step' }>;
+
+/** The state of one process, for people and tests. */
+export interface ProcessStatus {
+  role: string;
+  node?: string;
+  pid?: number;
+  state: string;
+  /** Since it was last ready. */
+  uptimeMs?: number;
+  restarts: number;
+  /** Where it answers Kuafu calls. */
+  address?: string;
+  log: string;
+}
+
+export interface ClusterStatus {
+  state: 'starting' | 'ready' | 'stopping';
+  launcherPid: number;
+  processes: ProcessStatus[];
+}

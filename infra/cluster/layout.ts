@@ -1,0 +1,51 @@
+import { createHash } from 'node:crypto';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+
+/** Where everything of a local cluster lies. All of it below one directory, so that removing that directory forgets the cluster. */
+export interface Layout {
+  readonly dir: string;
+  /** The contract: what other programs read. There as long as the cluster is up. */
+  readonly clusterFile: string;
+  /** The launcher's own notes, for whoever has to clean up after it. */
+  readonly recordFile: string;
+  /** Held by the one launcher of this directory. */
+  readonly lockFile: string;
+  readonly controlSocket: string;
+  readonly logs: string;
+  readonly keys: string;
+  readonly adminKey: string;
+  logOf(role: string, node?: string): string;
+  dataOf(role: string, node?: string): string;
+}
+
+export const DIR_DEFAULT = '.feitian';
+
+export function clusterDirectory(given: string | undefined, env: Readonly<Record<string, string | undefined>> = process.env): string {
+  return resolve(given ?? (env.FEITIAN_DIR || DIR_DEFAULT));
+}
+
+export function layoutOf(directory: string): Layout {
+  const dir = resolve(directory);
+  const keys = join(dir, 'keys');
+  const logs = join(dir, 'logs');
+  return {
+    dir,
+    clusterFile: join(dir, 'cluster.json'),
+    recordFile: join(dir, 'launcher.json'),
+    lockFile: join(dir, 'launcher.lock'),
+    controlSocket: socketPath(dir),
+    logs,
+    keys,
+    adminKey: join(keys, 'admin.pem'),
+    logOf: (role, node) => join(logs, `${node ? `${role}-${node}` : role}.log`),
+    dataOf: (role, node) => (node ? join(dir, 'nodes', node, role) : join(dir, role)),
+  };
+}
+
+/** The path of a unix socket must fit into 104 bytes on macOS and 108 on Linux, with its closing zero. */
+function socketPath(dir: string): string {
+  const path = join(dir, 'control.sock');
+  if (Buffer.byteLength(path) < 104) return path;
+  return join(tmpdir(), `feitian-${createHash('sha256').update(dir).digest('hex').slice(0, 16)}.sock`);
+}

@@ -1,0 +1,50 @@
+import { availableParallelism, totalmem } from 'node:os';
+import { z } from 'zod';
+import { ClusterError } from '../errors.ts';
+
+/** What a local cluster can be told; the launcher gets it whole, with every default filled in. */
+const port = z.number().int().min(1).max(65_535).optional();
+
+export const clusterOptionsSchema = z.object({
+  name: z
+    .string()
+    .regex(/^[a-z0-9][a-z0-9-]{0,62}$/, 'must be lower-case letters, digits and dashes')
+    .default('local'),
+  nodes: z.number().int().min(1).max(64).default(4),
+  racks: z.number().int().min(1).max(26).optional(),
+  cpuPerNode: z.number().positive().optional(),
+  memoryMiBPerNode: z.number().int().positive().optional(),
+  ports: z.object({ postgres: port, temporal: port, temporalUi: port, nuwa: port }).default({}),
+  /** Goes down by itself when the process that started it dies. */
+  attached: z.boolean().default(false),
+});
+export type ClusterOptions = z.input<typeof clusterOptionsSchema>;
+
+export interface ClusterShape {
+  name: string;
+  nodes: { id: string; rack: string }[];
+  cpuPerNode: number;
+  memoryMiBPerNode: number;
+  ports: { postgres?: number; temporal?: number; temporalUi?: number; nuwa?: number };
+  attached: boolean;
+}
+
+/** Errors: BadConfig, with all that is wrong. */
+export function shapeOf(options: ClusterOptions): ClusterShape {
+  const parsed = clusterOptionsSchema.safeParse(options);
+  if (!parsed.success) throw new ClusterError('BadConfig', parsed.error.issues.map(({ path, message }) => `${path.join('.')}: ${message}`).join('; '));
+  const { nodes, racks = Math.min(2, nodes), cpuPerNode, memoryMiBPerNode, ...rest } = parsed.data;
+  if (racks > nodes) throw new ClusterError('BadConfig', `${racks} racks need at least as many nodes, not ${nodes}`);
+  return {
+    ...rest,
+    nodes: Array.from({ length: nodes }, (_, index) => ({ id: `node-${index + 1}`, rack: rackName(Math.floor((index * racks) / nodes)) })),
+    // All nodes share this machine, so together they offer about what it has: each core once, and at least one to each node.
+    cpuPerNode: cpuPerNode ?? Math.max(1, Math.round(availableParallelism() / nodes)),
+    // Half of the memory: the rest is for the cluster's own processes and for the file cache that makes reads quick.
+    memoryMiBPerNode: memoryMiBPerNode ?? Math.max(512, Math.floor(totalmem() / 2 / nodes / 1_048_576)),
+  };
+}
+
+function rackName(index: number): string {
+  return `rack-${String.fromCharCode('a'.charCodeAt(0) + index)}`;
+}

@@ -1,0 +1,104 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { closeSync, openSync } from 'node:fs';
+import { killProcessGroup, processStartTime, sendSignal } from '../../services/base/process.ts';
+import type { UserIds } from '../setup/postgres-user.ts';
+
+/** What the launcher has to know to run one process of the cluster. */
+export interface ProcessSpec {
+  role: string;
+  node?: string;
+  command: string;
+  args: readonly string[];
+  env: Readonly<Record<string, string | undefined>>;
+  runAs?: UserIds;
+  /** Its output goes straight to this file, so that it does not depend on the launcher's life. */
+  log: string;
+  /** How it is known to be ready: it says so by message, or it answers a question. */
+  ready: 'message' | ((signal: AbortSignal) => Promise<void>);
+  /** Ends it in good order. */
+  stopSignal: 'SIGTERM' | 'SIGINT';
+  /** Lower ones are stopped first. */
+  stopTier: number;
+}
+
+/** The name of a process within its cluster: its role, and its node if it belongs to one. */
+export function processName(role: string, node: string | undefined): string {
+  return node ? `${role}/${node}` : role;
+}
+
+/** What a role's process sends to the launcher when it is ready; see cli/commands/run.ts. */
+export interface ReadyMessage {
+  kind: 'ready';
+  address?: string;
+}
+
+/** A start that isn't through after this long won't be: on two cores, with everything starting at once, the slowest takes a few seconds. */
+const READY_MS_MAX = 60_000;
+
+/** One life of a process, from its start to its end. */
+export interface ProcessRun {
+  /** 0 when it could not even be started. */
+  readonly pid: number;
+  readonly startTime: string;
+  /** Rejects when it ended before, or took too long. */
+  readonly ready: Promise<{ address?: string }>;
+  /** How it ended, in words; what it left in its process group is gone then too. */
+  readonly ended: Promise<string>;
+  /** Does nothing once it ended: its pid may be another's by then. */
+  signal(signal: NodeJS.Signals): void;
+}
+
+export async function startRun(spec: ProcessSpec): Promise<ProcessRun> {
+  const log = openSync(spec.log, 'a', 0o600);
+  let child: ChildProcess;
+  try {
+    const stdio = ['ignore', log, log, ...(spec.ready === 'message' ? ['ipc' as const] : [])] as const;
+    // A process group of its own: a Ctrl-C in the terminal is not for it, and all that it starts can be found.
+    child = spawn(spec.command, spec.args, { env: { ...spec.env }, cwd: '/', detached: true, stdio: [...stdio], ...spec.runAs });
+  } finally {
+    closeSync(log);
+  }
+  const exit = exitOf(child);
+  const pid = child.pid ?? 0;
+  const startTime = (await processStartTime(pid)) ?? 'gone';
+
+  let over = false;
+  const ended = exit.then(async (how) => {
+    over = true;
+    if (pid) await killProcessGroup(pid, startTime);
+    return how;
+  });
+  const ready = readiness(spec, child, ended);
+  ready.catch(() => {}); // whoever wants to know asks
+  return { pid, startTime, ready, ended, signal: (signal) => void (pid && !over && sendSignal(pid, signal)) };
+}
+
+function exitOf(child: ChildProcess): Promise<string> {
+  return new Promise((resolve) => {
+    child.once('error', (error) => resolve(`could not be started: ${error.message}`));
+    child.once('exit', (code, signal) => resolve(signal ? `was ended by ${signal}` : `ended with exit code ${code}`));
+  });
+}
+
+async function readiness(spec: ProcessSpec, child: ChildProcess, ended: Promise<string>): Promise<{ address?: string }> {
+  const giveUp = new AbortController();
+  const limit = setTimeout(() => giveUp.abort(new Error(`not ready after ${READY_MS_MAX / 1000} s`)), READY_MS_MAX);
+  void ended.then((how) => giveUp.abort(new Error(how)));
+  try {
+    if (spec.ready === 'message') return await readyMessage(child, giveUp.signal);
+    await spec.ready(giveUp.signal);
+    return {};
+  } catch (error) {
+    throw giveUp.signal.aborted ? giveUp.signal.reason : error;
+  } finally {
+    clearTimeout(limit);
+  }
+}
+
+async function readyMessage(child: ChildProcess, signal: AbortSignal): Promise<{ address?: string }> {
+  for (;;) {
+    const [message] = (await once(child, 'message', { signal })) as [ReadyMessage];
+    if (message.kind === 'ready') return message.address === undefined ? {} : { address: message.address };
+  }
+}

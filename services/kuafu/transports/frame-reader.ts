@@ -1,0 +1,79 @@
+import { Socket } from 'node:net';
+import { takeAttachmentBuffer } from '../buffers.ts';
+import { type Frame, type FrameLimits, HELLO_LIMITS } from '../core/frame.ts';
+import { FrameParser } from '../core/frame-parser.ts';
+
+/**
+ * Reads a socket into frames without a fresh buffer for each read.
+ *
+ * A Node socket that emits `data` allocates 64 KiB for each read, and all that memory is seen by the garbage collector: at
+ * several hundred MB/s it does little else. With `onread` the socket asks where to read to: into the attachment that is
+ * under way, or else into one scratch buffer that all sockets of the process share, since what is read is parsed before the next read.
+ */
+const SCRATCH = Buffer.allocUnsafeSlow(64 * 1024);
+/** Reading less than this straight into an attachment would cost a system call more than copying it. */
+const DIRECT_BYTES_MIN = 16 * 1024;
+
+export class FrameReader {
+  receivedBytes = 0;
+  readonly #parser: FrameParser;
+  #direct = false;
+  #onFrame!: (frame: Frame) => void;
+  #onViolation!: (problem: string) => void;
+  /** For the options of a socket. */
+  readonly onread: { buffer: () => Uint8Array; callback: (bytes: number, buffer: Uint8Array) => boolean };
+
+  constructor() {
+    this.#parser = new FrameParser((frame) => this.#onFrame(frame), { limits: HELLO_LIMITS, allocate: takeAttachmentBuffer });
+    this.onread = {
+      buffer: () => {
+        const target = this.#parser.target(DIRECT_BYTES_MIN);
+        this.#direct = target !== undefined;
+        return target ?? SCRATCH;
+      },
+      callback: (bytes) => {
+        if (this.#direct) {
+          this.receivedBytes += bytes;
+          this.#parser.advance(bytes);
+        } else this.read(SCRATCH.subarray(0, bytes));
+        return true;
+      },
+    };
+  }
+
+  get atBoundary(): boolean {
+    return this.#parser.atBoundary;
+  }
+
+  set limits(limits: FrameLimits) {
+    this.#parser.limits = limits;
+  }
+
+  /** Before the first read. */
+  start(onFrame: (frame: Frame) => void, onViolation: (problem: string) => void): void {
+    this.#onFrame = onFrame;
+    this.#onViolation = onViolation;
+  }
+
+  read(chunk: Buffer): void {
+    this.receivedBytes += chunk.length;
+    const violation = this.#parser.push(chunk);
+    if (violation !== undefined) this.#onViolation(violation);
+  }
+}
+
+/**
+ * The same for a socket that a server accepted (with `pauseOnConnect`): Node offers `onread` only to sockets that connect, so the
+ * connection is moved to a new Socket. Where a version of Node no longer has what that takes, the accepted socket is used as it is, only slower.
+ */
+export function readInto(accepted: Socket, reader: FrameReader): Socket {
+  const handle = (accepted as { _handle?: { useUserBuffer?: unknown } })._handle;
+  if (typeof handle?.useUserBuffer !== 'function') {
+    accepted.on('data', (chunk: Buffer) => reader.read(chunk));
+    accepted.resume();
+    return accepted;
+  }
+  (accepted as { _handle?: unknown })._handle = null;
+  accepted.destroy(); // without its handle it only leaves the server's count
+  return new Socket({ handle, onread: reader.onread, readable: true, writable: true } as ConstructorParameters<typeof Socket>[0]);
+}
