@@ -85,7 +85,8 @@ export async function roleConfigs(roles: readonly RoleName[], flags: RoleFlags, 
   need('database', database !== undefined, nameOf('database'));
   need('temporal', temporal !== undefined, 'TEMPORAL_ADDRESS');
   need('nuwa', nuwa.length > 0, nameOf('nuwa'));
-  if (roles.length > 1 && !listen.endsWith(':0')) missing.push(`${nameOf('listen')} can give a port to one role only, not to ${roles.length}`);
+  if (roles.length > 1 && !listen.endsWith(':0'))
+    missing.push(`${nameOf('listen')} can give a port to one role only, not to ${roles.length}`);
   if (missing.length > 0) throw badConfig(missing);
 
   return roles.map((role) => ({

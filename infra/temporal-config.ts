@@ -18,13 +18,18 @@ export async function temporalFromEnvironment(env: Environment, pemDirectory: st
   const defined = Object.fromEntries(Object.entries(env).filter((entry): entry is [string, string] => entry[1] !== undefined));
   let profile: ReturnType<typeof loadClientConfigProfile>;
   try {
-    profile = loadClientConfigProfile({ overrideEnvVars: defined });
+    // Without a file of profiles the SDK (1.24.0) trips over its absence, so the file is read only where the environment names it.
+    const disableFile = !env.TEMPORAL_CONFIG_FILE && !env.TEMPORAL_PROFILE;
+    profile = loadClientConfigProfile({ overrideEnvVars: defined, disableFile });
   } catch (cause) {
     throw new ClusterError('BadConfig', `the Temporal settings can't be read: ${(cause as Error).message}`, { cause });
   }
   const { address = env.TEMPORAL_ADDRESS, namespace = 'default', apiKey, tls } = profile;
 
-  const pemFile = async (name: string, source: { path: string } | { data: string | Uint8Array } | undefined): Promise<string | undefined> => {
+  const pemFile = async (
+    name: string,
+    source: { path: string } | { data: string | Uint8Array } | undefined,
+  ): Promise<string | undefined> => {
     if (!source) return undefined;
     if ('path' in source) return source.path;
     await mkdir(pemDirectory, { recursive: true, mode: 0o700 });

@@ -1,6 +1,6 @@
 /**
  * The launcher: the background process behind `feitian up`. It brings a cluster up, keeps it up, answers on the control socket, and takes all
- * of it down again when it is asked to, when it is told to by a signal, when the start fails, or when whoever it is bound to dies.
+ * of it down again when it is asked to, when a signal tells it to, when the start fails, or when whoever it is bound to dies.
  *
  *     starting ──► ready ──► stopping ──► gone
  *         └───────────────────►┘            a step failed, or nobody waits for the start any more
@@ -8,21 +8,21 @@
 import { randomUUID } from 'node:crypto';
 import { mkdir, rm } from 'node:fs/promises';
 import type { Server } from 'node:net';
-import { createLogger, type Logger } from '../../services/base/log.ts';
+import { createLogger } from '../../services/base/log.ts';
 import { ClusterError } from '../errors.ts';
+import { stopPrograms } from '../setup/run-program.ts';
 import { ensureAdminKey } from './admin-key.ts';
 import type { ClusterInfo } from './cluster-file.ts';
 import { type ControlRequest, serveControl } from './control.ts';
-import type { ClusterStatus, LauncherEvent, ProcessStatus } from './events.ts';
+import type { ClusterStatus, LauncherEvent } from './events.ts';
 import { type Layout, layoutOf } from './layout.ts';
-import { clearLeftovers, GRACE_MS, killContainers, verifyNothingLeft } from './leftovers.ts';
+import { clearLeftovers, GRACE_MS, killContainers, LAUNCH_ID_VARIABLE, verifyNothingLeft } from './leftovers.ts';
 import { acquireLock } from './lock.ts';
 import type { ClusterShape } from './options.ts';
 import { writePrivateFile } from './private-file.ts';
-import { type ProcessSpec, processName } from './process-run.ts';
 import { type LauncherRecord, readRecord, writeRecord } from './record.ts';
-import { failureOf, type Starter, startEverything } from './start.ts';
-import { SupervisedProcess } from './supervised-process.ts';
+import { describeFailure, startEverything } from './start.ts';
+import { Supervisor, statusOf } from './supervisor.ts';
 
 export interface LaunchRequest {
   dir: string;
@@ -38,9 +38,7 @@ export async function runLauncher({ dir, shape }: LaunchRequest): Promise<number
     tellStarter({ kind: 'occupied' });
     return 0;
   }
-  const launcher = new Launcher(layout, shape);
-  launcher.stopOnSignals();
-  return await launcher.run();
+  return await new Launcher(layout, shape).run();
 }
 
 /** The starter may be gone; then nobody wants to know. */
@@ -48,219 +46,179 @@ function tellStarter(event: LauncherEvent): void {
   if (process.connected) process.send?.(event, () => {});
 }
 
-class Launcher implements Starter {
-  readonly layout: Layout;
-  readonly shape: ClusterShape;
-  readonly log: Logger = createLogger({ role: 'launcher' });
-  readonly launchId = randomUUID();
-  readonly ports = new Set<number>();
-  readonly #processes: SupervisedProcess[] = [];
-  readonly #stopping = new AbortController();
-  readonly #stopped = new Promise<void>((resolve, reject) => {
-    this.#settleStopped = { resolve, reject };
-  });
-  #settleStopped: { resolve: () => void; reject: (error: unknown) => void } | undefined;
+class Launcher {
+  readonly #layout: Layout;
+  readonly #shape: ClusterShape;
+  readonly #log = createLogger({ role: 'launcher' });
+  readonly #launchId = randomUUID();
+  readonly #ports = new Set<number>();
+  readonly #supervisor: Supervisor;
   #state: ClusterStatus['state'] = 'starting';
   #info: Omit<ClusterInfo, 'processes'> | undefined;
-  #onReady: (() => void)[] = [];
+  readonly #ready = deferred();
+  readonly #stopping = new AbortController();
+  readonly #stopped = deferred();
 
   constructor(layout: Layout, shape: ClusterShape) {
-    this.layout = layout;
-    this.shape = shape;
-    this.#stopped.catch(() => {});
-  }
-
-  get stopSignal(): AbortSignal {
-    return this.#stopping.signal;
-  }
-
-  stopOnSignals(): void {
-    for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) process.on(signal, () => this.#stop(`it got ${signal}`));
-    const orphaned = () => {
-      if (this.shape.attached || this.#state === 'starting') this.#stop('the process that started it is gone');
-    };
-    process.once('disconnect', orphaned);
-    if (process.connected === false) orphaned();
+    this.#layout = layout;
+    this.#shape = shape;
+    process.env[LAUNCH_ID_VARIABLE] = this.#launchId;
+    this.#supervisor = new Supervisor(this.#log, () => this.#writeDown());
   }
 
   async run(): Promise<number> {
+    this.#stopOnSignals();
+    const control = await serveControl(this.#layout.controlSocket, (request, signal) => this.#handle(request, signal));
     let exitCode = 0;
-    const control = await serveControl(this.layout.controlSocket, (request, signal) => this.#handle(request, signal));
     try {
-      const old = await readRecord(this.layout.recordFile);
-      if (old) await this.step('leftovers of the last start cleared', () => clearLeftovers(this.layout, old));
-      await ensureAdminKey(this.layout.adminKey);
-      this.#info = await startEverything(this);
-      this.stopSignal.throwIfAborted();
-      this.#becomeReady();
-      await new Promise<void>((resolve) => this.stopSignal.addEventListener('abort', () => resolve()));
+      await this.#start();
+      await new Promise<void>((resolve) => this.#stopping.signal.addEventListener('abort', () => resolve()));
     } catch (error) {
-      if (!this.stopSignal.aborted) {
+      if (!this.#stopping.signal.aborted) {
         exitCode = 1;
-        const failure = await failureOf(error);
-        this.log.error(failure, 'cluster.start_failed');
+        const failure = await describeFailure(error);
+        this.#log.error({ ...failure, error }, 'cluster.start_failed');
         tellStarter({ kind: 'failed', ...failure });
+        this.#stop('its start failed');
       }
     }
     return (await this.#takeDown(control)) ? exitCode : 1;
   }
 
+  #stopOnSignals(): void {
+    for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) process.on(signal, () => this.#stop(`it got ${signal}`));
+    const onOrphaned = () => {
+      if (this.#shape.attached || this.#state === 'starting') this.#stop('the process that started it is gone');
+    };
+    process.once('disconnect', onOrphaned);
+    if (process.connected === false) onOrphaned();
+  }
+
+  async #start(): Promise<void> {
+    const layout = this.#layout;
+    const old = await readRecord(layout.recordFile);
+    if (old) await this.#step('leftovers cleared', () => clearLeftovers(layout, old));
+    await ensureAdminKey(layout.adminKey);
+    this.#info = await startEverything({
+      layout,
+      shape: this.#shape,
+      launchId: this.#launchId,
+      ports: this.#ports,
+      step: (name, work, detail) => this.#step(name, work, detail),
+      start: async (spec) => {
+        this.#stopping.signal.throwIfAborted();
+        await this.#supervisor.start(spec);
+      },
+    });
+    this.#stopping.signal.throwIfAborted();
+    this.#state = 'ready';
+    this.#writeDown();
+    this.#log.info({}, 'cluster.ready');
+    tellStarter({ kind: 'ready' });
+    this.#ready.resolve();
+  }
+
   /** Reports what took how long; an error keeps the name of the step that it came from. */
-  async step<T>(step: string, work: () => Promise<T>, detail?: (result: T) => string | undefined): Promise<T> {
-    this.stopSignal.throwIfAborted();
+  async #step<T>(step: string, work: () => Promise<T>, detail?: (result: T) => string | undefined): Promise<T> {
+    this.#stopping.signal.throwIfAborted();
     const startedMs = performance.now();
     try {
       const result = await work();
       const ms = Math.round(performance.now() - startedMs);
       const told = detail?.(result);
-      this.log.info({ step, ms, detail: told }, 'cluster.step');
+      this.#log.info({ step, ms, detail: told }, 'cluster.step');
       tellStarter({ kind: 'step', step, ms, ...(told ? { detail: told } : {}) });
       return result;
     } catch (error) {
-      const details = error instanceof ClusterError ? error.details : {};
-      throw new ClusterError('StartFailed', (error as Error).message, { cause: error, details: { step, ...details } });
+      const { details = {}, reason = String(error) } = error instanceof ClusterError ? error : { reason: (error as Error).message };
+      throw new ClusterError('StartFailed', reason, { cause: error, details: { step, ...details } });
     }
-  }
-
-  /** Starts a process and supervises it from now on. */
-  async start(spec: ProcessSpec): Promise<SupervisedProcess> {
-    this.stopSignal.throwIfAborted();
-    const supervised = new SupervisedProcess(spec, this.log, () => this.#writeDown());
-    this.#processes.push(supervised);
-    try {
-      await supervised.start();
-    } catch (error) {
-      throw new ClusterError('StartFailed', `${supervised.name} ${(error as Error).message}`, { cause: error, details: { log: spec.log } });
-    }
-    return supervised;
-  }
-
-  #becomeReady(): void {
-    this.#state = 'ready';
-    this.#writeDown();
-    this.log.info({}, 'cluster.ready');
-    tellStarter({ kind: 'ready' });
-    for (const listener of this.#onReady) listener();
-    if (!this.shape.attached && process.connected) process.disconnect();
   }
 
   #stop(reason: string): void {
-    if (this.stopSignal.aborted) return;
-    this.log.info({ reason }, 'cluster.stopping');
+    if (this.#stopping.signal.aborted) return;
+    this.#log.info({ reason }, 'cluster.stopping');
+    this.#state = 'stopping';
     this.#stopping.abort(new ClusterError('NotRunning', `the cluster is going down: ${reason}`));
+    this.#ready.reject(this.#stopping.signal.reason);
   }
 
   /** @returns whether nothing was left. */
   async #takeDown(control: Server): Promise<boolean> {
-    this.#state = 'stopping';
-    this.#stopping.abort(new ClusterError('NotRunning', 'the cluster is going down: its start failed'));
+    const layout = this.#layout;
     let clean = true;
     try {
-      await rm(this.layout.clusterFile, { force: true });
-      const tiers = [...new Set(this.#processes.map(({ spec }) => spec.stopTier))].sort((a, b) => a - b);
-      for (const tier of tiers) {
-        await Promise.all(this.#processes.filter(({ spec }) => spec.stopTier === tier).map((supervised) => supervised.stop(GRACE_MS)));
-      }
-      await killContainers(this.layout);
-      await verifyNothingLeft(this.layout, this.#record());
-      await rm(this.layout.recordFile, { force: true });
-      this.#settleStopped?.resolve();
+      await rm(layout.clusterFile, { force: true });
+      stopPrograms();
+      await this.#supervisor.stopAll(GRACE_MS);
+      await killContainers(layout);
+      await verifyNothingLeft(layout, this.#record());
+      await rm(layout.recordFile, { force: true });
+      this.#stopped.resolve();
     } catch (error) {
       clean = false;
-      this.log.error({ error }, 'cluster.leftovers');
-      this.#settleStopped?.reject(error);
+      this.#log.error({ error }, 'cluster.leftovers');
+      this.#stopped.reject(error);
     }
+    // Those who wait for the end get their answer before the socket closes.
     await new Promise<void>((resolve) => control.close(() => resolve()));
-    await rm(this.layout.lockFile, { force: true });
-    this.log.info({ clean }, 'cluster.stopped');
+    await rm(layout.lockFile, { force: true });
+    this.#log.info({ clean }, 'cluster.stopped');
     return clean;
   }
 
   #writeDown(): void {
-    writeRecord(this.layout.recordFile, this.#record());
+    writeRecord(this.#layout.recordFile, this.#record());
     if (this.#state !== 'ready' || !this.#info) return;
-    const up = this.#processes.filter(({ run, state }) => run && state !== 'held');
-    const processes = up.map(({ spec: { role, node, log }, run }) => ({ role, ...(node ? { node } : {}), pid: run!.pid, log }));
-    const { prometheus, grafana, admin, ...first } = this.#info;
-    const info: ClusterInfo = { ...first, processes, ...(prometheus ? { prometheus } : {}), ...(grafana ? { grafana } : {}), admin };
-    writePrivateFile(this.layout.clusterFile, `${JSON.stringify(info, undefined, 2)}\n`);
+    const info: ClusterInfo = { ...this.#info, processes: this.#supervisor.running() };
+    writePrivateFile(this.#layout.clusterFile, `${JSON.stringify(info, undefined, 2)}\n`);
   }
 
   #record(): LauncherRecord {
-    const begun = this.#processes.filter(({ run }) => run && run.pid > 0);
-    return {
-      launchId: this.launchId,
-      ports: [...this.ports],
-      processes: begun.map(({ name, run, spec: { stopSignal, stopTier } }) => ({ name, pid: run!.pid, startTime: run!.startTime, stopSignal, stopTier })),
-    };
+    return { launchId: this.#launchId, ports: [...this.#ports], processes: this.#supervisor.started() };
   }
 
   async #handle(request: ControlRequest, signal: AbortSignal): Promise<unknown> {
+    const supervisor = this.#supervisor;
     switch (request.method) {
-      case 'status':
-        return this.#status();
+      case 'status': {
+        const status: ClusterStatus = { state: this.#state, launcherPid: process.pid, processes: supervisor.statuses() };
+        return status;
+      }
       case 'awaitReady':
-        return await this.#awaitReady(signal);
+        return await this.#ready.promise;
       case 'kill':
-        return { pid: await this.#find(request.role, request.node).kill() };
+        return { pid: await supervisor.find(request.role, request.node).kill() };
       case 'awaitRestart': {
-        const found = this.#find(request.role, request.node);
-        await found.until(() => found.state === 'ready' && found.run?.pid !== request.pid, AbortSignal.any([signal, this.stopSignal]));
-        return this.#statusOf(found);
+        const found = supervisor.find(request.role, request.node);
+        const ends = AbortSignal.any([signal, this.#stopping.signal]);
+        await found.until(() => found.state === 'ready' && found.run?.pid !== request.pid, ends);
+        return statusOf(found);
       }
       case 'hold':
-        await Promise.all([...this.#ofNode(request.node).map((held) => held.hold()), killContainers(this.layout, request.node)]);
+        await this.#ready.promise;
+        await Promise.all([...supervisor.ofNode(request.node).map((held) => held.hold()), killContainers(this.#layout, request.node)]);
         // Once more: Tubo may have been starting one when it was killed.
-        return await killContainers(this.layout, request.node);
+        return await killContainers(this.#layout, request.node);
       case 'release':
-        await Promise.all(this.#ofNode(request.node).map((held) => held.release()));
+        await Promise.all(supervisor.ofNode(request.node).map((held) => held.release()));
         return;
       case 'stop':
         this.#stop('it was asked to');
-        return await this.#stopped;
+        return await this.#stopped.promise;
     }
   }
+}
 
-  #awaitReady(signal: AbortSignal): Promise<void> {
-    return new Promise((resolve, reject) => {
-      if (this.#state === 'ready') return resolve();
-      this.#onReady.push(resolve);
-      for (const ending of [signal, this.stopSignal]) {
-        if (ending.aborted) reject(ending.reason);
-        ending.addEventListener('abort', () => reject(ending.reason));
-      }
-    });
-  }
+interface Deferred {
+  promise: Promise<void>;
+  resolve(): void;
+  reject(error: unknown): void;
+}
 
-  #find(role: string, node?: string): SupervisedProcess {
-    const name = processName(role, node);
-    const found = this.#processes.find((supervised) => supervised.name === name);
-    if (found) return found;
-    const names = this.#processes.map((supervised) => supervised.name.replace('/', ' ')).join(', ');
-    throw new ClusterError('UnknownProcess', `this cluster has no process "${name.replace('/', ' ')}", but ${names}`);
-  }
-
-  #ofNode(node: string): SupervisedProcess[] {
-    if (this.#state !== 'ready') throw new ClusterError('NotRunning', `the cluster is ${this.#state}`);
-    const found = this.#processes.filter(({ spec }) => spec.node === node);
-    if (found.length > 0) return found;
-    throw new ClusterError('UnknownNode', `this cluster has no node "${node}", but ${this.shape.nodes.map(({ id }) => id).join(', ')}`);
-  }
-
-  #status(): ClusterStatus {
-    return { state: this.#state, launcherPid: process.pid, processes: this.#processes.map((supervised) => this.#statusOf(supervised)) };
-  }
-
-  #statusOf({ spec: { role, node, log }, state, run, restarts, address, readyAtMs }: SupervisedProcess): ProcessStatus {
-    return {
-      role,
-      ...(node ? { node } : {}),
-      ...(run && run.pid > 0 && (state === 'starting' || state === 'ready') ? { pid: run.pid } : {}),
-      state,
-      ...(readyAtMs === undefined ? {} : { uptimeMs: Math.round(performance.now() - readyAtMs) }),
-      restarts,
-      ...(address === undefined ? {} : { address }),
-      log,
-    };
-  }
+function deferred(): Deferred {
+  const settle = {} as Pick<Deferred, 'resolve' | 'reject'>;
+  const promise = new Promise<void>((resolve, reject) => Object.assign(settle, { resolve, reject }));
+  promise.catch(() => {}); // whoever waits hears of it
+  return { promise, ...settle };
 }

@@ -32,7 +32,8 @@ export interface ClusterShape {
 /** Errors: BadConfig, with all that is wrong. */
 export function shapeOf(options: ClusterOptions): ClusterShape {
   const parsed = clusterOptionsSchema.safeParse(options);
-  if (!parsed.success) throw new ClusterError('BadConfig', parsed.error.issues.map(({ path, message }) => `${path.join('.')}: ${message}`).join('; '));
+  if (!parsed.success)
+    throw new ClusterError('BadConfig', parsed.error.issues.map(({ path, message }) => `${path.join('.')}: ${message}`).join('; '));
   const { nodes, racks = Math.min(2, nodes), cpuPerNode, memoryMiBPerNode, ...rest } = parsed.data;
   if (racks > nodes) throw new ClusterError('BadConfig', `${racks} racks need at least as many nodes, not ${nodes}`);
   return {

@@ -57,7 +57,12 @@ export function roleSpec(input: PlanInput, role: RoleName, node?: { id: string; 
       ...(needs.database ? { FEITIAN_DATABASE_URL: input.databaseUrl } : {}),
       ...(needs.temporal ? input.temporalEnv : {}),
       ...(node
-        ? { FEITIAN_NODE: node.id, FEITIAN_RACK: node.rack, FEITIAN_CPU: `${shape.cpuPerNode}`, FEITIAN_MEMORY_MIB: `${shape.memoryMiBPerNode}` }
+        ? {
+            FEITIAN_NODE: node.id,
+            FEITIAN_RACK: node.rack,
+            FEITIAN_CPU: `${shape.cpuPerNode}`,
+            FEITIAN_MEMORY_MIB: `${shape.memoryMiBPerNode}`,
+          }
         : {}),
     },
     log: layout.logOf(role, node?.id),

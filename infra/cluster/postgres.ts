@@ -4,14 +4,14 @@
  */
 import { spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { chown, lstat, mkdir, mkdtemp, open, readFile, readlink, rename, rm, stat, symlink, writeFile } from 'node:fs/promises';
+import { chmod, chown, lstat, mkdir, mkdtemp, open, readFile, readlink, rename, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import postgres from 'postgres';
 import { ClusterError } from '../errors.ts';
 import { type PostgresPrograms, postgresPrograms, publicDirectory } from '../setup/postgres.ts';
-import { canEnter } from '../setup/postgres-user.ts';
+import { canEnter, type UserIds } from '../setup/postgres-user.ts';
 import { runProgram } from '../setup/run-program.ts';
 import { freePort } from './ports.ts';
 
@@ -68,16 +68,28 @@ async function placeData(path: string, { runAs }: PostgresPrograms): Promise<str
   const entry = await lstat(path).catch(() => undefined);
   if (entry?.isSymbolicLink()) {
     const target = await readlink(path);
-    if (!(await exists(target))) throw new ClusterError('NoPostgres', `the data of Postgres was in ${target} and is gone; remove ${dirname(path)} to begin anew`);
+    if (!(await exists(target)))
+      throw new ClusterError('NoPostgres', `the data of Postgres was in ${target} and is gone; remove ${dirname(path)} to begin anew`);
     return target;
   }
-  if (entry || !runAs || (await canEnter(dirname(path), runAs))) return path;
+  if (entry || !runAs || (await letIn(dirname(path), runAs))) return path;
   const home = join(await publicDirectory(), 'data');
   await mkdir(home, { recursive: true, mode: 0o755 });
   const target = await mkdtemp(join(home, 'postgres-'));
   await chown(target, runAs.uid, runAs.gid);
   await symlink(target, path);
   return target;
+}
+
+/** Others may pass through our own directory, not look into it; what else is in it has modes of its own. The folders above it are not ours to open. */
+async function letIn(directory: string, user: UserIds): Promise<boolean> {
+  if (await canEnter(directory, user)) return true;
+  const { mode, uid } = await stat(directory);
+  if (uid !== process.getuid?.()) return false;
+  await chmod(directory, mode | 0o011);
+  if (await canEnter(directory, user)) return true;
+  await chmod(directory, mode);
+  return false;
 }
 
 /** Done aside and renamed, so that a start that was broken off leaves no half database. */
@@ -90,9 +102,22 @@ async function initialise({ initdb, runAs }: PostgresPrograms, dataDir: string, 
     const passwordFile = join(passwordDir, 'password');
     await writeFile(passwordFile, password, { mode: 0o600 });
     if (runAs) for (const path of [aside, passwordDir, passwordFile]) await chown(path, runAs.uid, runAs.gid);
-    const args = ['--pgdata', aside, '--username', USER, '--pwfile', passwordFile, '--auth', 'scram-sha-256', '--locale', 'C', '--encoding', 'UTF8'];
+    const args = [
+      '--pgdata',
+      aside,
+      '--username',
+      USER,
+      '--pwfile',
+      passwordFile,
+      '--auth',
+      'scram-sha-256',
+      '--locale',
+      'C',
+      '--encoding',
+      'UTF8',
+    ];
     await runProgram(initdb, args, { timeoutMs: 120_000, cwd: '/', env: postgresEnvironment(), ...runAs });
-    // An empty directory may be there already: placeData makes one where it can't rename into a new name.
+    // Onto the empty directory that placeData may have made.
     await rename(aside, dataDir);
   } finally {
     await rm(passwordDir, { recursive: true, force: true });

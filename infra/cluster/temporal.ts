@@ -32,7 +32,12 @@ const PRAGMAS: Record<string, string | number> = { journal_mode: 'wal', synchron
 /** Flags that older versions of the CLI don't know and that can be done without. */
 const OPTIONAL_FLAGS = ['--ui-disable-news-fetch'];
 
-export async function temporalCommand(cli: string, databaseFile: string, namespace: string, ports: TemporalPorts): Promise<{ command: string; args: string[] }> {
+export async function temporalCommand(
+  cli: string,
+  databaseFile: string,
+  namespace: string,
+  ports: TemporalPorts,
+): Promise<{ command: string; args: string[] }> {
   const { stdout: help } = await runProgram(cli, ['server', 'start-dev', '--help'], { timeoutMs: 20_000 });
   const args = ['server', 'start-dev', '--ip', '127.0.0.1', '--db-filename', databaseFile, '--log-level', 'warn', '--log-format', 'json'];
   args.push('--port', `${ports.grpc}`, '--ui-port', `${ports.ui}`, '--http-port', `${ports.http}`, '--metrics-port', `${ports.metrics}`);

@@ -1,10 +1,10 @@
-import { spawn } from 'node:child_process';
 import { readdir, stat } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { messageOf } from '../../services/base/errors.ts';
 import type { Way } from './fetch.ts';
-import { lastLines } from './run-program.ts';
+import { runProgram } from './run-program.ts';
 
 /** Without a network the SDK's download should not hold up the start: this long until its first bytes … */
 const FIRST_BYTES_MS_MAX = 6_000;
@@ -32,29 +32,19 @@ function sdkVersion(): string {
   return createRequire(import.meta.url)('@temporalio/testing/package.json').version;
 }
 
-function download(server: string, directory: string): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const child = spawn(process.execPath, [DOWNLOADER, server, directory], { stdio: ['ignore', 'ignore', 'pipe'], detached: true });
-    let stderr = '';
-    child.stderr.on('data', (chunk) => {
-      stderr += chunk;
-    });
-    const giveUp = (reason: string) => {
-      if (child.pid) process.kill(-child.pid, 'SIGKILL');
-      reject(new Error(reason));
-    };
-    const firstBytes = setTimeout(async () => {
-      if (!(await hasBytes(directory))) giveUp(`no answer within ${FIRST_BYTES_MS_MAX / 1000} s`);
-    }, FIRST_BYTES_MS_MAX);
-    const all = setTimeout(() => giveUp(`not done after ${DOWNLOAD_MS_MAX / 1000} s`), DOWNLOAD_MS_MAX);
-    child.once('error', reject);
-    child.once('close', (code) => {
-      clearTimeout(firstBytes);
-      clearTimeout(all);
-      if (code === 0) resolve();
-      else reject(new Error(shorten(lastLines(stderr, 1)) || `exit code ${code}`));
-    });
-  });
+async function download(server: string, directory: string): Promise<void> {
+  const giveUp = new AbortController();
+  const firstBytes = setTimeout(async () => {
+    if (!(await hasBytes(directory))) giveUp.abort();
+  }, FIRST_BYTES_MS_MAX);
+  try {
+    await runProgram(process.execPath, [DOWNLOADER, server, directory], { timeoutMs: DOWNLOAD_MS_MAX, signal: giveUp.signal });
+  } catch (error) {
+    if (giveUp.signal.aborted) throw new Error(`no answer within ${FIRST_BYTES_MS_MAX / 1000} s`);
+    throw new Error(shorten(messageOf(error)));
+  } finally {
+    clearTimeout(firstBytes);
+  }
 }
 
 /** The SDK puts the whole chain of causes into one line, some of them twice; the last is what happened. */

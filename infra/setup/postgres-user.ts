@@ -26,7 +26,9 @@ async function lookUp(): Promise<UserIds | undefined> {
 
 async function create(): Promise<UserIds> {
   try {
-    await runProgram('useradd', ['--system', '--user-group', '--no-create-home', '--shell', '/usr/sbin/nologin', USER], { timeoutMs: 10_000 });
+    await runProgram('useradd', ['--system', '--user-group', '--no-create-home', '--shell', '/usr/sbin/nologin', USER], {
+      timeoutMs: 10_000,
+    });
   } catch (cause) {
     // Two starts at once: the other one may have made it.
     const found = await lookUp();

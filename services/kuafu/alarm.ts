@@ -9,6 +9,7 @@ export interface Alarmed extends Due {
 export class Alarm {
   readonly #clock: Clock;
   readonly #wheel = new DeadlineWheel<Alarmed>();
+  #closed = false;
   #sleep: { untilMs: number; controller: AbortController } | undefined;
 
   constructor(clock: Clock) {
@@ -17,6 +18,7 @@ export class Alarm {
 
   add(item: Alarmed): void {
     this.#wheel.add(item);
+    if (this.#closed) return;
     if (this.#sleep === undefined || this.#wheel.nextAtMs < this.#sleep.untilMs) this.#sleepUntilNext();
   }
 
@@ -24,7 +26,9 @@ export class Alarm {
     this.#wheel.remove(item);
   }
 
+  /** Nothing comes due any more. */
   close(): void {
+    this.#closed = true;
     this.#sleep?.controller.abort();
     this.#sleep = undefined;
   }
@@ -34,12 +38,13 @@ export class Alarm {
     const sleep = { untilMs: this.#wheel.nextAtMs, controller: new AbortController() };
     this.#sleep = sleep;
     const ms = Math.max(0, Math.ceil(sleep.untilMs - this.#clock.monotonicMs()));
-    this.#clock.sleep(Math.min(ms, SLEEP_MS_MAX), sleep.controller.signal).then(
+    // Calls under way keep the process alive through their socket; an alarm alone is no reason to.
+    this.#clock.sleep(Math.min(ms, SLEEP_MS_MAX), sleep.controller.signal, { ref: false }).then(
       () => {
         if (this.#sleep !== sleep) return;
         this.#sleep = undefined;
         for (const item of this.#wheel.takeDue(this.#clock.monotonicMs())) item.due();
-        if (this.#wheel.size > 0 && this.#sleep === undefined) this.#sleepUntilNext();
+        if (this.#wheel.size > 0 && this.#sleep === undefined && !this.#closed) this.#sleepUntilNext();
       },
       () => {}, // aborted: an earlier alarm took its place, or all is closed
     );

@@ -8,10 +8,11 @@ const STEP_BYTES = 64 * 1024;
 const KEPT_BYTES_MAX = 64 * 1024 * 1024;
 
 export class BufferPool {
-  readonly #free = new Map<number, ArrayBuffer[]>();
+  /** By capacity; the capacity used last stands last. */
+  readonly #free = new Map<number, Buffer[]>();
   #freeBytes = 0;
-  /** Buffers that are out, and may come back once. */
-  readonly #out = new WeakSet<ArrayBufferLike>();
+  /** The very Buffer objects that are out: each may come back once, and a view of one is not the buffer. */
+  readonly #out = new WeakSet<Uint8Array>();
   readonly #keptBytesMax: number;
 
   constructor(keptBytesMax = KEPT_BYTES_MAX) {
@@ -21,22 +22,33 @@ export class BufferPool {
   take(bytes: number): Buffer {
     if (bytes < STEP_BYTES) return Buffer.allocUnsafe(bytes);
     const capacity = Math.ceil(bytes / STEP_BYTES) * STEP_BYTES;
-    let memory = this.#free.get(capacity)?.pop();
-    if (memory) this.#freeBytes -= capacity;
-    else memory = Buffer.allocUnsafeSlow(capacity).buffer as ArrayBuffer;
-    this.#out.add(memory);
-    return Buffer.from(memory, 0, bytes);
+    const free = this.#free.get(capacity);
+    const kept = free?.pop();
+    if (free) {
+      this.#free.delete(capacity);
+      if (free.length > 0) this.#free.set(capacity, free);
+    }
+    if (kept) this.#freeBytes -= capacity;
+    const buffer = Buffer.from((kept ?? Buffer.allocUnsafeSlow(capacity)).buffer, 0, bytes);
+    this.#out.add(buffer);
+    return buffer;
   }
 
   /** Nobody may look at the buffer, or at a view of it, any more. Buffers from elsewhere are ignored, and so is a second time. */
-  give({ buffer: memory }: Uint8Array): void {
-    if (!this.#out.delete(memory)) return;
-    const capacity = memory.byteLength;
-    if (this.#freeBytes + capacity > this.#keptBytesMax) return;
-    this.#freeBytes += capacity;
-    const free = this.#free.get(capacity);
-    if (free) free.push(memory as ArrayBuffer);
-    else this.#free.set(capacity, [memory as ArrayBuffer]);
+  give(buffer: Uint8Array): void {
+    if (!this.#out.delete(buffer)) return;
+    const whole = Buffer.from(buffer.buffer);
+    this.#freeBytes += whole.length;
+    const free = this.#free.get(whole.length);
+    if (free) free.push(whole);
+    else this.#free.set(whole.length, [whole]);
+    // Sizes that are asked for no more make room first.
+    for (const [capacity, old] of this.#free) {
+      if (this.#freeBytes <= this.#keptBytesMax) break;
+      this.#freeBytes -= capacity;
+      old.pop();
+      if (old.length === 0) this.#free.delete(capacity);
+    }
   }
 }
 
@@ -46,7 +58,7 @@ export function takeAttachmentBuffer(bytes: number): Buffer {
   return attachments.take(bytes);
 }
 
-/** Gives the memory of an attachment that Kuafu delivered back for the next one. Optional; see BufferPool. */
+/** Gives the memory of an attachment, as Kuafu delivered it, back for the next one. Optional, and only by who holds it alone. */
 export function recycleAttachment(attachment: Uint8Array): void {
   attachments.give(attachment);
 }

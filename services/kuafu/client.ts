@@ -64,6 +64,8 @@ class Client implements KuafuClient {
   readonly #alarm: Alarm;
   readonly #connections: Connections;
   readonly #closing = new AbortController();
+  /** Ends each wait that `#within` has under way. */
+  readonly #waits = new Set<(why: KuafuError) => void>();
   #closed = false;
 
   constructor({ resolver, clock = systemClock, random = systemRandom, log = silentLogger, transports }: KuafuClientOptions) {
@@ -93,6 +95,7 @@ class Client implements KuafuClient {
     this.#closed = true;
     this.#closing.abort();
     this.#connections.close();
+    for (const giveUp of [...this.#waits]) giveUp(new KuafuError('Unavailable', 'the client is closed'));
     this.#alarm.close();
   }
 
@@ -108,10 +111,12 @@ class Client implements KuafuClient {
     const what = `${contract.name}.${name}`;
     const deadlineMs = this.#clock.monotonicMs() + timeoutMs;
     let tried: Set<string> | undefined;
+    let failure: unknown;
     for (let tries = 1; ; tries++) {
       if (this.#closed) throw new KuafuError('Unavailable', `${what}: the client is closed`);
       if (signal?.aborted) throw new KuafuError('Cancelled', `${what} was cancelled`, { cause: signal.reason });
-      if (deadlineMs <= this.#clock.monotonicMs()) throw new KuafuError('DeadlineExceeded', `${what}: no time left to call`);
+      // What went wrong says more than that it took too long.
+      if (deadlineMs <= this.#clock.monotonicMs()) throw failure ?? new KuafuError('DeadlineExceeded', `${what}: no time left to call`);
       let choice: Choice = { address: target.address, othersLeft: false };
       let sent = false;
       try {
@@ -126,17 +131,16 @@ class Client implements KuafuClient {
       } catch (error) {
         const broke = error instanceof Broken;
         const unsent = !sent && error instanceof KuafuError && error.code === 'Unavailable';
-        const told = broke ? new KuafuError('Unavailable', `${what}: ${error.message}`, { details: { address: choice.address } }) : error;
+        failure = broke ? new KuafuError('Unavailable', `${what}: ${error.message}`, { details: { address: choice.address } }) : error;
         if ((broke || unsent) && target.named && choice.address !== target.address) this.#resolver!.suspect(target.address, choice.address);
 
-        const failure = { broke, neverRan: unsent || neverRan(error) };
-        if (!mayRetry(failure, { idempotent: method.idempotent, manyInstances: target.manyInstances, tries })) throw told;
+        const facts = { broke, neverRan: unsent || neverRan(error) };
+        if (!mayRetry(facts, { idempotent: method.idempotent, manyInstances: target.manyInstances, tries })) throw failure;
         (tried ??= new Set()).add(choice.address);
         if (choice.othersLeft) continue;
         tried.clear();
         const pauseMs = Math.max(backoffMs(tries, this.#random, RETRY_BACKOFF), retryAfterMs(error));
-        // Better the reason of the failure now than `DeadlineExceeded` after a wait for nothing.
-        if (this.#clock.monotonicMs() + pauseMs >= deadlineMs) throw told;
+        if (this.#clock.monotonicMs() + pauseMs >= deadlineMs) throw failure;
         await this.#pause(pauseMs, signal);
       }
     }
@@ -171,21 +175,26 @@ class Client implements KuafuClient {
   /** Waits no longer than the call may take; the work goes on for others who share it. */
   #within<T>(work: Promise<T>, what: string, deadlineMs: number, signal: AbortSignal | undefined): Promise<T> {
     return new Promise((resolve, reject) => {
-      const deadline = {
-        atMs: deadlineMs,
-        due: () => settle(() => reject(new KuafuError('DeadlineExceeded', `${what}: no connection in time`))),
-      };
-      const onAbort = (): void => settle(() => reject(new KuafuError('Cancelled', `${what} was cancelled`, { cause: signal?.reason })));
-      const settle = (outcome: () => void): void => {
+      const settled = (): void => {
         this.#alarm.remove(deadline);
+        this.#waits.delete(giveUp);
         signal?.removeEventListener('abort', onAbort);
-        outcome();
       };
+      const giveUp = (why: KuafuError): void => {
+        settled();
+        reject(why);
+      };
+      const deadline = { atMs: deadlineMs, due: () => giveUp(new KuafuError('DeadlineExceeded', `${what}: no connection in time`)) };
+      const onAbort = (): void => giveUp(new KuafuError('Cancelled', `${what} was cancelled`, { cause: signal?.reason }));
       this.#alarm.add(deadline);
+      this.#waits.add(giveUp);
       signal?.addEventListener('abort', onAbort);
       work.then(
-        (value) => settle(() => resolve(value)),
-        (error) => settle(() => reject(error)),
+        (value) => {
+          settled();
+          resolve(value);
+        },
+        (error) => giveUp(error),
       );
     });
   }

@@ -60,7 +60,10 @@ export function defineService<Methods extends Record<string, Method>>(
   return { name, methods: options.methods, errors: options.errors };
 }
 
-/** Bytes of an attachment, in one or several pieces that are written one after the other without being joined. */
+/**
+ * Bytes of an attachment, in one or several pieces that are written one after the other without being joined. They are not copied
+ * either: who sends them leaves them as they are until the call has ended (a caller), or for good (a handler).
+ */
 export type Attachment = Uint8Array | readonly Uint8Array[];
 
 export interface CallOptions {
@@ -75,7 +78,7 @@ export interface CallContext {
   readonly signal: AbortSignal;
   /** Milliseconds the caller will still wait. */
   remainingMs(): number;
-  /** The request's attachment; empty when there is none. A view: valid as long as it is referenced. */
+  /** The request's attachment; empty when there is none. Valid as long as it is referenced; `recycleAttachment` (client.ts) may end that earlier. */
   readonly attachment: Buffer;
 }
 

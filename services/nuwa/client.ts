@@ -45,9 +45,9 @@ const CLOSE_TIMEOUT_MS = 1_000;
 export async function connectNuwa(options: ConnectOptions): Promise<NuwaClient> {
   const { addresses, cluster, creator, ttlMs = SESSION_TTL_MS_DEFAULT, timeoutMs = CONNECT_TIMEOUT_MS, log = silentLogger } = options;
   const { rpc, kuafu } = connectServers({ addresses, cluster, log });
-  const openSession = async (): Promise<SessionKeeper> => {
+  const openSession = async (signal?: AbortSignal): Promise<SessionKeeper> => {
     const session = new SessionKeeper({ rpc, ttlMs, creator, log });
-    await session.open(timeoutMs);
+    await session.open(timeoutMs, signal);
     return session;
   };
   try {
@@ -77,11 +77,13 @@ export async function joinCluster(options: {
   return { nuwa, kuafu, leave };
 }
 
+type OpenSession = (signal?: AbortSignal) => Promise<SessionKeeper>;
+
 class Client implements NuwaClient {
   readonly #rpc: NuwaRpc;
   readonly #kuafu: KuafuClient;
   readonly #log: Logger;
-  readonly #openSession: () => Promise<SessionKeeper>;
+  readonly #openSession: OpenSession;
   readonly #session: SessionKeeper;
   readonly #registrations = new Set<RegistrationKeeper>();
   readonly #closing = new AbortController();
@@ -89,7 +91,7 @@ class Client implements NuwaClient {
   #current: Promise<SessionKeeper>;
   #closed: Promise<void> | undefined;
 
-  constructor(from: { rpc: NuwaRpc; kuafu: KuafuClient; log: Logger; session: SessionKeeper; openSession: () => Promise<SessionKeeper> }) {
+  constructor(from: { rpc: NuwaRpc; kuafu: KuafuClient; log: Logger; session: SessionKeeper; openSession: OpenSession }) {
     this.#rpc = from.rpc;
     this.#kuafu = from.kuafu;
     this.#log = from.log;
@@ -197,7 +199,7 @@ class Client implements NuwaClient {
     if (session.state !== 'expired' || this.#closing.signal.aborted) return session;
     // Whoever comes first opens the next one; when that fails, the next caller tries again.
     if (this.#current === current) {
-      const next = this.#openSession();
+      const next = this.#openSession(this.#closing.signal);
       this.#current = next;
       next.catch(() => {
         if (this.#current === next) this.#current = current;

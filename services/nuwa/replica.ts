@@ -1,4 +1,3 @@
-import { mkdir } from 'node:fs/promises';
 import { assertInvariant } from '../base/assert.ts';
 import { type Clock, systemClock } from '../base/clock.ts';
 import { messageOf } from '../base/errors.ts';
@@ -11,7 +10,7 @@ import { restoreSnapshot, takeSnapshot } from './core/snapshot.ts';
 import { newState, type TreeState } from './core/state.ts';
 import type { CommandLog } from './log/command-log.ts';
 import { lockDirectory } from './log/directory-lock.ts';
-import { assertRoom } from './log/files.ts';
+import { assertRoom, makeDir } from './log/files.ts';
 import { openLog } from './log/open-log.ts';
 import { snapshotBytes, writeSnapshot } from './log/snapshot-file.ts';
 
@@ -114,7 +113,7 @@ export class Replica {
   async #open(): Promise<void> {
     const { dir, log, ring, clock } = this.#options;
     const startMs = clock.monotonicMs();
-    await mkdir(dir, { recursive: true });
+    await makeDir(dir);
     this.#unlock = await lockDirectory(dir);
     try {
       this.#log = await openLog(

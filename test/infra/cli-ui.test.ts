@@ -121,6 +121,7 @@ describe('a job', () => {
     bytesOut: 0,
     recordsIn: 0,
     recordsOut: 0,
+    attemptMs: 0,
     ...overrides,
   });
   const progress: JobProgress = {

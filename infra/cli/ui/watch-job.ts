@@ -56,12 +56,13 @@ export async function queryProgress(handle: WorkflowHandle): Promise<JobProgress
 
 function delay(ms: number, signal: AbortSignal | undefined): Promise<false> {
   return new Promise((resolve) => {
-    const timer = setTimeout(() => resolve(false), ms);
-    const stop = (): void => {
+    const end = (): void => {
       clearTimeout(timer);
+      signal?.removeEventListener('abort', end);
       resolve(false);
     };
-    signal?.addEventListener('abort', stop, { once: true });
+    const timer = setTimeout(end, ms);
+    signal?.addEventListener('abort', end);
   });
 }
 

@@ -2,6 +2,8 @@
  * A cursor looks at one record after the other of a sequence that is sorted by key. Runs, merges and combined sequences are all cursors,
  * so they stack. Nothing is copied: key and value are ranges of memory that stay good for as long as they are referenced.
  */
+import { NO_BYTES } from './memory.ts';
+
 export interface Cursor {
   key: Uint8Array;
   keyStart: number;
@@ -12,8 +14,6 @@ export interface Cursor {
   /** Moves to the next record. @returns false when there is none; the fields then mean nothing. */
   next(): boolean;
 }
-
-export const NO_BYTES = new Uint8Array(0);
 
 /** Where a cursor's fields live. */
 export abstract class Position implements Cursor {

@@ -3,7 +3,8 @@
  * skipped when the next key is asked for.
  */
 import { equalBytes, parseDecimal } from './bytes.ts';
-import { type Cursor, NO_BYTES } from './cursor.ts';
+import type { Cursor } from './cursor.ts';
+import { NO_BYTES } from './memory.ts';
 
 export class Groups {
   key: Uint8Array = NO_BYTES;

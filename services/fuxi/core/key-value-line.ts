@@ -4,6 +4,7 @@
  */
 import { copyBytes } from './bytes.ts';
 import type { Groups } from './groups.ts';
+import { allocate } from './memory.ts';
 
 const TAB = 0x09;
 const NEWLINE = 0x0a;
@@ -35,7 +36,7 @@ const BLOCK_BYTES = 256 * 1024;
  * @throws whatever `refuse` throws for a record that does not keep its form.
  */
 export function* encodeLines(groups: Groups, refuse: () => never): Generator<Uint8Array> {
-  let block = new Uint8Array(BLOCK_BYTES);
+  let block = allocate(BLOCK_BYTES);
   let used = 0;
   while (groups.next()) {
     const { key, keyStart, keyEnd } = groups;
@@ -45,7 +46,7 @@ export function* encodeLines(groups: Groups, refuse: () => never): Generator<Uin
       const room = keyEnd - keyStart + valueEnd - valueStart + 2;
       if (room > block.length - used) {
         if (used > 0) yield block.subarray(0, used);
-        block = new Uint8Array(Math.max(BLOCK_BYTES, room));
+        block = allocate(Math.max(BLOCK_BYTES, room));
         used = 0;
       }
       used = copyBytes(key, keyStart, keyEnd, block, used);

@@ -9,9 +9,9 @@
  * A view stays good for as long as it is referenced. A line comes without its `\n`; the last line may lack it.
  */
 import type { RecordFormat } from '../contract.ts';
+import { allocate, NO_BYTES } from './memory.ts';
 
 const NEWLINE = 0x0a;
-const EMPTY = new Uint8Array(0);
 
 export interface RecordCutter {
   buffer: Uint8Array;
@@ -28,10 +28,10 @@ export function createCutter(format: RecordFormat): RecordCutter {
 }
 
 class LineCutter implements RecordCutter {
-  buffer: Uint8Array = EMPTY;
+  buffer: Uint8Array = NO_BYTES;
   start = 0;
   end = 0;
-  #block: Uint8Array = EMPTY;
+  #block: Uint8Array = NO_BYTES;
   #at = 0;
   #blockEnd = 0;
   /** Pieces of a line that began in earlier blocks. */
@@ -87,10 +87,10 @@ class LineCutter implements RecordCutter {
 }
 
 class FixedCutter implements RecordCutter {
-  buffer: Uint8Array = EMPTY;
+  buffer: Uint8Array = NO_BYTES;
   start = 0;
   end = 0;
-  #block: Uint8Array = EMPTY;
+  #block: Uint8Array = NO_BYTES;
   #at = 0;
   #blockEnd = 0;
   #carried: Uint8Array[] = [];
@@ -138,7 +138,7 @@ class FixedCutter implements RecordCutter {
 
 function joinPieces(pieces: readonly Uint8Array[]): Uint8Array {
   if (pieces.length === 1) return pieces[0]!;
-  const whole = new Uint8Array(pieces.reduce((sum, piece) => sum + piece.length, 0));
+  const whole = allocate(pieces.reduce((sum, piece) => sum + piece.length, 0));
   let at = 0;
   for (const piece of pieces) {
     whole.set(piece, at);

@@ -11,6 +11,7 @@
  */
 import { FuxiError } from '../contract.ts';
 import type { Cursor } from './cursor.ts';
+import { allocate } from './memory.ts';
 import { RECORD_HEADER_BYTES_MAX, writeRecord } from './run.ts';
 
 const MAGIC = Uint8Array.from('FTSHUFFL', (letter) => letter.charCodeAt(0));
@@ -34,7 +35,7 @@ export function* encodeShuffle(
   partitions: number,
   partition: (number: number) => Cursor,
 ): Generator<Uint8Array, { runs: Run[]; bytes: number }> {
-  const block = new Uint8Array(BLOCK_BYTES);
+  const block = allocate(BLOCK_BYTES);
   const runs: Run[] = [];
   let written = 0;
   let used = 0;
@@ -51,7 +52,7 @@ export function* encodeShuffle(
         used = 0;
       }
       if (room > BLOCK_BYTES) {
-        const own = new Uint8Array(room);
+        const own = allocate(room);
         const length = writeRecord(key, keyStart, keyEnd, value, valueStart, valueEnd, own, 0);
         yield own.subarray(0, length);
         written += length;

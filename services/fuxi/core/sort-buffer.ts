@@ -3,7 +3,7 @@
  * Invariant: `bytes <= bytesMax` unless there is just one record.
  */
 import { copyBytes } from './bytes.ts';
-import { copied, grown } from './grow.ts';
+import { allocate, copied, grown } from './memory.ts';
 import { partitionOf } from './partition.ts';
 import { type KeyOrder, sortKeys } from './sort-keys.ts';
 
@@ -13,7 +13,7 @@ const ENTRY_BYTES = 14 + 16;
 
 export class SortBuffer {
   count = 0;
-  arena: Uint8Array = new Uint8Array(1 << 16);
+  arena: Uint8Array = allocate(1 << 16);
   /** Where the key begins; the value follows it. */
   offsets: Uint32Array = new Uint32Array(ENTRIES_MIN);
   keyLengths: Uint32Array = new Uint32Array(ENTRIES_MIN);

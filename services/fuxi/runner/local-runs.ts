@@ -7,13 +7,13 @@ import { closeSync, openSync, readSync, unlinkSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { FuxiError } from '../contract.ts';
 import type { Cursor } from '../core/cursor.ts';
+import { NO_BYTES } from '../core/memory.ts';
 import { RunCursor } from '../core/run.ts';
 
 /** One read of a local run. Between the two, as many runs share the memory there is. */
 const READ_BYTES_MIN = 16 * 1024;
 const READ_BYTES_MAX = 256 * 1024;
 
-const NOTHING = new Uint8Array(0);
 let files = 0;
 
 export class ScratchFile {
@@ -47,7 +47,7 @@ export class ScratchFile {
   cursor(offset: number, length: number, readBytes: number): Cursor {
     let position = offset;
     const past = offset + length;
-    return new RunCursor(NOTHING, (rest, needed) => {
+    return new RunCursor(NO_BYTES, (rest, needed) => {
       const bytes = Math.min(Math.max(readBytes, needed), rest.length + past - position);
       if (bytes === rest.length) return undefined;
       // Always new memory: what a program was given from the block before stays good.

@@ -4,6 +4,7 @@
  */
 import type { PanguFile } from '../../pangu/contract.ts';
 import { copyBytes, countNewlines, DECIMAL_BYTES_MAX, writeDecimal } from '../core/bytes.ts';
+import { allocate } from '../core/memory.ts';
 import { type AttemptOutput, type OutputCounts, writing } from './output.ts';
 
 const BLOCK_BYTES = 1 << 20;
@@ -13,11 +14,11 @@ const NEWLINE = 0x0a;
 export class FilesOutput implements AttemptOutput {
   readonly #file: PanguFile;
   readonly #queue: Uint8Array[] = [];
-  #block: Uint8Array = new Uint8Array(1 << 16);
+  #block: Uint8Array = allocate(1 << 16);
   #used = 0;
   #recordsOut = 0;
   #bytesOut = 0;
-  readonly #digits = new Uint8Array(DECIMAL_BYTES_MAX);
+  readonly #digits = allocate(DECIMAL_BYTES_MAX);
 
   constructor(file: PanguFile) {
     this.#file = file;
@@ -55,7 +56,7 @@ export class FilesOutput implements AttemptOutput {
 
   #makeRoom(length: number): void {
     if (this.#used > 0) this.#queue.push(this.#block.subarray(0, this.#used));
-    this.#block = new Uint8Array(Math.max(BLOCK_BYTES, length));
+    this.#block = allocate(Math.max(BLOCK_BYTES, length));
     this.#used = 0;
   }
 

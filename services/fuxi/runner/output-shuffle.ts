@@ -8,6 +8,7 @@ import { type Combine, combineCursor } from '../core/combine.ts';
 import type { Cursor } from '../core/cursor.ts';
 import { bufferedRecords, summedRecords } from '../core/entries.ts';
 import type { Groups } from '../core/groups.ts';
+import { allocate } from '../core/memory.ts';
 import { mergeCursors } from '../core/merge.ts';
 import { encodeShuffle, type Run } from '../core/shuffle-file.ts';
 import { SortBuffer } from '../core/sort-buffer.ts';
@@ -33,7 +34,7 @@ export class ShuffleOutput implements AttemptOutput {
   readonly #buffer: SortBuffer;
   readonly #combine: Combine | undefined;
   readonly #spills: { file: ScratchFile; runs: Run[] }[] = [];
-  readonly #digits = new Uint8Array(DECIMAL_BYTES_MAX);
+  readonly #digits = allocate(DECIMAL_BYTES_MAX);
 
   constructor(options: ShuffleOutputOptions) {
     const { combine, memoryBytes, partitions } = options;
@@ -137,7 +138,7 @@ export class ShuffleOutput implements AttemptOutput {
   }
 }
 
-const digits = new Uint8Array(DECIMAL_BYTES_MAX);
+const digits = allocate(DECIMAL_BYTES_MAX);
 
 /** `combine: 'sum'` where sums of different spills meet. */
 function sumOf(group: Groups): Uint8Array {

@@ -6,10 +6,11 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import { FuxiError, type RecordFormat } from '../contract.ts';
 import type { Cursor } from '../core/cursor.ts';
 import { Groups } from '../core/groups.ts';
+import { NO_BYTES } from '../core/memory.ts';
 import { createCutter } from '../core/record-cutter.ts';
 import type { InputRecord, MapProgram, ProgramContext, ReduceProgram, SourceProgram } from '../sdk.ts';
 import type { InputCounts } from './attempt.ts';
-import { createEmit } from './emit.ts';
+import { emitTo } from './emit.ts';
 import { GroupValues, view } from './group-values.ts';
 import type { Piece } from './input-files.ts';
 import type { AttemptOutput } from './output.ts';
@@ -26,7 +27,7 @@ export async function runMap(
   context: ProgramContext,
   counts: InputCounts,
 ): Promise<void> {
-  const emit = createEmit(output);
+  const emit = emitTo(output);
   const record = new CutRecord();
   let cutter = createCutter(format);
   await program.setup?.(context);
@@ -65,7 +66,7 @@ export async function runReduce(
   context: ProgramContext,
   counts: InputCounts,
 ): Promise<void> {
-  const emit = createEmit(output);
+  const emit = emitTo(output);
   const groups = new Groups(cursor);
   const values = new GroupValues(groups);
   let lookedAtMs = performance.now();
@@ -87,14 +88,14 @@ export async function runReduce(
 }
 
 export async function runSource(program: SourceProgram, output: AttemptOutput, context: ProgramContext): Promise<void> {
-  const emit = createEmit(output);
+  const emit = emitTo(output);
   await program.setup?.(context);
   await program.run(emit, context);
   await program.finish?.(emit, context);
 }
 
 class CutRecord implements InputRecord {
-  buffer: Uint8Array = new Uint8Array(0);
+  buffer: Uint8Array = NO_BYTES;
   start = 0;
   end = 0;
 

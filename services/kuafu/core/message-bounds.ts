@@ -7,12 +7,16 @@
 export const NESTING_MAX = 64;
 const TIMESTAMP = 0xff;
 
+// Used by one walk at a time; remade for each they would cost more than a small body does.
+/** How many values are still to come at each depth. A map of n counts as 2n, with a key at every even remainder. */
+const remaining = new Int32Array(NESTING_MAX + 1);
+const isMap = new Uint8Array(NESTING_MAX + 1);
+
 /** In one sentence what is wrong with the body, or undefined. */
 export function messageProblem(body: Buffer): string | undefined {
   const end = body.length;
-  // remaining[d]: how many values are still to come at depth d. A map of n counts as 2n, with a key at every even remainder.
-  const remaining = [1];
-  const isMap = [false];
+  remaining[0] = 1;
+  isMap[0] = 0;
   let depth = 0;
   let at = 0;
   while (depth >= 0) {
@@ -21,7 +25,7 @@ export function messageProblem(body: Buffer): string | undefined {
       continue;
     }
     if (at >= end) return 'the body ends within a value';
-    const key = isMap[depth] && remaining[depth]! % 2 === 0;
+    const key = isMap[depth] === 1 && remaining[depth]! % 2 === 0;
     remaining[depth]!--;
     const token = body[at++]!;
     if (token < 0x80 || token >= 0xe0) continue;
@@ -93,7 +97,7 @@ export function messageProblem(body: Buffer): string | undefined {
       if (children > end - at) return `a list of ${children} values in ${end - at} bytes`; // each value is one byte at least
       if (++depth > NESTING_MAX) return `values nested deeper than ${NESTING_MAX}`;
       remaining[depth] = children;
-      isMap[depth] = map;
+      isMap[depth] = map ? 1 : 0;
     } else if (at > end) return 'the body ends within a value';
   }
   return at === end ? undefined : 'bytes after the end of the body';

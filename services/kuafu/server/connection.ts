@@ -81,7 +81,7 @@ export class ServerConnection implements ChannelEvents {
           case FRAME_KINDS.request:
             return this.#handleRequest(frame);
           case FRAME_KINDS.cancel:
-            return this.#calls.get(frame.id)?.abort(new KuafuError('Cancelled', 'the caller gave up'));
+            return this.#handleCancel(frame.id);
           case FRAME_KINDS.ping:
             return this.#channel.send({ kind: FRAME_KINDS.pong, id: frame.id, body: NOTHING });
           case FRAME_KINDS.goAway:
@@ -167,6 +167,12 @@ export class ServerConnection implements ChannelEvents {
       (value) => this.#reply(call, service, name, method, value),
       (error) => this.#fail(call, service, name, error),
     );
+  }
+
+  #handleCancel(id: number): void {
+    const call = this.#calls.get(id);
+    if (call) call.abort(new KuafuError('Cancelled', 'the caller gave up'));
+    else this.#channel.withdraw(id); // a reply that nobody waits for
   }
 
   #overload(requestBytes: number): string | undefined {

@@ -10,6 +10,11 @@ import { byteLength, Outbox } from './outbox.ts';
 
 /** Past this many bytes unread by the peer, frames with large attachments wait. Enough to fill a fast pipe, small enough to cancel what waits. */
 const CONGESTED_BYTES = 1024 * 1024;
+/**
+ * A server reads no more from a peer that leaves this much unread, or a peer that only asks could fill its memory. Callers do not
+ * pause: if both ends did, each could wait for the other.
+ */
+const UNREAD_BYTES_MAX = 64 * 1024 * 1024;
 /** A frame with an attachment below this is not worth holding back. */
 const LARGE_BYTES = 64 * 1024;
 /** The kernel's own check for a peer that vanished without a word; calls under way have a quicker one (see connection.ts). */
@@ -41,7 +46,7 @@ export const tcpTransport: Transport = {
       socket.once('connect', () => {
         signal.removeEventListener('abort', abort);
         socket.off('error', fail);
-        resolve(new TcpChannel(socket, reader, address));
+        resolve(new TcpChannel(socket, reader, address, { pauses: false }));
       });
       if (signal.aborted) abort();
     });
@@ -54,7 +59,9 @@ export const tcpTransport: Transport = {
       (accepted) => {
         const reader = new FrameReader();
         const socket = readInto(accepted, reader);
-        onChannel(new TcpChannel(socket, reader, formatTcpAddress(socket.remoteAddress ?? 'unknown', socket.remotePort ?? 0)));
+        onChannel(
+          new TcpChannel(socket, reader, formatTcpAddress(socket.remoteAddress ?? 'unknown', socket.remotePort ?? 0), { pauses: true }),
+        );
       },
     );
     return new Promise<Listener>((resolve, reject) => {
@@ -86,6 +93,9 @@ class TcpChannel implements Channel {
   readonly #outbox = new Outbox();
   /** Frames with large attachments that wait for the peer to read. */
   #waiting: OutgoingFrame[] = [];
+  #waitingBytes = 0;
+  /** Stops reading while the peer does not read: see UNREAD_BYTES_MAX. */
+  readonly #pauses: boolean;
   #flushQueued = false;
   /** Asked to close, while something still waits. */
   #closing = false;
@@ -93,7 +103,8 @@ class TcpChannel implements Channel {
   #events: ChannelEvents | undefined;
   #early: Frame[] = [];
 
-  constructor(socket: Socket, reader: FrameReader, peer: string) {
+  constructor(socket: Socket, reader: FrameReader, peer: string, { pauses }: { pauses: boolean }) {
+    this.#pauses = pauses;
     this.#socket = socket;
     this.#reader = reader;
     this.peer = peer;
@@ -104,6 +115,7 @@ class TcpChannel implements Channel {
         else this.#early.push({ ...frame, body: Buffer.from(frame.body) });
       },
       (problem) => {
+        if (this.#closedReason !== undefined) return;
         if (this.#events) this.#events.violated(problem);
         else this.close(problem);
       },
@@ -133,9 +145,14 @@ class TcpChannel implements Channel {
 
   send(frame: OutgoingFrame): void {
     if (this.#closing || this.#closedReason !== undefined) return;
-    if (frame.attachment !== undefined && this.#congested() && byteLength(frame.attachment) >= LARGE_BYTES) {
-      this.#waiting.push(frame);
-      return;
+    if (frame.attachment !== undefined && this.#congested()) {
+      const attachmentBytes = byteLength(frame.attachment);
+      if (attachmentBytes >= LARGE_BYTES) {
+        this.#waiting.push(frame);
+        this.#waitingBytes += attachmentBytes;
+        if (this.#pauses) this.#maybePause();
+        return;
+      }
     }
     this.#outbox.push(frame);
     if (this.#flushQueued) return;
@@ -145,9 +162,11 @@ class TcpChannel implements Channel {
   }
 
   withdraw(id: number): boolean {
-    const before = this.#waiting.length;
-    if (before > 0) this.#waiting = this.#waiting.filter((frame) => frame.id !== id);
-    return this.#waiting.length < before;
+    const at = this.#waiting.findIndex((frame) => frame.id === id);
+    if (at < 0) return false;
+    const [frame] = this.#waiting.splice(at, 1);
+    this.#waitingBytes -= byteLength(frame!.attachment);
+    return true;
   }
 
   close(reason?: string): void {
@@ -171,11 +190,20 @@ class TcpChannel implements Channel {
     if (this.#closedReason !== undefined) return;
     this.#write();
     while (this.#waiting.length > 0 && this.#socket.writableLength <= CONGESTED_BYTES) {
-      this.#outbox.push(this.#waiting.shift()!);
+      const frame = this.#waiting.shift()!;
+      this.#waitingBytes -= byteLength(frame.attachment);
+      this.#outbox.push(frame);
       this.#write();
     }
     if (this.#closing && this.#waiting.length === 0) this.#closed('closed here');
+    else if (this.#pauses) this.#maybePause();
   };
+
+  #maybePause(): void {
+    const unreadBytes = this.#socket.writableLength + this.#waitingBytes;
+    if (unreadBytes > UNREAD_BYTES_MAX) this.#socket.pause();
+    else if (this.#socket.isPaused() && unreadBytes <= UNREAD_BYTES_MAX / 2) this.#socket.resume();
+  }
 
   #congested(): boolean {
     return this.#waiting.length > 0 || this.#socket.writableLength + this.#outbox.bytes > CONGESTED_BYTES;
@@ -199,7 +227,8 @@ class TcpChannel implements Channel {
     this.#waiting = [];
     // The last words go out and the peer may end in its turn: a socket destroyed with bytes unread would reset the connection and lose them.
     this.#socket.end();
-    const linger = setTimeout(() => this.#socket.destroy(), LINGER_MS);
+    this.#socket.resume();
+    const linger = setTimeout(() => this.#socket.destroy(), LINGER_MS).unref();
     this.#socket.once('close', () => clearTimeout(linger));
     this.#events?.closed(reason);
   }

@@ -49,8 +49,8 @@ export class SessionKeeper implements NuwaSession {
     return () => this.#listeners.delete(listener);
   }
 
-  async open(timeoutMs: number): Promise<void> {
-    await this.#rpc.openSession({ session: this.id, ttlMs: this.ttlMs, creator: this.#creator }, { timeoutMs });
+  async open(timeoutMs: number, signal?: AbortSignal): Promise<void> {
+    await this.#rpc.openSession({ session: this.id, ttlMs: this.ttlMs, creator: this.#creator }, { timeoutMs, signal });
     this.#heardAtMs = this.#clock.monotonicMs();
     void this.#keepAlive();
   }

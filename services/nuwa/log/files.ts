@@ -1,5 +1,5 @@
-import { type FileHandle, open, readdir, rename, rm, statfs } from 'node:fs/promises';
-import { join } from 'node:path';
+import { type FileHandle, mkdir, open, readdir, rename, rm, statfs } from 'node:fs/promises';
+import { dirname, join, resolve } from 'node:path';
 
 /**
  * Files of a server's directory:
@@ -54,6 +54,13 @@ export async function writeAside(dir: string, name: string, write: (file: FileHa
     throw error;
   }
   await syncDir(dir);
+}
+
+/** Makes a directory with its parents, to stay. */
+export async function makeDir(dir: string): Promise<void> {
+  const first = await mkdir(dir, { recursive: true });
+  if (first === undefined) return; // it was there
+  for (let made = resolve(dir); made !== dirname(first); made = dirname(made)) await syncDir(dirname(made));
 }
 
 /** Names are durable only when their directory is. */

@@ -46,13 +46,12 @@ export class ChunkFile {
   #ending = false;
   /** CRC32C of each full block. */
   readonly #table: Uint32Array;
-  #tableOnDisk = 0;
   #tailCrc = 0;
-  /** Of the newest record written, and of the newest one known to be on disk. */
+  #headerWritten = false;
+  /** The newest record that holds, the newest number given, and the number of the newest record known to be on disk. */
+  #record: ChunkRecord | undefined;
   #sequence = 0;
   #protectedSequence = 0;
-  #identWritten = false;
-  #recordedLength = 0;
   #directorySynced = false;
   #flushedLength = 0;
   #flushing = false;
@@ -129,7 +128,7 @@ export class ChunkFile {
     if (finish === 'seal') this.#ending = true;
     const done = this.#enqueue(async () => {
       this.#throwIfFailed();
-      if (bytes.length > 0) await this.#write(offset, bytes, crcs);
+      if (bytes.length > 0) await this.#write(offset, bytes, crcs, finish);
       await this.#finish(finish, durable);
     });
     this.#wakeEarly();
@@ -149,7 +148,6 @@ export class ChunkFile {
       this.#tailCrc = crcs[0] ?? 0;
       this.#length = length;
       this.#accepted = length;
-      this.#tableOnDisk = Math.min(this.#tableOnDisk, fullBlocks(length));
       await this.#writeRecord(true, durable);
       await ftruncate(this.#fd, this.#dataOffset + length);
     });
@@ -190,28 +188,38 @@ export class ChunkFile {
   /** Writes down what is known of an open chunk, then closes. No operation may be under way or come after. */
   async close(): Promise<void> {
     await this.#enqueue(async () => {
-      if (!this.#sealed && !this.#lost && this.#length > this.#recordedLength) await this.#writeRecord(false, true);
+      if (!this.#sealed && !this.#lost && this.#length > (this.#record?.length ?? 0)) await this.#writeRecord(false, true);
     }).catch(() => {});
     closeFile(this.#fd);
   }
 
-  async #write(offset: number, bytes: Uint8Array, crcs: readonly number[]): Promise<void> {
+  async #write(offset: number, bytes: Uint8Array, crcs: readonly number[], finish: Finish): Promise<void> {
     assertInvariant(offset === this.#length, 'appends are written in order');
+    let tailCrc = this.#tailCrc;
+    cutAtBlocks(offset, bytes.length).forEach((piece, i) => {
+      const sum = piece.blockOffset === 0 ? crcs[i]! : crc(bytes.subarray(piece.start, piece.start + piece.length), tailCrc);
+      const full = piece.blockOffset + piece.length === BLOCK_BYTES;
+      if (full) this.#table[piece.block] = sum; // read only once `length` is past it
+      tailCrc = full ? 0 : sum;
+    });
+    const length = offset + bytes.length;
     try {
-      if (!this.#identWritten) await this.#writeIdent();
-      await pwrite(this.#fd, bytes, this.#dataOffset + offset);
+      if (this.#headerWritten) {
+        await pwrite(this.#fd, [bytes], this.#dataOffset + offset);
+      } else {
+        const record = finish === 'none' ? undefined : { sequence: 1, length, tailCrc, sealed: finish === 'seal' };
+        await pwrite(this.#fd, [this.#header(record), bytes], 0);
+        this.#headerWritten = true;
+        this.#record = record;
+        this.#sequence = record?.sequence ?? 0;
+      }
     } catch (error) {
       this.#writeFailure = error as ChunkError;
       this.#wakeEarly(this.#writeFailure);
       throw error;
     }
-    cutAtBlocks(offset, bytes.length).forEach((piece, i) => {
-      const sum = piece.blockOffset === 0 ? crcs[i]! : crc(bytes.subarray(piece.start, piece.start + piece.length), this.#tailCrc);
-      const full = piece.blockOffset + piece.length === BLOCK_BYTES;
-      if (full) this.#table[piece.block] = sum;
-      this.#tailCrc = full ? 0 : sum;
-    });
-    this.#length = offset + bytes.length;
+    this.#tailCrc = tailCrc;
+    this.#length = length;
   }
 
   async #finish(finish: Finish, durable: boolean): Promise<void> {
@@ -234,39 +242,47 @@ export class ChunkFile {
     });
   }
 
-  /** The whole region before the data at once, so that a disk that fills up later still has room for the table and the records. */
-  async #writeIdent(): Promise<void> {
-    const region = Buffer.alloc(this.#dataOffset);
-    region.set(encodeIdent({ chunk: this.chunk, capacityBytes: this.capacityBytes }, crc));
-    await pwrite(this.#fd, region, 0);
-    this.#identWritten = true;
+  /**
+   * All before the data, at once with the first bytes: a disk that fills up later still has room for the table and the records, and a small chunk
+   * is one write.
+   */
+  #header(record: ChunkRecord | undefined): Buffer {
+    const header = Buffer.alloc(this.#dataOffset);
+    header.set(encodeIdent({ chunk: this.chunk, capacityBytes: this.capacityBytes }, crc));
+    if (record) {
+      header.set(encodeRecord(record, crc), recordOffset(record.sequence));
+      header.set(encodeTable(this.#table, 0, fullBlocks(record.length)), TABLE_OFFSET);
+    }
+    return header;
   }
 
-  /** Writes a record of the present length, with the table entries it relies on; when `durable`, returns when all of it is on disk. */
+  /** Sees to it that the newest record says how things are; when `durable`, returns when all it relies on is on disk. */
   async #writeRecord(sealed: boolean, durable: boolean): Promise<void> {
-    const full = fullBlocks(this.#length);
-    // The protected record keeps its place: skip a number when it is its turn.
-    let sequence = this.#sequence + 1;
-    if (sequence % 2 === this.#protectedSequence % 2) sequence += 1;
-    const record: ChunkRecord = { sequence, length: this.#length, tailCrc: this.#tailCrc, sealed };
-    try {
-      if (!this.#identWritten) await this.#writeIdent();
-      if (full > this.#tableOnDisk)
-        await pwrite(this.#fd, encodeTable(this.#table, this.#tableOnDisk, full), TABLE_OFFSET + this.#tableOnDisk * 4);
-      await pwrite(this.#fd, encodeRecord(record, crc), recordOffset(sequence));
-    } catch (error) {
-      this.#writeFailure = error as ChunkError;
-      throw error;
+    if (this.#record?.length !== this.#length || this.#record.sealed !== sealed) {
+      // The protected record keeps its place: skip a number when it is its turn.
+      let sequence = this.#sequence + 1;
+      if (sequence % 2 === this.#protectedSequence % 2) sequence += 1;
+      const record = { sequence, length: this.#length, tailCrc: this.#tailCrc, sealed };
+      const recorded = Math.min(fullBlocks(this.#record?.length ?? 0), fullBlocks(this.#length));
+      const table = encodeTable(this.#table, recorded, fullBlocks(this.#length));
+      try {
+        if (!this.#headerWritten) await pwrite(this.#fd, [this.#header(undefined)], 0);
+        this.#headerWritten = true;
+        if (table.length > 0) await pwrite(this.#fd, [table], TABLE_OFFSET + recorded * 4);
+        await pwrite(this.#fd, [encodeRecord(record, crc)], recordOffset(sequence));
+      } catch (error) {
+        this.#writeFailure = error as ChunkError;
+        throw error;
+      }
+      this.#record = record;
+      this.#sequence = sequence;
     }
-    this.#tableOnDisk = full;
-    this.#sequence = sequence;
-    this.#recordedLength = this.#length;
     if (durable) await this.#sync();
     this.#sealed = sealed;
   }
 
   async #sync(): Promise<void> {
-    const sequence = this.#sequence;
+    const sequence = this.#record?.sequence ?? 0;
     try {
       await Promise.all([fdatasync(this.#fd), this.#directorySynced ? undefined : this.#syncDirectory()]);
     } catch (error) {
@@ -296,36 +312,33 @@ export class ChunkFile {
     const table = Buffer.alloc(fullBlocks(most) * 4);
     await pread(this.#fd, table, TABLE_OFFSET);
     for (let block = 0; block < fullBlocks(most); block++) this.#table[block] = table.readUInt32LE(block * 4);
-    this.#identWritten = true;
+    this.#headerWritten = true;
     this.#sequence = newest?.sequence ?? 0;
 
     if (newest?.sealed) {
       this.#take(newest);
+      this.#record = newest;
       this.#sealed = true;
       this.#ending = true;
       this.#directorySynced = true;
       return;
     }
-    let kept: ChunkRecord | undefined;
     for (const record of records) {
       this.#take(record);
       if (await this.#verifies()) {
-        kept = record;
+        this.#record = record;
         break;
       }
     }
-    if (!kept && newest) this.#take({ ...newest, length: (await this.#verifiedBlocks(newest)) * BLOCK_BYTES, tailCrc: 0 });
+    if (!this.#record && newest) this.#take({ ...newest, length: (await this.#verifiedBlocks(newest)) * BLOCK_BYTES, tailCrc: 0 });
     // What was read may still be only in the kernel's memory; the next record will overwrite one of the two that are there.
     await this.#sync();
-    this.#protectedSequence = kept?.sequence ?? this.#sequence;
   }
 
   #take(record: ChunkRecord): void {
     this.#length = record.length;
     this.#accepted = record.length;
     this.#tailCrc = record.tailCrc;
-    this.#tableOnDisk = fullBlocks(record.length);
-    this.#recordedLength = record.length;
   }
 
   async #verifies(): Promise<boolean> {

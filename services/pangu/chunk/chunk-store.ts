@@ -42,8 +42,11 @@ export class ChunkStore {
   static async open(dataDir: string): Promise<ChunkStore> {
     const path = join(dataDir, 'chunks');
     for (const shard of SHARDS) await mkdir(join(path, shard), { recursive: true });
-    await new DirectorySync(path).sync();
-    await new DirectorySync(dataDir).sync();
+    for (const directory of [path, dataDir]) {
+      const made = new DirectorySync(directory);
+      await made.sync();
+      made.close();
+    }
     return new ChunkStore(path);
   }
 
@@ -92,7 +95,8 @@ export class ChunkStore {
   async close(): Promise<void> {
     const open = [...this.#entries.values()];
     this.#entries.clear();
-    await Promise.all(open.map((entry) => entry.file.then((file) => file.close()).catch(() => {})));
+    await Promise.all(open.map((entry) => closeQuietly(entry.file)));
+    for (const directory of this.#shardSyncs.values()) directory.close();
   }
 
   async #with<T>(chunk: string, open: () => Promise<ChunkFile>, work: (file: ChunkFile) => Promise<T>): Promise<T> {

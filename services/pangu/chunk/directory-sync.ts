@@ -7,6 +7,7 @@ import { closeFile, diskError, openFile } from './disk.ts';
  */
 export class DirectorySync {
   readonly #path: string;
+  #fd: Promise<number> | undefined;
   #running: Promise<void> | undefined;
   #next: Promise<void> | undefined;
 
@@ -32,14 +33,16 @@ export class DirectorySync {
     return run;
   }
 
+  close(): void {
+    this.#fd?.then(closeFile, () => {});
+    this.#fd = undefined;
+  }
+
   async #fsync(): Promise<void> {
-    const fd = await openFile(this.#path, constants.O_RDONLY);
-    try {
-      await new Promise<void>((resolve, reject) => {
-        fsync(fd, (error) => (error ? reject(diskError(error, 'sync of the directory')) : resolve()));
-      });
-    } finally {
-      closeFile(fd);
-    }
+    this.#fd ??= openFile(this.#path, constants.O_RDONLY);
+    const fd = await this.#fd;
+    await new Promise<void>((resolve, reject) => {
+      fsync(fd, (error) => (error ? reject(diskError(error, 'sync of the directory')) : resolve()));
+    });
   }
 }

@@ -11,18 +11,29 @@ export function diskError(error: unknown, doing: string): ChunkError {
   return new ChunkError(noSpace ? 'NoSpace' : 'DiskFailed', `${doing}: ${message}`, { cause: error });
 }
 
-/** Writes all of `bytes` at `position`. */
-export function pwrite(fd: number, bytes: Uint8Array, position: number): Promise<void> {
+/** Writes all of `pieces`, one after the other, from `position` on. */
+export function pwrite(fd: number, pieces: readonly Uint8Array[], position: number): Promise<void> {
   return new Promise((resolve, reject) => {
-    const from = (start: number): void => {
-      if (start === bytes.length) return resolve();
-      fs.write(fd, bytes, start, bytes.length - start, position + start, (error, written) => {
+    const from = (rest: readonly Uint8Array[], at: number): void => {
+      if (rest.length === 0) return resolve();
+      fs.writev(fd, rest, at, (error, written) => {
         if (error) reject(diskError(error, 'write'));
-        else from(start + written);
+        else from(without(rest, written), at + written);
       });
     };
-    from(0);
+    from(without(pieces, 0), position);
   });
+}
+
+/** What is left of the pieces after their first `bytes`; none is empty. */
+function without(pieces: readonly Uint8Array[], bytes: number): Uint8Array[] {
+  const rest: Uint8Array[] = [];
+  for (const piece of pieces) {
+    const skipped = Math.min(bytes, piece.length);
+    bytes -= skipped;
+    if (skipped < piece.length) rest.push(piece.subarray(skipped));
+  }
+  return rest;
 }
 
 /** Reads until `into` is full or the file ends; resolves to the bytes read. */

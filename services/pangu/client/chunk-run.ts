@@ -100,21 +100,19 @@ export class ChunkRun {
     const [first, ...next] = attempt.replicas;
     const offset = piece.start - attempt.base;
     try {
-      await context
-        .chunkServerAt(first!.address)
-        .append(
-          {
-            node: first!.node,
-            chunk: attempt.chunk,
-            capacityBytes: chunkBytes,
-            offset,
-            crcs: crcsOf(piece.bytes, offset, crc),
-            finish: piece.finish,
-            durable,
-            next,
-          },
-          { attachment: piece.bytes, timeoutMs: APPEND_TIMEOUT_MS, signal: attempt.abort.signal },
-        );
+      await context.chunkServerAt(first!.address).append(
+        {
+          node: first!.node,
+          chunk: attempt.chunk,
+          capacityBytes: chunkBytes,
+          offset,
+          crcs: crcsOf(piece.bytes, offset, crc),
+          finish: piece.finish,
+          durable,
+          next,
+        },
+        { attachment: piece.bytes, timeoutMs: APPEND_TIMEOUT_MS, signal: attempt.abort.signal },
+      );
     } catch (error) {
       if (!attempt.broken && !this.#stopped) this.#break(attempt, [culpritOf(error, first!.node)], error);
       return;

@@ -6,6 +6,9 @@ import { type PlacementWish, placeReplicas } from '../core/placement.ts';
 import type { Allocation, LocatedChunk, Replica } from '../master-contract.ts';
 import type { MasterContext } from './context.ts';
 
+/** Of a chunk `c`. A subquery, so that the planner looks up each chunk by key, whatever it believes of the tables' sizes. */
+const NODES = sql`(select coalesce(json_agg(r.node), '[]') from pangu.replicas r where r.chunk = c.id)`;
+
 export interface PlacedChunk {
   chunk: string;
   nodes: string[];
@@ -33,9 +36,7 @@ export async function findAllocation(context: MasterContext, file: string, index
   const [found] = await rows<{ chunk: string; nodes: string[] }>(
     context.db,
     sql`
-      select c.id as chunk, json_agg(r.node) as nodes
-      from pangu.chunks c join pangu.replicas r on r.chunk = c.id
-      where c.file = ${file} and c.index = ${index} group by c.id`,
+      select c.id as chunk, ${NODES} as nodes from pangu.chunks c where c.file = ${file} and c.index = ${index}`,
   );
   return found && { chunk: found.chunk, index, replicas: found.nodes.map((node) => toReplica(context, node)) };
 }
@@ -45,10 +46,8 @@ export async function locateChunks(context: MasterContext, file: string): Promis
   const found = await rows<{ chunk: string; offset: number; length: number; nodes: string[] }>(
     context.db,
     sql`
-      select c.id as chunk, c."offset", c.length, json_agg(r.node) as nodes
-      from pangu.chunks c join pangu.replicas r on r.chunk = c.id
-      where c.file = ${file} and c.length > 0
-      group by c.id order by c."offset"`,
+      select c.id as chunk, c."offset", c.length, ${NODES} as nodes
+      from pangu.chunks c where c.file = ${file} and c.length > 0 order by c."offset"`,
   );
   return found.map(({ nodes, ...chunk }) => ({ ...chunk, replicas: nodes.map((node) => toReplica(context, node)) }));
 }

@@ -39,7 +39,7 @@ export function statOf(inode: Inode) {
 
 /**
  * Follows all paths at once, in one statement: for each, the inodes from the root to where it ends or breaks off.
- * The lateral `limit 1` keeps the planner from anything but one index look-up per name.
+ * The lateral `limit 1`s keep the planner to one look-up by key for each name, whatever it believes of the table's size.
  */
 export async function walk(db: Queryable, paths: readonly (readonly string[])[]): Promise<Inode[][]> {
   const found = await rows<Inode & { path: number; depth: number }>(
@@ -53,7 +53,9 @@ export async function walk(db: Queryable, paths: readonly (readonly string[])[])
           select inodes.id from pangu.inodes where inodes.parent = walk.id and inodes.name = walk.names ->> walk.depth limit 1
         ) child
       )
-      select walk.path, walk.depth, ${INODE_COLUMNS} from walk join pangu.inodes i on i.id = walk.id order by walk.path, walk.depth`,
+      select walk.path, walk.depth, ${INODE_COLUMNS}
+      from walk cross join lateral (select * from pangu.inodes where inodes.id = walk.id limit 1) i
+      order by walk.path, walk.depth`,
   );
   const inodes: Inode[][] = paths.map(() => []);
   for (const { path, depth: _, ...inode } of found) inodes[path]!.push(inode);

@@ -161,7 +161,7 @@ describe('a replica on a full disk', () => {
     undo.push(() => replica.close());
     const snapshots = (): number => readdirSync(home).filter((name) => name.startsWith('snapshot-')).length;
     await replica.submit({ kind: 'openSession', session: 's', ttlMs: 5_000, creator: 'test' });
-    writeFileSync(join(mount, 'ballast'), new Uint8Array(400_000));
+    writeFileSync(join(mount, 'ballast'), new Uint8Array(620_000));
     await create(replica, '/n', new Uint8Array(100_000));
     for (let i = 0; i < 2; i++) await set(replica, '/n', new Uint8Array(100_000));
     for (let i = 0; i < 10; i++) await create(replica, `/small${i}`);

@@ -8,7 +8,7 @@ import { TreeModel } from './model.ts';
 import { randomCommands } from './random-commands.ts';
 import { replay, told } from './script.ts';
 
-const SEEDS = Array.from({ length: 150 }, (_, i) => i + 1);
+const SEEDS = Array.from({ length: 100 }, (_, i) => i + 1);
 
 function answerOf({ reply }: Applied): string {
   if (reply.kind === 'refused') return reply.code;

@@ -1,4 +1,4 @@
-import { copyFileSync, mkdtempSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import { copyFileSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -92,6 +92,7 @@ describe('the log', () => {
         writeFileSync(name, torn);
         const again = await read();
         expect(again.texts, `torn at byte ${length}`).toEqual(['one', 'two', 'three']);
+        expect(statSync(name).size).toBe(goodBytes);
         await append(again.log, 'four');
         await again.log.close();
         opened = opened.filter((one) => one !== again.log);

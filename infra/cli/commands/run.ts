@@ -1,0 +1,67 @@
+import { type Command, Option } from 'commander';
+import { createLogger } from '../../../services/base/log.ts';
+import type { RunningRole } from '../../../services/base/role.ts';
+import type { ReadyMessage } from '../../cluster/process-run.ts';
+import { type RoleFlags, roleConfigs } from '../../config.ts';
+import { isRoleName, loadRole, ROLE_NAMES, type RoleName } from '../../roles.ts';
+import { action, UsageError } from '../ui/action.ts';
+
+/** A role that has not stopped by then is not going to; whoever waits for us would kill us soon. */
+const STOP_MS_MAX = 10_000;
+
+export function register(program: Command): void {
+  program
+    .command('run')
+    .description('play roles in this process, in the foreground, until SIGTERM or SIGINT')
+    .argument('<role...>', `one or several of ${ROLE_NAMES.join(', ')}`)
+    .option('--cluster <name>', 'name of the cluster (FEITIAN_CLUSTER)')
+    .option('--node <id>', 'the machine this is, for roles that belong to one (FEITIAN_NODE)')
+    .option('--rack <name>', 'its rack (FEITIAN_RACK)')
+    .option('--data <directory>', 'where the role keeps its files (FEITIAN_DATA)')
+    .option('--listen <tcp://host:port>', 'where it answers calls; port 0 is any free one (FEITIAN_LISTEN)')
+    .option('--nuwa <addresses>', 'the Nuwa servers, with commas between (FEITIAN_NUWA)')
+    .option('--database <url>', 'Postgres (FEITIAN_DATABASE_URL)')
+    .option('--cpu <number>', 'processors that a node offers for containers (FEITIAN_CPU)')
+    .option('--memory <MiB>', 'memory that a node offers for containers (FEITIAN_MEMORY_MIB)')
+    .addOption(new Option('--json', 'has no effect here: logs are JSON').hideHelp())
+    .addHelpText('after', '\nTemporal: TEMPORAL_ADDRESS, TEMPORAL_NAMESPACE, TEMPORAL_API_KEY and the TLS settings of every Temporal SDK.')
+    .action(action(run));
+}
+
+async function run(names: string[], flags: RoleFlags): Promise<void> {
+  const unknown = names.filter((name) => !isRoleName(name));
+  if (unknown.length > 0) throw new UsageError(`no such role: ${unknown.join(', ')}; there are ${ROLE_NAMES.join(', ')}`);
+  const roles = [...new Set(names)] as RoleName[];
+  const configs = await roleConfigs(roles, flags, process.env);
+  const log = createLogger({ role: roles.join('+'), ...(configs[0]?.node ? { node: configs[0].node.id } : {}) });
+
+  const running: RunningRole[] = [];
+  const stop = async (signal: string): Promise<void> => {
+    log.info({ signal }, 'role.stopping');
+    setTimeout(() => {
+      log.error({ afterMs: STOP_MS_MAX }, 'role.stop_timed_out');
+      process.exit(1);
+    }, STOP_MS_MAX);
+    // Last started, first stopped.
+    for (const role of running.toReversed()) await role.stop();
+    log.info({}, 'role.stopped');
+    process.exit(0);
+  };
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+    process.once(signal, () => {
+      stop(signal).catch((error) => {
+        log.error({ error }, 'role.stop_failed');
+        process.exit(1);
+      });
+    });
+  }
+
+  for (const [index, role] of roles.entries()) {
+    const start = await loadRole(role);
+    running.push(await start(configs[index]!));
+  }
+  const address = running.find((role) => role.address)?.address;
+  log.info({ address, startMs: Math.round(performance.now()) }, 'role.ready');
+  const message: ReadyMessage = { kind: 'ready', ...(address ? { address } : {}) };
+  if (process.connected) process.send?.(message, () => {}); // a launcher that is gone need not know
+}

@@ -1,0 +1,59 @@
+import type { Command } from 'commander';
+import pc from 'picocolors';
+import { attachCluster, type ClusterInfo, type ClusterStatus, type ProcessStatus } from '../../cluster/launch.ts';
+import { action, print, printJson } from '../ui/action.ts';
+import { renderTable } from '../ui/table.ts';
+import { formatMs } from '../ui/units.ts';
+import { type VerbOptions, verb } from '../ui/verb.ts';
+
+export function register(program: Command): void {
+  verb(
+    program,
+    'status',
+    'the processes of the local cluster and where it answers; exit code 1 when it is not up',
+    'feitian status',
+    'feitian status --json',
+  ).action(action(status));
+}
+
+async function status({ dir, json }: VerbOptions): Promise<void> {
+  const cluster = await attachCluster(dir);
+  const [info, now] = [cluster.info, await cluster.status()];
+  if (json) printJson({ ...info, dir: cluster.dir, ...now });
+  else print(page(info, now));
+}
+
+const COLUMNS = [
+  { title: 'role' },
+  { title: 'node' },
+  { title: 'pid', align: 'right' },
+  { title: 'state' },
+  { title: 'up', align: 'right' },
+  { title: 'restarts', align: 'right' },
+  { title: 'log' },
+] as const;
+
+function page(info: ClusterInfo, now: ClusterStatus): string {
+  const rows = now.processes.map((process) => [
+    process.role,
+    process.node ?? '',
+    `${process.pid ?? '-'}`,
+    colour(process),
+    process.uptimeMs === undefined ? '' : formatMs(process.uptimeMs),
+    `${process.restarts}`,
+    process.log,
+  ]);
+  const places: [string, string | undefined][] = [
+    ['Web UI', info.temporal.ui],
+    ['Temporal', `${info.temporal.address} (namespace ${info.temporal.namespace})`],
+    ['Postgres', info.postgres.url.replace(/:[^:@/]*@/, '@')],
+    ['Nuwa', info.nuwa.kuafu.join(', ')],
+    ['admin key', info.admin.keyFile],
+  ];
+  const addresses = places.filter(([, place]) => place !== undefined).map(([what, place]) => `${what.padEnd(10)} ${place}`);
+  return [renderTable(COLUMNS, rows), '', ...addresses].join('\n');
+}
+
+function colour({ state }: ProcessStatus): string {
+  return state === 'ready' ? pc.green(state) : pc.yellow(state);
+}

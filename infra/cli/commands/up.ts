@@ -1,0 +1,105 @@
+import { type Command, InvalidArgumentError } from 'commander';
+import pc from 'picocolors';
+import { type ClusterInfo, type StartOptions, type Step, startCluster } from '../../cluster/launch.ts';
+import { action, print, printJson } from '../ui/action.ts';
+import { formatMs } from '../ui/units.ts';
+import { type VerbOptions, verb } from '../ui/verb.ts';
+
+interface Flags extends VerbOptions {
+  name?: string;
+  nodes?: number;
+  racks?: number;
+  cpuPerNode?: number;
+  memoryPerNode?: number;
+  postgresPort?: number;
+  temporalPort?: number;
+  uiPort?: number;
+  nuwaPort?: number;
+}
+
+export function register(program: Command): void {
+  verb(
+    program,
+    'up',
+    'start a local cluster in the background, and return when it is ready',
+    'feitian up',
+    'feitian up --nodes 6 --racks 3 --ui-port 8233',
+  )
+    .option('--name <name>', 'its name, as in pangu://<name>/', 'local')
+    .option('--nodes <count>', 'machines it plays', wholeNumber, 4)
+    .option('--racks <count>', 'racks they stand in', wholeNumber, 2)
+    .option('--cpu-per-node <count>', 'processors a node offers for containers (default: what this machine has, shared out)', positive)
+    .option(
+      '--memory-per-node <MiB>',
+      'memory a node offers for containers (default: half of what this machine has, shared out)',
+      wholeNumber,
+    )
+    .option('--postgres-port <port>', 'instead of a free one', wholeNumber)
+    .option('--temporal-port <port>', 'instead of a free one', wholeNumber)
+    .option('--ui-port <port>', "of Temporal's Web UI, instead of a free one", wholeNumber)
+    .option('--nuwa-port <port>', 'instead of a free one', wholeNumber)
+    .addHelpText('after', '\nFEITIAN_DATABASE_URL and TEMPORAL_ADDRESS name servers to use instead of starting some.')
+    .action(action(up));
+}
+
+async function up(flags: Flags): Promise<void> {
+  const startedMs = performance.now();
+  const interrupted = new AbortController();
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+    process.once(signal, () => {
+      console.error('stopping what was started …');
+      interrupted.abort();
+    });
+  }
+  // What a person reads goes beside what a program reads.
+  const say = flags.json ? console.error : print;
+  const options: StartOptions = {
+    dir: flags.dir,
+    name: flags.name,
+    nodes: flags.nodes,
+    racks: Math.min(flags.racks ?? 2, flags.nodes ?? 4),
+    cpuPerNode: flags.cpuPerNode,
+    memoryMiBPerNode: flags.memoryPerNode,
+    ports: { postgres: flags.postgresPort, temporal: flags.temporalPort, temporalUi: flags.uiPort, nuwa: flags.nuwaPort },
+    signal: interrupted.signal,
+    onStep: (step) => say(stepLine(step)),
+  };
+  try {
+    const cluster = await startCluster(options);
+    const { info } = cluster;
+    if (cluster.wasUp) say(`a cluster is up in ${cluster.dir} already`);
+    else say(`ready after ${formatMs(performance.now() - startedMs)}`);
+    if (flags.json) printJson(info);
+    else say(addresses(info, cluster.dir));
+    process.exit(0);
+  } catch (error) {
+    if (!interrupted.signal.aborted) throw error;
+    console.error('stopped; nothing is left running');
+    process.exit(130); // as a shell says it of Ctrl-C
+  }
+}
+
+export function stepLine({ step, ms, detail }: Step): string {
+  return `  ${pc.green('✓')} ${step.padEnd(18)} ${formatMs(ms).padStart(7)}${detail ? `  ${pc.dim(detail)}` : ''}`;
+}
+
+function addresses({ name, temporal, nodes }: ClusterInfo, dir: string): string {
+  const racks = new Set(nodes.map(({ rack }) => rack)).size;
+  return [
+    `  cluster   ${name}: ${nodes.length} nodes in ${racks} racks, in ${dir}`,
+    ...(temporal.ui ? [`  Web UI    ${pc.cyan(temporal.ui)}`] : []),
+    `  Temporal  ${temporal.address}, namespace ${temporal.namespace}`,
+  ].join('\n');
+}
+
+function wholeNumber(text: string): number {
+  const number = Number(text);
+  if (!Number.isInteger(number) || number < 1) throw new InvalidArgumentError('Must be a whole number above 0.');
+  return number;
+}
+
+function positive(text: string): number {
+  const number = Number(text);
+  if (!(number > 0)) throw new InvalidArgumentError('Must be a number above 0.');
+  return number;
+}

@@ -1,0 +1,205 @@
+/**
+ * The start of a cluster, whole: what comes after what, and what side by side.
+ *
+ *     postgres ──► tables ──► pangu-master          fuxi-master, worker and tubo wait for temporal,
+ *     temporal ─────────────► fuxi-master, worker,  and everybody but nuwa for nuwa
+ *     nuwa ─────────────────► tubo, pangu-chunk
+ */
+import { mkdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { messageOf } from '../../services/base/errors.ts';
+import type { TemporalConfig } from '../../services/base/role.ts';
+import { ClusterError } from '../errors.ts';
+import { ROLE_NEEDS, type RoleName } from '../roles.ts';
+import { lastLines } from '../setup/run-program.ts';
+import { ensureTemporalCli } from '../setup/temporal.ts';
+import { temporalFromEnvironment } from '../temporal-config.ts';
+import type { ClusterInfo } from './cluster-file.ts';
+import type { Layout } from './layout.ts';
+import { LAUNCH_ID_VARIABLE } from './leftovers.ts';
+import type { ClusterShape } from './options.ts';
+import { type PlanInput, placesOf, roleSpec, STOP_TIERS } from './plan.ts';
+import { freePort, wantedPort } from './ports.ts';
+import { awaitPostgres, checkDatabase, postgresCommand, postgresEnvironment, postgresUrl, preparePostgres } from './postgres.ts';
+import { type ProcessSpec, processName } from './process-run.ts';
+import { awaitTemporal, registerSearchAttributes, type TemporalPorts, temporalCommand } from './temporal.ts';
+
+/** What a start is given by the launcher. */
+export interface StartContext {
+  layout: Layout;
+  shape: ClusterShape;
+  launchId: string;
+  /** Filled with every port that is used, for the check at the end that they are free again. */
+  ports: Set<number>;
+  step<T>(name: string, work: () => Promise<T>, detail?: (result: T) => string | undefined): Promise<T>;
+  /** Resolves when the process is ready. */
+  start(spec: ProcessSpec): Promise<void>;
+}
+
+const ENTRY = fileURLToPath(new URL('../bin/feitian.mjs', import.meta.url));
+
+export async function startEverything(context: StartContext): Promise<Omit<ClusterInfo, 'processes'>> {
+  const { layout, shape, step } = context;
+  const env = ownEnvironment(context.launchId);
+  const places = placesOf(shape);
+  await makePrivateDirectories(layout, places);
+  const plan: PlanInput = {
+    layout,
+    shape,
+    entry: { command: process.execPath, args: [ENTRY] },
+    env,
+    ports: await rolePorts(context, places),
+    temporalEnv: {},
+  };
+
+  const databaseReady = startDatabase(context, env);
+  const temporalReady = startTemporal(context, env);
+  const nuwaReady = step(
+    'nuwa',
+    () => context.start(roleSpec(plan, 'nuwa')),
+    () => `127.0.0.1:${plan.ports.get('nuwa')}`,
+  );
+  const tablesReady = databaseReady.then((url) => step('database tables', () => migrate(url)));
+
+  const startRole = async (role: RoleName): Promise<void> => {
+    const needs = ROLE_NEEDS[role];
+    await nuwaReady;
+    if (needs.database) await tablesReady;
+    const input: PlanInput = {
+      ...plan,
+      ...(needs.database ? { databaseUrl: await databaseReady } : {}),
+      ...(needs.temporal ? { temporalEnv: (await temporalReady).env } : {}),
+    };
+    const ofRole = places.filter((place) => place.role === role);
+    const title = ofRole.length > 1 ? `${role} × ${ofRole.length}` : role;
+    await step(title, () => Promise.all(ofRole.map(({ node }) => context.start(roleSpec(input, role, node)))));
+  };
+  const others = new Set(places.map(({ role }) => role).filter((role) => role !== 'nuwa'));
+  await Promise.all([tablesReady, temporalReady, ...[...others].map(startRole)]);
+
+  const { config, ui } = await temporalReady;
+  return {
+    name: shape.name,
+    temporal: { address: config.address, namespace: config.namespace, ...(ui ? { ui } : {}) },
+    postgres: { url: await databaseReady },
+    nuwa: { kuafu: [`127.0.0.1:${plan.ports.get('nuwa')}`], zookeeper: [] },
+    nodes: shape.nodes,
+    admin: { keyFile: layout.adminKey },
+  };
+}
+
+/** @returns the URL. */
+async function startDatabase({ layout, shape, ports, step, start }: StartContext, env: Environment): Promise<string> {
+  const given = process.env.FEITIAN_DATABASE_URL;
+  if (given)
+    return await step(
+      'postgres',
+      () => checkDatabase(given).then(() => given),
+      () => 'the one of FEITIAN_DATABASE_URL',
+    );
+  const port = await wantedPort(shape.ports.postgres, 'Postgres');
+  ports.add(port);
+  const work = async (): Promise<string> => {
+    const home = await preparePostgres(layout.dir);
+    await start({
+      role: 'postgres',
+      ...postgresCommand(home, port),
+      env: { ...postgresEnvironment(), [LAUNCH_ID_VARIABLE]: env[LAUNCH_ID_VARIABLE] },
+      ...(home.programs.runAs ? { runAs: home.programs.runAs } : {}),
+      log: layout.logOf('postgres'),
+      ready: (signal) => awaitPostgres(home, port, signal),
+      // Ends sessions and then itself; SIGTERM would wait for the sessions' ends.
+      stopSignal: 'SIGINT',
+      stopTier: STOP_TIERS.engines,
+    });
+    return postgresUrl(home, port);
+  };
+  return await step('postgres', work, () => `127.0.0.1:${port}`);
+}
+
+async function migrate(url: string): Promise<void> {
+  const { migrateDatabase } = await import('../database.ts');
+  await migrateDatabase(url);
+}
+
+interface StartedTemporal {
+  config: TemporalConfig;
+  ui?: string;
+  /** For roles that speak with it. */
+  env: Environment;
+}
+
+async function startTemporal({ layout, shape, ports, step, start }: StartContext, env: Environment): Promise<StartedTemporal> {
+  const existing = await temporalFromEnvironment(process.env, layout.keys);
+  if (existing) {
+    await step(
+      'temporal',
+      () => registerSearchAttributes(existing),
+      () => `${existing.address}, the one of TEMPORAL_ADDRESS`,
+    );
+    const ui = process.env.FEITIAN_TEMPORAL_UI;
+    const settings = Object.entries(process.env).filter(([name]) => name.startsWith('TEMPORAL_'));
+    return { config: existing, ...(ui ? { ui } : {}), env: Object.fromEntries(settings) };
+  }
+
+  const cli = await step('temporal CLI', ensureTemporalCli, ({ path, source }) => `${path} (${source})`);
+  const namespace = process.env.TEMPORAL_NAMESPACE || 'default';
+  const own: TemporalPorts = {
+    grpc: await wantedPort(shape.ports.temporal, 'Temporal'),
+    ui: await wantedPort(shape.ports.temporalUi, "Temporal's Web UI"),
+    http: await freePort(),
+    metrics: await freePort(),
+  };
+  for (const port of Object.values(own)) ports.add(port);
+  const config: TemporalConfig = { address: `127.0.0.1:${own.grpc}`, namespace };
+  const ui = `http://127.0.0.1:${own.ui}`;
+  const work = async (): Promise<void> => {
+    await start({
+      role: 'temporal',
+      ...(await temporalCommand(cli.path, join(layout.dir, 'temporal', 'temporal.db'), namespace, own)),
+      env,
+      log: layout.logOf('temporal'),
+      ready: (signal) => awaitTemporal(own, namespace, signal),
+      stopSignal: 'SIGTERM',
+      stopTier: STOP_TIERS.engines,
+    });
+  };
+  await step('temporal', work, () => `${config.address}, Web UI ${ui}`);
+  // A file that isn't there, so that no profile from the user's home is taken for this server's.
+  const noProfiles = join(layout.dir, 'temporal', 'profiles.toml');
+  return { config, ui, env: { TEMPORAL_ADDRESS: config.address, TEMPORAL_NAMESPACE: namespace, TEMPORAL_CONFIG_FILE: noProfiles } };
+}
+
+type Environment = Readonly<Record<string, string | undefined>>;
+
+/** Ours without what is meant for this process alone: settings of one role, of one Temporal client, of a test runner. */
+function ownEnvironment(launchId: string): Environment {
+  const kept = Object.entries(process.env).filter(([name]) => name === 'FEITIAN_LOG_LEVEL' || !/^(FEITIAN|TEMPORAL|VITEST)/.test(name));
+  return { ...Object.fromEntries(kept), [LAUNCH_ID_VARIABLE]: launchId };
+}
+
+/** The cluster's own directory may have to let the user of Postgres pass; these let nobody. */
+async function makePrivateDirectories({ dir, dataOf }: Layout, places: ReturnType<typeof placesOf>): Promise<void> {
+  const own = [join(dir, 'nodes'), join(dir, 'temporal'), ...places.map(({ role, node }) => dataOf(role, node?.id))];
+  for (const directory of own) await mkdir(directory, { recursive: true, mode: 0o700 });
+}
+
+async function rolePorts({ shape, ports }: StartContext, places: ReturnType<typeof placesOf>): Promise<Map<string, number>> {
+  const byName = new Map<string, number>();
+  for (const { role, node } of places) {
+    const port = role === 'nuwa' ? await wantedPort(shape.ports.nuwa, 'Nuwa') : await freePort();
+    ports.add(port);
+    byName.set(processName(role, node?.id), port);
+  }
+  return byName;
+}
+
+/** What a person needs to know of a failed start: which step, why, and the end of the log if there is one. */
+export async function describeFailure(error: unknown): Promise<{ step: string; reason: string; log?: string; tail?: string }> {
+  const { step = 'start', log } = (error instanceof ClusterError ? error.details : {}) as { step?: string; log?: string };
+  const reason = error instanceof ClusterError ? error.reason : messageOf(error);
+  if (!log) return { step, reason };
+  const text = await readFile(log, 'utf8').catch(() => '');
+  return { step, reason, log, tail: lastLines(text, 8) };
+}
