@@ -1,11 +1,12 @@
 import { Worker } from '@temporalio/worker';
 import { createRunBatch } from '../activities/fuxi/run-batch.ts';
 import type { NodeActivities } from '../activities/index.ts';
-import { createLogger, type Logger } from '../services/base/log.ts';
+import { createLogger } from '../services/base/log.ts';
 import type { StartRole } from '../services/base/role.ts';
 import { tuboQueue } from '../services/fuxi/contract.ts';
 import { startTubo } from '../services/fuxi/tubo/server.ts';
 import { connectWorker } from './temporal/connect.ts';
+import { logThrough, runUntilStopped } from './temporal/run-worker.ts';
 import { createWorkflowPort } from './temporal/workflow-port.ts';
 
 /** More than a node ever has containers: FuxiMaster is who bounds what runs here. */
@@ -16,6 +17,7 @@ export const start: StartRole = async (config) => {
   const { temporal, node } = config;
   if (!temporal || !node) throw new Error('role tubo needs a node and the address of Temporal');
   const log = createLogger({ role: 'tubo', node: node.id });
+  logThrough(log);
   const [connection, workflows] = await Promise.all([connectWorker(temporal), createWorkflowPort(temporal)]);
   // Before it is registered nothing is sent here, and before it polls nothing is taken: so Tubo first.
   const tubo = await startTubo(config, { workflows });
@@ -47,11 +49,3 @@ export const start: StartRole = async (config) => {
   };
   return { address: tubo.address, stop: () => (stopped ??= stop()) };
 };
-
-/** The worker waits for a Temporal server that is away. If it fails all the same, the process goes with it, to be started anew. */
-function runUntilStopped(worker: Worker, log: Logger): Promise<void> {
-  return worker.run().catch((error) => {
-    log.fatal({ error }, 'worker.failed');
-    process.exit(1);
-  });
-}

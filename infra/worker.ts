@@ -1,11 +1,12 @@
 import { type NativeConnection, Worker } from '@temporalio/worker';
 import { createActivities } from '../activities/index.ts';
-import { createLogger, type Logger } from '../services/base/log.ts';
+import { createLogger } from '../services/base/log.ts';
 import type { RoleConfig, RunningRole } from '../services/base/role.ts';
 import { FEITIAN_QUEUE, FUXI_MASTER_SERVICE, fuxiMasterService } from '../services/fuxi/contract.ts';
 import { joinCluster } from '../services/nuwa/client.ts';
 import { createPangu } from '../services/pangu/client.ts';
 import { connectWorker } from './temporal/connect.ts';
+import { logThrough, runUntilStopped } from './temporal/run-worker.ts';
 import { workflowBundle } from './workflow-bundle.ts';
 
 /** The role `worker`: runs the workflows and every activity that is not bound to a node. As many of them as wanted may run side by side. */
@@ -13,6 +14,7 @@ export async function start(config: RoleConfig): Promise<RunningRole> {
   if (!config.temporal) throw new Error('the role worker needs a Temporal server: set TEMPORAL_ADDRESS');
   const { cluster, temporal } = config;
   const log = createLogger({ role: 'worker' });
+  logThrough(log);
   const [member, bundle, connection] = await Promise.all([
     joinCluster({ cluster, nuwa: config.nuwa, creator: 'worker', log }),
     workflowBundle(log),
@@ -34,7 +36,12 @@ export async function start(config: RoleConfig): Promise<RunningRole> {
   return { stop: () => (stopped ??= stop()) };
 }
 
-function createWorker(connection: NativeConnection, namespace: string, workflowBundle: { code: string }, activities: object): Promise<Worker> {
+function createWorker(
+  connection: NativeConnection,
+  namespace: string,
+  workflowBundle: { code: string },
+  activities: object,
+): Promise<Worker> {
   return Worker.create({
     connection,
     namespace,
@@ -46,13 +53,5 @@ function createWorker(connection: NativeConnection, namespace: string, workflowB
     maxConcurrentActivityTaskPolls: 10,
     maxConcurrentActivityTaskExecutions: 100,
     shutdownGraceTime: '5 seconds',
-  });
-}
-
-/** A worker that fails takes its process with it, so that it is started anew. */
-function runUntilStopped(worker: Worker, log: Logger): Promise<void> {
-  return worker.run().catch((error) => {
-    log.fatal({ error }, 'worker.failed');
-    process.exit(1);
   });
 }

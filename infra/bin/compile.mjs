@@ -54,7 +54,8 @@ async function build(directory) {
   mkdirSync(CACHE, { recursive: true });
   try {
     await esbuild.build({
-      entryPoints: [join(ROOT, 'infra', 'cli', 'main.ts')],
+      // Two programs of one build: the command, and the process of a container (services/fuxi/runner).
+      entryPoints: { main: join(ROOT, 'infra', 'cli', 'main.ts'), runner: join(ROOT, 'services', 'fuxi', 'runner', 'main.ts') },
       outdir: aside,
       absWorkingDir: ROOT,
       bundle: true,

@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 /** The `feitian` command: infra/cli/main.ts, compiled (see compile.mjs) or, where that can't be (no place to write), through tsx. */
 import module from 'node:module';
+import { dirname } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { compiledMain } from './compile.mjs';
 
@@ -9,7 +10,10 @@ module.enableCompileCache?.(); // Node 22 and later
 
 let main;
 try {
-  main = pathToFileURL(await compiledMain()).href;
+  const compiled = await compiledMain();
+  main = pathToFileURL(compiled).href;
+  // Containers that this process starts run the same build.
+  process.env.FEITIAN_BUILD = dirname(compiled);
 } catch (error) {
   // A mistake in the sources shows better where it is reported by line, and tsx does that too.
   if (process.env.FEITIAN_LOG_LEVEL === 'debug') console.error(error);

@@ -50,7 +50,7 @@ export async function runDemo(context: DemoContext): Promise<void> {
     const fuxiMaster = member.kuafu.service(fuxiMasterService, `nuwa://${info.name}/${FUXI_MASTER_SERVICE}/`);
     const loser = loseNodeInMidJob({
       fuxiMaster,
-      hold: (node) => cluster.hold(node),
+      hold: (node) => cluster.holdNode(node),
       onLost: (node, { tasks: { map } }) =>
         screen.warn(`${node} was killed, with all its processes, when ${map!.done} of ${map!.instances} instances of map were done`),
     });

@@ -97,6 +97,9 @@ async function makeFresh(dir: string): Promise<void> {
   await deleteClusterData(dir);
 }
 
-const here = (path: string): string => relative(process.cwd(), path) || '.';
+function here(path: string): string {
+  const short = relative(process.cwd(), path) || '.';
+  return short.startsWith('..') ? path : short;
+}
 
 process.exitCode = await main();

@@ -24,27 +24,55 @@ describe('a job that cannot succeed fails clearly', () => {
   });
 
   it.each<[string, () => unknown, string, RegExp]>([
-    ['an input path that is not there', () => job('no-input', ['cat'], 'pangu://local/nowhere/*'), 'InputNotFound', /pangu:\/\/local\/nowhere/],
-    ['an input path that goes through a file', () => job('through-file', ['cat'], 'pangu://local/in/text/deeper'), 'InputNotFound', /in\/text\/deeper/],
+    [
+      'an input path that is not there',
+      () => job('no-input', ['cat'], 'pangu://local/nowhere/*'),
+      'InputNotFound',
+      /pangu:\/\/local\/nowhere/,
+    ],
+    [
+      'an input path that goes through a file',
+      () => job('through-file', ['cat'], 'pangu://local/in/text/deeper'),
+      'InputNotFound',
+      /in\/text\/deeper/,
+    ],
     ['a command that is not there', () => job('no-command', ['no-such-program-42']), 'ProgramNotFound', /no-such-program-42/],
-    ['a command that exits 3', () => job('exit-3', ['sh', '-c', 'echo the disk is upside down >&2; exit 3']), 'ProgramFailed', /exit code 3[\s\S]*upside down/],
+    [
+      'a command that exits 3',
+      () => job('exit-3', ['sh', '-c', 'echo the disk is upside down >&2; exit 3']),
+      'ProgramFailed',
+      /exit code 3[\s\S]*upside down/,
+    ],
     ['output that exists already', () => job('exists', ['cat'], 'pangu://local/in/*', 'pangu://local/in'), 'OutputExists', /local\/in/],
-    ['an invalid document', () => ({ name: 'bad', tasks: { map: { run: { command: [] }, cpus: 1 } } }), 'InvalidJob', /tasks\.map\.run\.command[\s\S]*tasks\.map\.cpus/],
-  ])('%s', async (_what, document, type, message) => {
-    const name = (document() as { name: string }).name;
-    const handle = await test.submit(document(), name);
-    const failure = await failureOf(handle);
-    expect(failure.type).toBe(type);
-    expect(failure.message).toMatch(message);
-    await expect(test.pangu.stat(`/out/${name}`)).rejects.toMatchObject({ code: 'ENOENT' });
-    expect(await leftovers(test.pangu)).toEqual([]);
-    const shown = await run(process.execPath, [FEITIAN, 'job', 'status', name, '--dir', test.dir]);
-    expect(shown.stdout).toMatch(message);
-  }, 60_000);
+    [
+      'an invalid document',
+      () => ({ name: 'bad', tasks: { map: { run: { command: [] }, cpus: 1 } } }),
+      'InvalidJob',
+      /tasks\.map\.run\.command[\s\S]*tasks\.map\.cpus/,
+    ],
+  ])(
+    '%s',
+    async (_what, document, type, message) => {
+      const name = (document() as { name: string }).name;
+      const handle = await test.submit(document(), name);
+      const failure = await failureOf(handle);
+      expect(failure.type).toBe(type);
+      expect(failure.message).toMatch(message);
+      await expect(test.pangu.stat(`/out/${name}`)).rejects.toMatchObject({ code: 'ENOENT' });
+      expect(await leftovers(test.pangu)).toEqual([]);
+      const shown = await run(process.execPath, [FEITIAN, 'job', 'status', name, '--dir', test.dir]);
+      expect(shown.stdout).toMatch(message);
+    },
+    60_000,
+  );
 
   it('leaves nothing of a job that is cancelled', async () => {
     const handle = await test.submit(job('cancelled', ['sh', '-c', 'sleep 100']), 'cancelled');
-    await expect.poll(async () => (await handle.query<{ tasks: Record<string, { running: number }> }>('progress')).tasks.map?.running ?? 0, { timeout: 30_000 }).toBe(1);
+    await expect
+      .poll(async () => (await handle.query<{ tasks: Record<string, { running: number }> }>('progress')).tasks.map?.running ?? 0, {
+        timeout: 30_000,
+      })
+      .toBe(1);
     await run(process.execPath, [FEITIAN, 'job', 'cancel', 'cancelled', '--dir', test.dir]);
     await expect(handle.result()).rejects.toThrow();
     expect(await leftovers(test.pangu)).toEqual([]);

@@ -3,7 +3,7 @@ import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { findTemporal } from '../../infra/setup/temporal.ts';
+import { ensureTemporalCli } from '../../infra/setup/temporal.ts';
 import { leftovers, openCluster, outputLines, resultOf, type TestCluster } from '../helpers/cluster.ts';
 import { awkwardTexts, referenceCounts } from '../helpers/word-count.ts';
 
@@ -34,7 +34,8 @@ describe('word count on a real cluster', () => {
 
   async function document(file: string, output: string): Promise<Record<string, unknown>> {
     const job = JSON.parse(await readFile(join(EXAMPLES, file), 'utf8'));
-    job.pipes.find((pipe: { destination: { filePattern?: string } }) => pipe.destination.filePattern).destination.filePattern = `pangu://local${output}`;
+    job.pipes.find((pipe: { destination: { filePattern?: string } }) => pipe.destination.filePattern).destination.filePattern =
+      `pangu://local${output}`;
     return job;
   }
 
@@ -63,9 +64,21 @@ describe('word count on a real cluster', () => {
       return path;
     };
 
-    const temporal = await findTemporal();
+    const { path: temporal } = await ensureTemporalCli();
     const common = ['--address', address, '--namespace', namespace];
-    await run(temporal, ['workflow', 'start', '--type', 'fuxiJob', '--task-queue', 'feitian', '--workflow-id', 'by-cli', '--input-file', await input('by-cli'), ...common]);
+    await run(temporal, [
+      'workflow',
+      'start',
+      '--type',
+      'fuxiJob',
+      '--task-queue',
+      'feitian',
+      '--workflow-id',
+      'by-cli',
+      '--input-file',
+      await input('by-cli'),
+      ...common,
+    ]);
     await run(temporal, ['workflow', 'result', '--workflow-id', 'by-cli', ...common]);
 
     // A program that knows nothing of this repository.

@@ -2,6 +2,7 @@ import { ApplicationFailure, Context } from '@temporalio/activity';
 import { TestWorkflowEnvironment } from '@temporalio/testing';
 import { Worker } from '@temporalio/worker';
 import type { Activities } from '../../activities/index.ts';
+import { ensureTemporalCli } from '../../infra/setup/temporal.ts';
 import { workflowBundle } from '../../infra/workflow-bundle.ts';
 import { silentLogger } from '../../services/base/log.ts';
 import {
@@ -17,7 +18,7 @@ import {
 import type { PlannedJob } from '../../services/fuxi/core/planned-job.ts';
 
 /**
- * The workflows against a real Temporal test server, with activities that are literals: FuxiMaster grants a fixed set of containers, one per
+ * The workflows against a real Temporal development server, with activities that are literals: FuxiMaster grants a fixed set of containers, one per
  * node, and each test says what a batch does.
  */
 export interface Stage {
@@ -112,8 +113,9 @@ export async function play<T>(
   }
 }
 
-export async function openStage(executable: string, nodes = ['node-1', 'node-2', 'node-3']): Promise<Stage> {
-  const environment = await TestWorkflowEnvironment.createLocal({ server: { executable: { type: 'existing-path', path: executable } } });
+export async function openStage(nodes = ['node-1', 'node-2', 'node-3']): Promise<Stage> {
+  const { path } = await ensureTemporalCli();
+  const environment = await TestWorkflowEnvironment.createLocal({ server: { executable: { type: 'existing-path', path } } });
   await environment.connection.operatorService.addSearchAttributes({
     namespace: 'default',
     searchAttributes: Object.fromEntries(Object.entries(SEARCH_ATTRIBUTES).map(([name, type]) => [name, type === 'INT' ? 3 : 2])),

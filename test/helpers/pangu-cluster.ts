@@ -20,6 +20,8 @@ export interface PanguClusterOptions {
   processes?: ('pangu-master' | 'pangu-chunk')[];
   /** @default a grace and a pause of 50 ms */
   garbage?: MasterOptions['garbage'];
+  /** How often chunk servers tell their free space. @default 200 */
+  reportMs?: number;
   /** A Postgres that is there already. */
   databaseUrl?: string;
 }
@@ -28,6 +30,8 @@ export interface PanguCluster {
   readonly pangu: PanguClient;
   readonly cluster: Awaited<ReturnType<typeof joinCluster>>;
   readonly databaseUrl: string;
+  /** Of the master that runs now. */
+  readonly masterAddress: string;
   readonly nodes: readonly string[];
   /** Of the roles that run in processes of their own. */
   readonly pids: ReadonlyMap<string, number>;
@@ -75,17 +79,17 @@ export async function startPanguCluster(options: PanguClusterOptions = {}): Prom
       pids.set(id, child.pid!);
       chunkServers.set(id, { stop: kill });
     } else {
-      chunkServers.set(id, await startChunkServer(config, { log: silentLogger, reportMs: 200 }));
+      chunkServers.set(id, await startChunkServer(config, { log: silentLogger, reportMs: options.reportMs ?? 200 }));
     }
   };
 
-  let master: Stoppable | undefined;
+  let master: (Stoppable & { address?: string }) | undefined;
   const startOneMaster = async (): Promise<void> => {
     const config: RoleConfig = { ...base, dataDir: join(directory, 'master'), databaseUrl };
     if (apart('pangu-master')) {
-      const { kill, child } = await startRoleProcess('pangu-master', config);
+      const { kill, child, address } = await startRoleProcess('pangu-master', config);
       pids.set('master', child.pid!);
-      master = { stop: kill };
+      master = { stop: kill, address };
     } else {
       master = await startMaster(config, { garbage: { graceMs: 50, pauseMs: 50, ...options.garbage }, log: silentLogger });
     }
@@ -100,6 +104,9 @@ export async function startPanguCluster(options: PanguClusterOptions = {}): Prom
     pangu: clientOn(),
     cluster,
     databaseUrl,
+    get masterAddress() {
+      return master!.address!;
+    },
     nodes: nodes.map(({ id }) => id),
     pids,
     clientOn,

@@ -1,14 +1,15 @@
 /**
  * Sums by key: an open-addressing hash table over raw key bytes, for map programs with `combine: 'sum'`. Nothing is allocated per record.
  *
- * A word count does little else than miss the cache here, so the layout counts the lines a look-up touches: one for the slot, which is
- * a pair of 32-bit numbers side by side (hash, where the record is), and mostly one for the record, which keeps sum, length and key together:
+ * A word count does little else here than miss the cache, so the layout counts the lines a look-up touches: one for the slot, and mostly one for
+ * the record, which keeps sum, length and key together. Records lie one after the other, in the order in which their keys first came.
  *
+ *     slot   = 25 bits: where the record lies, in steps of 8 bytes, from 1; 7 bits of the hash, which spare most looks at a wrong record; 0 = free
  *     record = sum: f64, length: u32, hash: u32, key, padding to a multiple of 8
  *
- * Records lie one after the other, in the order in which their keys first came. With parallel arrays instead it was half as fast.
+ * Measured on words of 190,000 kinds: parallel arrays 33, this with slots of two words 61, as it is 75 MB/s.
  *
- * Invariants: at most half of the slots are taken; `bytes <= bytesMax` unless there is just one record;
+ * Invariants: at most three quarters of the slots are taken; `bytes <= bytesMax` unless there is just one record;
  * sums are exact as long as they are safe integers, which is checked when they are read.
  */
 import { copyBytes, equalBytes } from './bytes.ts';
@@ -19,8 +20,12 @@ import { type KeyOrder, sortKeys } from './sort-keys.ts';
 const SLOTS_MIN = 1 << 12;
 const RECORD_BYTES_MIN = 1 << 16;
 const HEADER_BYTES = 16;
-/** Beside the record: two slots of 8 bytes each, and what sorting takes (offset, length, partition, order, code, entry). */
-const ENTRY_BYTES = 16 + 26;
+/** Beside the record: its share of the slots, and what sorting takes (offset, length, partition, order, code, entry). */
+const ENTRY_BYTES = 11 + 26;
+/** As far as 25 bits point. */
+const RECORDS_BYTES_MAX = 2 ** 28 - 8;
+const TAG_BITS = 7;
+const TAG_MASK = (1 << TAG_BITS) - 1;
 
 export class SumTable {
   count = 0;
@@ -29,13 +34,12 @@ export class SumTable {
   #words: Int32Array = new Int32Array(this.records.buffer);
   #sums: Float64Array = new Float64Array(this.records.buffer);
   #used = 0;
-  /** Hash, and the record's position / 8 + 1; 0 = free. */
-  #slots: Int32Array = new Int32Array(SLOTS_MIN * 2);
+  #slots: Int32Array = new Int32Array(SLOTS_MIN);
   #mask = SLOTS_MIN - 1;
   readonly #bytesMax: number;
 
   constructor(bytesMax: number) {
-    this.#bytesMax = bytesMax;
+    this.#bytesMax = Math.min(bytesMax, RECORDS_BYTES_MAX);
   }
 
   get bytes(): number {
@@ -47,15 +51,16 @@ export class SumTable {
     const hash = hashBytes(buffer, start, end) | 0;
     const slots = this.#slots;
     const mask = this.#mask;
+    const tag = hash >>> (32 - TAG_BITS);
     let slot = hash & mask;
     for (;;) {
-      const place = slots[2 * slot + 1]!;
-      if (place === 0) return this.#insert(slot, hash, buffer, start, end, value);
-      if (slots[2 * slot] === hash) {
-        const at = (place - 1) * 8;
-        const length = this.#words[(at >> 2) + 2]!;
-        if (equalBytes(this.records, at + HEADER_BYTES, at + HEADER_BYTES + length, buffer, start, end)) {
-          this.#sums[place - 1]! += value;
+      const found = slots[slot]!;
+      if (found === 0) return this.#insert(slot, hash, buffer, start, end, value);
+      if ((found & TAG_MASK) === tag) {
+        const place = (found >>> TAG_BITS) - 1;
+        const key = place * 8 + HEADER_BYTES;
+        if (equalBytes(this.records, key, key + this.#words[place * 2 + 2]!, buffer, start, end)) {
+          this.#sums[place]! += value;
           return true;
         }
       }
@@ -75,9 +80,8 @@ export class SumTable {
     copyBytes(buffer, start, end, this.records, at + HEADER_BYTES);
     this.#used += size;
     this.count++;
-    this.#slots[2 * slot] = hash;
-    this.#slots[2 * slot + 1] = at / 8 + 1;
-    if (this.count > this.#mask >> 1) this.#doubleSlots();
+    this.#slots[slot] = slotOf(at, hash);
+    if (this.count > this.#mask * 0.75) this.#doubleSlots();
     return true;
   }
 
@@ -90,13 +94,12 @@ export class SumTable {
 
   #doubleSlots(): void {
     const mask = this.#mask * 2 + 1;
-    const slots = new Int32Array((mask + 1) * 2);
+    const slots = new Int32Array(mask + 1);
     for (let at = 0; at < this.#used; at += sizeOf(this.#words[at / 4 + 2]!)) {
       const hash = this.#words[at / 4 + 3]!;
       let slot = hash & mask;
-      while (slots[2 * slot + 1] !== 0) slot = (slot + 1) & mask;
-      slots[2 * slot] = hash;
-      slots[2 * slot + 1] = at / 8 + 1;
+      while (slots[slot] !== 0) slot = (slot + 1) & mask;
+      slots[slot] = slotOf(at, hash);
     }
     this.#slots = slots;
     this.#mask = mask;
@@ -128,6 +131,10 @@ export class SumTable {
     this.#used = 0;
     this.#slots.fill(0);
   }
+}
+
+function slotOf(at: number, hash: number): number {
+  return ((at / 8 + 1) << TAG_BITS) | (hash >>> (32 - TAG_BITS));
 }
 
 /** Bytes of a record whose key has this length. */

@@ -107,7 +107,10 @@ async function prepareModule(order: AttemptOrder, services: RunnerServices, coun
         const pieces = (await services.fileInput(input.format)).pieces(input.splits, instance);
         await runMap(program as MapProgram, pieces, input.format, output, context, counts);
       } else if (input.kind === 'shuffle') {
-        const partition = await fetchPartition(await services.pangu(), input, instance, { memoryBytes: sortBytes(order), scratch: services.scratchDirectory });
+        const partition = await fetchPartition(await services.pangu(), input, instance, {
+          memoryBytes: sortBytes(order),
+          scratch: services.scratchDirectory,
+        });
         try {
           await runReduce(program as ReduceProgram, partition.cursor, output, context, counts);
         } finally {
@@ -151,7 +154,10 @@ function prepareCommand(order: AttemptOrder, services: RunnerServices, counts: I
         const pieces = (await services.fileInput(input.format)).pieces(input.splits, instance);
         await run(piecesForCommand(pieces, input.format, counts));
       } else if (input.kind === 'shuffle') {
-        const partition = await fetchPartition(await services.pangu(), input, instance, { memoryBytes: sortBytes(order), scratch: services.scratchDirectory });
+        const partition = await fetchPartition(await services.pangu(), input, instance, {
+          memoryBytes: sortBytes(order),
+          scratch: services.scratchDirectory,
+        });
         try {
           await run(groupsForCommand(partition.cursor, counts));
         } finally {

@@ -1,10 +1,10 @@
 /** Both sides of a command: input pieces as its lines, its lines as records. */
 import { FuxiError, type RecordFormat } from '../contract.ts';
 import { countNewlines } from '../core/bytes.ts';
+import type { Cursor } from '../core/cursor.ts';
 import { Groups } from '../core/groups.ts';
 import { encodeLines, keyEndOf } from '../core/key-value-line.ts';
 import { createCutter } from '../core/record-cutter.ts';
-import type { Cursor } from '../core/cursor.ts';
 import type { InputCounts } from './attempt.ts';
 import type { Piece } from './input-files.ts';
 import type { AttemptOutput } from './output.ts';
@@ -12,7 +12,11 @@ import type { AttemptOutput } from './output.ts';
 const NEWLINE = 0x0a;
 
 /** Records as they stand; a file's last line gets its `\n` if it has none, so that the next file's first line stays a line of its own. */
-export async function* piecesForCommand(pieces: AsyncIterable<Piece>, format: RecordFormat, counts: InputCounts): AsyncGenerator<Uint8Array> {
+export async function* piecesForCommand(
+  pieces: AsyncIterable<Piece>,
+  format: RecordFormat,
+  counts: InputCounts,
+): AsyncGenerator<Uint8Array> {
   let open = false;
   const newline = Uint8Array.of(NEWLINE);
   for await (const { block, start, end, first } of pieces) {
@@ -40,7 +44,10 @@ export async function* piecesForCommand(pieces: AsyncIterable<Piece>, format: Re
 export function* groupsForCommand(cursor: Cursor, counts: InputCounts): Generator<Uint8Array> {
   const groups = new Groups(cursor);
   const refuse = (): never => {
-    throw new FuxiError('InputCorrupt', 'a key with a tab or newline, or a value with a newline, cannot be given to a command; use a module to read it');
+    throw new FuxiError(
+      'InputCorrupt',
+      'a key with a tab or newline, or a value with a newline, cannot be given to a command; use a module to read it',
+    );
   };
   for (const block of encodeLines(groups, refuse)) {
     counts.recordsIn = groups.records;

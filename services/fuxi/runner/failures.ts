@@ -28,7 +28,8 @@ export function inputFailure(error: unknown, path: string): FuxiError {
 export function attemptFailure(error: unknown): FuxiError {
   if (error instanceof FuxiError) return error;
   const code = (error as NodeJS.ErrnoException | undefined)?.code;
-  if (code !== undefined && DISK_CODES.includes(code)) return new FuxiError('StorageFailed', `this machine: ${messageOf(error)}`, { cause: error });
+  if (code !== undefined && DISK_CODES.includes(code))
+    return new FuxiError('StorageFailed', `this machine: ${messageOf(error)}`, { cause: error });
   if (error instanceof FeitianError) return storageFailure(error, 'go on');
   return new FuxiError('ProgramFailed', messageOf(error), { cause: error });
 }

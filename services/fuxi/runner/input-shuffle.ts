@@ -1,14 +1,14 @@
 /**
- * Gets one partition from the winners of all source tasks: first everything is fetched, small files side by side, into memory as far as the share goes
+ * Gets one partition from the winners of all source tasks: first everything is fetched, some files side by side, into memory as far as the share goes
  * and onto the local disk beyond it; then it is merged. So a program never waits for the network between two values, and whether an
  * input is lost is known before the program begins, for all of them and not just the first.
  *
  * A file that cannot be read is tried again for some seconds, for a chunk server that starts anew is back by then. All files share one such
- * time: it begins with the first failure.
+ * time: it begins with the first try that failed. While one waits, others are fetched in its place.
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import { hasCode, messageOf } from '../../base/errors.ts';
-import type { PanguClient, PanguFile } from '../../pangu/contract.ts';
+import type { FileStat, PanguClient, PanguFile } from '../../pangu/contract.ts';
 import { attemptPath, FuxiError, type TaskInput } from '../contract.ts';
 import type { Cursor } from '../core/cursor.ts';
 import { mergeCursors } from '../core/merge.ts';
@@ -22,6 +22,8 @@ import { readBytesOf, ScratchFile } from './local-runs.ts';
 const LOST_AFTER_MS = 6_000;
 const RETRY_MS = 250;
 const FETCHES_AT_ONCE = 8;
+/** A fetch that takes this long most likely waits for a server that is away. */
+const SLOW_MS = 1_000;
 const FETCH_BYTES = 1 << 20;
 /** With the footer: the index entry of any of 2,700 partitions. */
 const TAIL_BYTES = 64 << 10;
@@ -52,34 +54,30 @@ export async function fetchPartition(
   const lost: { source: Source; why: string }[] = [];
   const space = new Space(options);
   let deadlineMs = Number.POSITIVE_INFINITY;
-  let next = 0;
   let failed = false;
 
-  const work = async (): Promise<void> => {
-    while (next < sources.length && !failed) {
-      const index = next++;
-      const source = sources[index]!;
-      for (;;) {
-        try {
-          fetched[index] = await fetchRun(pangu, source.path, partition, space);
-          break;
-        } catch (error) {
-          // Missing or torn files do not come back; servers do.
-          const gone = hasCode(error, 'ENOENT', 'InputCorrupt');
-          if (!gone && error instanceof FuxiError) throw error;
-          deadlineMs = Math.min(deadlineMs, performance.now() + LOST_AFTER_MS);
-          if (gone || performance.now() > deadlineMs) {
-            if (!gone && !hasCode(error, 'EIO')) throw storageFailure(error, `read ${source.path}`);
-            lost.push({ source, why: messageOf(error) });
-            break;
-          }
-          await delay(RETRY_MS);
+  const fetch = async (source: Source, index: number): Promise<void> => {
+    while (!failed) {
+      const startedMs = performance.now();
+      try {
+        fetched[index] = await fetchRun(pangu, source.path, partition, space);
+        return;
+      } catch (error) {
+        // Missing or torn files do not come back; servers do.
+        const gone = hasCode(error, 'ENOENT', 'InputCorrupt');
+        if (!gone && error instanceof FuxiError) throw error;
+        deadlineMs = Math.min(deadlineMs, startedMs + LOST_AFTER_MS);
+        if (gone || performance.now() > deadlineMs) {
+          if (!gone && !hasCode(error, 'EIO')) throw storageFailure(error, `read ${source.path}`);
+          lost.push({ source, why: messageOf(error) });
+          return;
         }
+        await delay(RETRY_MS);
       }
     }
   };
   try {
-    await Promise.all(Array.from({ length: Math.min(FETCHES_AT_ONCE, sources.length) }, work));
+    await inParallel(sources, fetch);
     if (lost.length > 0) throw shuffleLost(lost);
   } catch (error) {
     failed = true;
@@ -90,6 +88,25 @@ export async function fetchPartition(
   const readBytes = readBytesOf(runs.length, options.memoryBytes);
   const cursors = runs.map((run) => ('memory' in run ? new RunCursor(run.memory) : space.file.cursor(run.offset, run.length, readBytes)));
   return { cursor: mergeCursors(cursors), close: () => space.close() };
+}
+
+/** A few at once; one that takes long gives up its place, and goes on beside the others. */
+async function inParallel<T>(items: T[], work: (item: T, index: number) => Promise<void>): Promise<void> {
+  const slow: Promise<void>[] = [];
+  let next = 0;
+  const place = async (): Promise<void> => {
+    while (next < items.length) {
+      const index = next++;
+      const working = work(items[index]!, index);
+      working.catch(() => {}); // heard below
+      const timer = new AbortController();
+      const late = delay(SLOW_MS, 'late', { signal: timer.signal }).catch(() => undefined);
+      if ((await Promise.race([working, late])) === 'late') slow.push(working);
+      timer.abort();
+    }
+  };
+  await Promise.all(Array.from({ length: Math.min(FETCHES_AT_ONCE, items.length) }, place));
+  await Promise.all(slow);
 }
 
 function listSources(input: ShuffleInput): Source[] {
@@ -103,10 +120,9 @@ function listSources(input: ShuffleInput): Source[] {
 }
 
 async function fetchRun(pangu: PanguClient, path: string, partition: number, space: Space): Promise<Fetched> {
-  const { size } = await pangu.stat(path);
   const file = await pangu.open(path, 'r');
   try {
-    const run = await findRun(file, size, partition);
+    const run = await findRun(file, await sizeOf(pangu, file), partition);
     if (run.length === 0) return { memory: Buffer.alloc(0) };
     if (run.length <= space.memoryLeft) {
       space.memoryLeft -= run.length;
@@ -126,6 +142,11 @@ async function fetchRun(pangu: PanguClient, path: string, partition: number, spa
   } finally {
     await file.close();
   }
+}
+
+/** A reader knows the length it opened; asking for it again would double what a reduce asks the master. */
+async function sizeOf(pangu: PanguClient, file: PanguFile & { stat?: FileStat }): Promise<number> {
+  return (file.stat ?? (await pangu.stat(file.path))).size;
 }
 
 async function findRun(file: PanguFile, size: number, partition: number): Promise<Run> {
@@ -149,7 +170,8 @@ async function readWhole(file: PanguFile, position: number, length: number): Pro
 function shuffleLost(lost: { source: Source; why: string }[]): FuxiError {
   const { task } = lost[0]!.source;
   const instances = lost.filter(({ source }) => source.task === task).map(({ source }) => source.instance);
-  const which = instances.length === 1 ? `output of ${task} ${instances[0]} is` : `outputs of ${task} ${instances.slice(0, 20).join(', ')} are`;
+  const which =
+    instances.length === 1 ? `output of ${task} ${instances[0]} is` : `outputs of ${task} ${instances.slice(0, 20).join(', ')} are`;
   return new FuxiError('ShuffleLost', `the ${which} lost: ${lost[0]!.why}`, { details: { task, instances } });
 }
 

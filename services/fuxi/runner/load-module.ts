@@ -22,17 +22,29 @@ export async function loadModule(
   const file = await findModule(module.slice(0, hash), places, pangu);
   let exports: Record<string, unknown>;
   try {
+    if (/\.[mc]?tsx?$/.test(file)) await readTypeScript();
     exports = await import(pathToFileURL(file).href);
   } catch (error) {
     throw new FuxiError('ProgramFailed', `${module} could not be loaded: ${messageOf(error)}`, { cause: error });
   }
   const program = exports[name];
   if (typeof program !== 'object' || program === null)
-    throw new FuxiError('ProgramNotFound', `${file} exports no program "${name}"; it exports ${Object.keys(exports).join(', ') || 'nothing'}`);
+    throw new FuxiError(
+      'ProgramNotFound',
+      `${file} exports no program "${name}"; it exports ${Object.keys(exports).join(', ') || 'nothing'}`,
+    );
   const wanted = WANTED[input];
   if (typeof (program as Record<string, unknown>)[wanted] !== 'function')
     throw new FuxiError('ProgramNotFound', `${module} has no function "${wanted}", which a task with ${INPUTS[input]} needs`);
   return program as Partial<ModuleProgram>;
+}
+
+let reading: Promise<unknown> | undefined;
+
+/** A runner that was compiled beforehand reads no TypeScript by itself; commands and modules in JavaScript need not wait for what does. */
+function readTypeScript(): Promise<unknown> | undefined {
+  if (process.execArgv.includes('--import')) return undefined;
+  return (reading ??= import('tsx/esm/api').then(({ register }) => register()));
 }
 
 const INPUTS = { files: 'files to read', shuffle: 'a shuffle to read', none: 'no input' };

@@ -3,6 +3,7 @@
  * the end into one file in Pangu (see core/shuffle-file.ts). With `combine: 'sum'` memory holds one number per key instead of records.
  */
 import type { PanguFile } from '../../pangu/contract.ts';
+import { FuxiError } from '../contract.ts';
 import { DECIMAL_BYTES_MAX, parseDecimal, writeDecimal } from '../core/bytes.ts';
 import { type Combine, combineCursor } from '../core/combine.ts';
 import type { Cursor } from '../core/cursor.ts';
@@ -13,7 +14,6 @@ import { mergeCursors } from '../core/merge.ts';
 import { encodeShuffle, type Run } from '../core/shuffle-file.ts';
 import { SortBuffer } from '../core/sort-buffer.ts';
 import { SumTable } from '../core/sum-table.ts';
-import { FuxiError } from '../contract.ts';
 import { readBytesOf, ScratchFile } from './local-runs.ts';
 import { type AttemptOutput, type OutputCounts, writing } from './output.ts';
 

@@ -1,6 +1,7 @@
 /** Where an attempt's records go. One kind of output per file; what they share is here. */
-import { FuxiError, type TaskOutput, attemptPath } from '../contract.ts';
+
 import type { PanguClient, PanguFile, WriteOptions } from '../../pangu/contract.ts';
+import { attemptPath, FuxiError, type TaskOutput } from '../contract.ts';
 import { storageFailure } from './failures.ts';
 
 export interface AttemptOutput {

@@ -45,7 +45,12 @@ export interface BatchControl {
   heartbeat(details: BatchHeartbeat): void;
 }
 
-export async function runBatch(request: BatchRequest, container: Container, control: BatchControl, services: BatchServices): Promise<BatchResult> {
+export async function runBatch(
+  request: BatchRequest,
+  container: Container,
+  control: BatchControl,
+  services: BatchServices,
+): Promise<BatchResult> {
   const batch = new Batch(request, container, control.signal, services);
   const beat = setInterval(() => control.heartbeat(batch.state), HEARTBEAT_MS);
   const kill = (): void => void container.kill();
@@ -128,7 +133,18 @@ class Batch {
 
   #order(instance: number, attempt: number, file: string): AttemptOrder {
     const { job, task, resources, program, input, output } = this.#request;
-    return { job, task, resources, program, input, output, instance, attempt, packaged: this.#request.package !== undefined, logFile: file };
+    return {
+      job,
+      task,
+      resources,
+      program,
+      input,
+      output,
+      instance,
+      attempt,
+      packaged: this.#request.package !== undefined,
+      logFile: file,
+    };
   }
 
   #whyAborted(): { code: FuxiCode; message: string } {

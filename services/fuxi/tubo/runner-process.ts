@@ -69,7 +69,9 @@ export class RunnerProcess {
     });
     await new Promise<void>((resolve, reject) => {
       child.once('spawn', resolve);
-      child.once('error', (error) => reject(new FuxiError('NodeLost', `a container's process could not be started: ${error.message}`, { cause: error })));
+      child.once('error', (error) =>
+        reject(new FuxiError('NodeLost', `a container's process could not be started: ${error.message}`, { cause: error })),
+      );
     });
     const ready = new Promise<void>((resolve) => child.once('message', () => resolve()));
     const runner = new RunnerProcess(child);
@@ -84,7 +86,8 @@ export class RunnerProcess {
     clearTimeout(timer);
     if (outcome === 'ready') return runner;
     await runner.kill();
-    const summary = outcome === 'late' ? `a container's process was not ready after ${START_TIMEOUT_MS} ms` : "a container's process ended at its start";
+    const summary =
+      outcome === 'late' ? `a container's process was not ready after ${START_TIMEOUT_MS} ms` : "a container's process ended at its start";
     throw withStandardError('NodeLost', summary, runner.#lastWords.toString());
   }
 
@@ -129,15 +132,22 @@ export class RunnerProcess {
     if (!this.#pending) return;
     const { order, startedAtMs } = this.#pending;
     const { exitCode, signalCode } = this.#child;
-    const how = signalCode ? `the container's process was killed by ${signalCode}` : `the program ended its process with exit code ${exitCode}`;
+    const how = signalCode
+      ? `the container's process was killed by ${signalCode}`
+      : `the program ended its process with exit code ${exitCode}`;
     const failure = withStandardError('ProgramFailed', how, this.#lastWords.toString());
     const ms = Math.round(performance.now() - startedAtMs);
     this.#settle({ instance: order.instance, attempt: order.attempt, ok: false, ms, code: failure.code, message: failure.reason });
   }
 }
 
-/** The runner's source, through tsx, which also loads programs written in TypeScript. Absolute, for the working directory is the container's. */
+/**
+ * The runner of our own build where we run from one: it starts in half the time that tsx takes to load the same files. Else its source, through
+ * tsx. Absolute, for the working directory is the container's.
+ */
 function runnerArguments(): string[] {
+  const build = process.env.FEITIAN_BUILD;
+  if (build) return [join(build, 'runner.js')];
   const tsx = createRequire(import.meta.url).resolve('tsx/esm');
   return ['--import', pathToFileURL(tsx).href, fileURLToPath(new URL('../runner/main.ts', import.meta.url))];
 }

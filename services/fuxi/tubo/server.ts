@@ -85,7 +85,10 @@ export async function startTubo(config: RoleConfig, ports: { workflows: Workflow
     address: server.address,
     async runBatch(request, control) {
       if (request.container.node !== node.id)
-        throw new FuxiError('UnknownContainer', `container ${request.container.id} is on ${request.container.node}, and this is ${node.id}`);
+        throw new FuxiError(
+          'UnknownContainer',
+          `container ${request.container.id} is on ${request.container.node}, and this is ${node.id}`,
+        );
       return containers.runBatch(request, control);
     },
     stop: () => (stopped ??= stop()),

@@ -88,10 +88,12 @@ test(
 test('a call that is not idempotent is not sent twice', async () => {
   const first = await startServer('first');
   const second = await startServer('second');
-  const echo = newClient(new FakeResolver([first.server.address])).service(echoService, 'nuwa://test/echo/');
-  const call = echo.wait({ name: 'once' });
+  const resolver = new FakeResolver([first.server.address]);
+  const echo = newClient(resolver).service(echoService, 'nuwa://test/echo/');
+  const call = echo.wait({ name: 'once' }, { timeoutMs: 2_000 });
   call.catch(() => {});
   await first.handlers.untilWaiting(1);
+  resolver.addresses = [first.server.address, second.server.address];
   await first.server.close({ graceMs: 0 });
   await expect(call).rejects.toMatchObject({ code: 'Unavailable' });
   expect(second.handlers.calls).toBe(0);

@@ -31,7 +31,7 @@ describe('fuxiJob', () => {
   let stage: Stage;
   let ids = 0;
   beforeAll(async () => {
-    stage = await openStage(process.env.TEST_SERVER!);
+    stage = await openStage();
   });
   afterAll(() => stage?.environment.teardown());
 

@@ -206,7 +206,7 @@ describe('commit', () => {
 describe('the garbage loop', () => {
   it('collects what is out of the tree after its grace, with all below it, and leaves the rest', async () => {
     await metadata.directory('/tree/a/b/c');
-    for (const path of ['/tree/1', '/tree/a/2', '/tree/a/b/3', '/tree/a/b/c/4']) await metadata.file(path, { length: 3 });
+    for (const path of ['/tree/g1', '/tree/a/g2', '/tree/a/b/g3', '/tree/a/b/c/g4']) await metadata.file(path, { length: 3 });
     await metadata.file('/stays', { length: 3 });
     const { file } = await doCreate('/given-up', 'w');
     await abandon(metadata.context, { file });
@@ -216,10 +216,10 @@ describe('the garbage loop', () => {
     await remove(metadata.context, { requestId: newId(), path: '/tree', what: 'tree', force: false });
     await collectOnce(metadata.context, 60_000);
     expect(await metadata.count('inodes', `id = '${file}'`)).toBe(0); // what was given up has no grace
-    expect(await metadata.count('inodes', "name in ('1', '2', '3', '4')")).toBe(4);
+    expect(await metadata.count('inodes', "name in ('g1', 'g2', 'g3', 'g4')")).toBe(4);
     while (await collectOnce(metadata.context, 0));
     expect(await metadata.count('inodes', 'deleted_at is not null')).toBe(0);
-    expect(await metadata.count('inodes', "name in ('tree', 'a', 'b', 'c', '1', '2', '3', '4')")).toBe(0);
+    expect(await metadata.count('inodes', "name in ('tree', 'g1', 'g2', 'g3', 'g4')")).toBe(0);
     expect(await metadata.count('chunks', 'not exists (select 1 from pangu.inodes i where i.id = file)')).toBe(0);
     expect(await metadata.count('garbage')).toBeGreaterThanOrEqual(before + 15);
     expect((await open(metadata.context, { path: '/stays' })).chunks).toHaveLength(1);
