@@ -1,5 +1,4 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { closeSync, openSync } from 'node:fs';
 import { killProcessGroup, processStartTime, sendSignal } from '../../services/base/process.ts';
 import type { UserIds } from '../setup/postgres-user.ts';
@@ -96,9 +95,11 @@ async function readiness(spec: ProcessSpec, child: ChildProcess, ended: Promise<
   }
 }
 
-async function readyMessage(child: ChildProcess, signal: AbortSignal): Promise<{ address?: string }> {
-  for (;;) {
-    const [message] = (await once(child, 'message', { signal })) as [ReadyMessage];
-    if (message.kind === 'ready') return message.address === undefined ? {} : { address: message.address };
-  }
+function readyMessage(child: ChildProcess, signal: AbortSignal): Promise<{ address?: string }> {
+  return new Promise((resolve, reject) => {
+    signal.addEventListener('abort', () => reject(signal.reason));
+    child.on('message', (message: ReadyMessage) => {
+      if (message.kind === 'ready') resolve(message.address === undefined ? {} : { address: message.address });
+    });
+  });
 }

@@ -10,9 +10,11 @@ export interface RunOptions {
 }
 
 const running = new Set<ChildProcess>();
+let stopped = false;
 
-/** Kills every program that is being run: whoever waits for one gets an error. */
+/** For a process that is about to end: kills every program that is being run and lets no other start. Whoever waits for one gets an error. */
 export function stopPrograms(): void {
+  stopped = true;
   for (const child of running) child.kill('SIGKILL');
 }
 
@@ -20,6 +22,7 @@ export function stopPrograms(): void {
 export function runProgram(command: string, args: readonly string[], options: RunOptions): Promise<{ stdout: string; stderr: string }> {
   const { timeoutMs, env, ...rest } = options;
   return new Promise((resolve, reject) => {
+    if (stopped) return reject(new Error(`${command} is not started any more`));
     const settings = {
       timeout: timeoutMs,
       killSignal: 'SIGKILL' as const,

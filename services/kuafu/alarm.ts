@@ -39,7 +39,7 @@ export class Alarm {
     this.#sleep = sleep;
     const ms = Math.max(0, Math.ceil(sleep.untilMs - this.#clock.monotonicMs()));
     // Calls under way keep the process alive through their socket; an alarm alone is no reason to.
-    this.#clock.sleep(Math.min(ms, SLEEP_MS_MAX), sleep.controller.signal).then(
+    this.#clock.sleep(Math.min(ms, SLEEP_MS_MAX), sleep.controller.signal, { ref: false }).then(
       () => {
         if (this.#sleep !== sleep) return;
         this.#sleep = undefined;

@@ -30,6 +30,8 @@ export interface PanguCluster {
   readonly pangu: PanguClient;
   readonly cluster: Awaited<ReturnType<typeof joinCluster>>;
   readonly databaseUrl: string;
+  /** Kuafu address of the Nuwa server. */
+  readonly nuwaAddress: string;
   /** Of the master that runs now. */
   readonly masterAddress: string;
   readonly nodes: readonly string[];
@@ -104,6 +106,7 @@ export async function startPanguCluster(options: PanguClusterOptions = {}): Prom
     pangu: clientOn(),
     cluster,
     databaseUrl,
+    nuwaAddress: nuwa.address,
     get masterAddress() {
       return master!.address!;
     },

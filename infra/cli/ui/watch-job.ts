@@ -26,10 +26,16 @@ export async function watchJob(handle: WorkflowHandle, options: WatchOptions = {
   const { intervalMs = 300, stream = process.stderr, onProgress, signal } = options;
   const picture = stream.isTTY ? new BarPicture(stream) : new LinePicture(stream);
   let last: JobProgress | undefined;
-  const ended = handle.result().then(
-    () => true,
-    () => true,
-  );
+  // Ended with the watching: a poll that outlives its connection would bring the process down.
+  const polling = new AbortController();
+  const end = (): void => polling.abort();
+  signal?.addEventListener('abort', end);
+  const ended = handle.client
+    .withAbortSignal(polling.signal, () => handle.result())
+    .then(
+      () => true,
+      () => true,
+    );
   try {
     for (let over = false; !over && !signal?.aborted; ) {
       over = await Promise.race([ended, delay(intervalMs, signal)]);
@@ -41,6 +47,9 @@ export async function watchJob(handle: WorkflowHandle, options: WatchOptions = {
     }
   } finally {
     picture.stop();
+    signal?.removeEventListener('abort', end);
+    end();
+    await ended;
   }
   return last;
 }

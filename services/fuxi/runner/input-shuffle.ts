@@ -22,8 +22,8 @@ import { readBytesOf, ScratchFile } from './local-runs.ts';
 const LOST_AFTER_MS = 6_000;
 const RETRY_MS = 250;
 const FETCHES_AT_ONCE = 8;
-/** A fetch that takes this long most likely waits for a server that is away. */
-const SLOW_MS = 1_000;
+/** The end of a file, which is read first, is there in milliseconds. If not by now, it waits for a server that is away. */
+const STUCK_MS = 1_000;
 const FETCH_BYTES = 1 << 20;
 /** With the footer: the index entry of any of 2,700 partitions. */
 const TAIL_BYTES = 64 << 10;
@@ -54,13 +54,14 @@ export async function fetchPartition(
   const lost: { source: Source; why: string }[] = [];
   const space = new Space(options);
   let deadlineMs = Number.POSITIVE_INFINITY;
+  const answered = new Set<number>();
   let failed = false;
 
   const fetch = async (source: Source, index: number): Promise<void> => {
     while (!failed) {
       const startedMs = performance.now();
       try {
-        fetched[index] = await fetchRun(pangu, source.path, partition, space);
+        fetched[index] = await fetchRun(pangu, source.path, partition, space, () => answered.add(index));
         return;
       } catch (error) {
         // Missing or torn files do not come back; servers do.
@@ -77,7 +78,7 @@ export async function fetchPartition(
     }
   };
   try {
-    await inParallel(sources, fetch);
+    await inParallel(sources, fetch, (index) => !answered.has(index));
     if (lost.length > 0) throw shuffleLost(lost);
   } catch (error) {
     failed = true;
@@ -90,23 +91,32 @@ export async function fetchPartition(
   return { cursor: mergeCursors(cursors), close: () => space.close() };
 }
 
-/** A few at once; one that takes long gives up its place, and goes on beside the others. */
-async function inParallel<T>(items: T[], work: (item: T, index: number) => Promise<void>): Promise<void> {
-  const slow: Promise<void>[] = [];
+/** A few at once; one that is `stuck` after a while gives up its place, and goes on beside the others. */
+async function inParallel<T>(
+  items: T[],
+  work: (item: T, index: number) => Promise<void>,
+  stuck: (index: number) => boolean,
+): Promise<void> {
+  const aside: Promise<void>[] = [];
   let next = 0;
   const place = async (): Promise<void> => {
     while (next < items.length) {
       const index = next++;
       const working = work(items[index]!, index);
-      working.catch(() => {}); // heard below
       const timer = new AbortController();
-      const late = delay(SLOW_MS, 'late', { signal: timer.signal }).catch(() => undefined);
-      if ((await Promise.race([working, late])) === 'late') slow.push(working);
-      timer.abort();
+      const late = delay(STUCK_MS, 'late', { signal: timer.signal }).catch(() => undefined);
+      const first = await Promise.race([working, late]).finally(() => timer.abort());
+      if (first !== 'late') continue;
+      if (!stuck(index)) {
+        await working;
+        continue;
+      }
+      working.catch(() => {}); // heard below
+      aside.push(working);
     }
   };
   await Promise.all(Array.from({ length: Math.min(FETCHES_AT_ONCE, items.length) }, place));
-  await Promise.all(slow);
+  await Promise.all(aside);
 }
 
 function listSources(input: ShuffleInput): Source[] {
@@ -119,10 +129,11 @@ function listSources(input: ShuffleInput): Source[] {
   );
 }
 
-async function fetchRun(pangu: PanguClient, path: string, partition: number, space: Space): Promise<Fetched> {
+async function fetchRun(pangu: PanguClient, path: string, partition: number, space: Space, onAnswer: () => void): Promise<Fetched> {
   const file = await pangu.open(path, 'r');
   try {
     const run = await findRun(file, await sizeOf(pangu, file), partition);
+    onAnswer();
     if (run.length === 0) return { memory: Buffer.alloc(0) };
     if (run.length <= space.memoryLeft) {
       space.memoryLeft -= run.length;

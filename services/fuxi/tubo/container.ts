@@ -8,7 +8,7 @@
  * One runner serves one task run. It is replaced when a batch of another comes, when an attempt failed (what the program left in memory or
  * on disk is not trusted) and when it died.
  */
-import { mkdir, readdir, rm } from 'node:fs/promises';
+import { mkdir, readdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { BatchRequest } from '../contract.ts';
 import { attemptFailure } from '../runner/failures.ts';
@@ -99,6 +99,8 @@ export class Container {
 
   async #makeDirectories(): Promise<void> {
     for (const name of ['work', 'scratch', 'tmp']) await mkdir(join(this.directory, name), { recursive: true });
+    // A module is an ES module wherever Tubo keeps its data, unless its package says otherwise.
+    await writeFile(join(this.directory, 'package.json'), '{ "type": "module" }');
   }
 
   async #unpack(path: string): Promise<Set<string>> {

@@ -6,7 +6,7 @@ import { mkdir } from 'node:fs/promises';
 import { availableParallelism, totalmem } from 'node:os';
 import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { createLogger } from '../../base/log.ts';
+import { createLogger, type Logger } from '../../base/log.ts';
 import type { RoleConfig } from '../../base/role.ts';
 import { implement, serve } from '../../kuafu/server.ts';
 import { joinCluster } from '../../nuwa/client.ts';
@@ -35,11 +35,11 @@ export interface Tubo {
 /** Programs that belong to no package, when `FEITIAN_PROGRAMS` names no other directories. */
 const EXAMPLES = fileURLToPath(new URL('../../../infra/examples', import.meta.url));
 
-export async function startTubo(config: RoleConfig, ports: { workflows: WorkflowPort }): Promise<Tubo> {
+export async function startTubo(config: RoleConfig, ports: { workflows: WorkflowPort; log?: Logger }): Promise<Tubo> {
   const { cluster, node, nuwa } = config;
   const dataDir = resolve(config.dataDir);
   if (!node) throw new Error('role tubo needs a node');
-  const log = createLogger({ role: TUBO_SERVICE, node: node.id });
+  const log = ports.log ?? createLogger({ role: TUBO_SERVICE, node: node.id });
   const directories = { containers: join(dataDir, 'containers'), logs: join(dataDir, 'logs'), packages: join(dataDir, 'packages') };
   const leftovers = await removeLeftovers(directories.containers);
   if (leftovers > 0) log.warn({ leftovers }, 'containers.killed');

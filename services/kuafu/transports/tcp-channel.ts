@@ -1,0 +1,166 @@
+import type { Socket } from 'node:net';
+import type { Frame, FrameLimits } from '../core/frame.ts';
+import type { Channel, ChannelEvents, OutgoingFrame } from '../transport.ts';
+import type { FrameReader } from './frame-reader.ts';
+import { byteLength, Outbox } from './outbox.ts';
+
+/** Past this many bytes unread by the peer, frames with large attachments wait. Enough to fill a fast pipe, small enough to cancel what waits. */
+const CONGESTED_BYTES = 1024 * 1024;
+/**
+ * A server reads no more from a peer that leaves this much unread, or a peer that only asks could fill its memory. Callers do not
+ * pause: if both ends did, each could wait for the other.
+ */
+const UNREAD_BYTES_MAX = 64 * 1024 * 1024;
+/** A frame with an attachment below this is not worth holding back. */
+const LARGE_BYTES = 64 * 1024;
+/** How long a closed connection may take to send its last bytes. */
+const LINGER_MS = 1_000;
+
+/** Frames over one socket, whose bytes come through `reader`. */
+export class TcpChannel implements Channel {
+  readonly peer: string;
+  readonly #socket: Socket;
+  readonly #reader: FrameReader;
+  readonly #outbox = new Outbox();
+  /** Frames with large attachments that wait for the peer to read. */
+  #waiting: OutgoingFrame[] = [];
+  #waitingBytes = 0;
+  /** Stops reading while the peer does not read: see UNREAD_BYTES_MAX. */
+  readonly #pauses: boolean;
+  #flushQueued = false;
+  /** Asked to close, while something still waits. */
+  #closing = false;
+  #closedReason: string | undefined;
+  #events: ChannelEvents | undefined;
+  #early: Frame[] = [];
+
+  constructor(socket: Socket, reader: FrameReader, peer: string, { pauses }: { pauses: boolean }) {
+    this.#pauses = pauses;
+    this.#socket = socket;
+    this.#reader = reader;
+    this.peer = peer;
+    reader.start(
+      (frame) => {
+        if (this.#closedReason !== undefined) return;
+        if (this.#events) this.#events.frame(frame);
+        else this.#early.push({ ...frame, body: Buffer.from(frame.body) });
+      },
+      (problem) => {
+        if (this.#closedReason !== undefined) return;
+        if (this.#events) this.#events.violated(problem);
+        else this.close(problem);
+      },
+    );
+    socket.on('drain', this.#flush);
+    socket.on('error', (error) => this.#closed(error.message));
+    // A peer that ends reads no more either: there are no half-open connections here.
+    socket.on('end', () => this.#closed(reader.atBoundary ? 'the peer closed the connection' : 'the connection ended within a frame'));
+    socket.on('close', () => this.#closed('the connection is closed'));
+  }
+
+  get receivedBytes(): number {
+    return this.#reader.receivedBytes;
+  }
+
+  start(events: ChannelEvents): void {
+    this.#events = events;
+    const early = this.#early;
+    this.#early = [];
+    for (const frame of early) if (this.#closedReason === undefined) events.frame(frame);
+    if (this.#closedReason !== undefined) events.closed(this.#closedReason);
+  }
+
+  setLimits(limits: FrameLimits): void {
+    this.#reader.limits = limits;
+  }
+
+  send(frame: OutgoingFrame): void {
+    if (this.#closing || this.#closedReason !== undefined) return;
+    if (frame.attachment !== undefined && this.#congested()) {
+      const attachmentBytes = byteLength(frame.attachment);
+      if (attachmentBytes >= LARGE_BYTES) {
+        this.#waiting.push(frame);
+        this.#waitingBytes += attachmentBytes;
+        if (this.#pauses) this.#maybePause();
+        return;
+      }
+    }
+    this.#outbox.push(frame);
+    if (this.#flushQueued) return;
+    this.#flushQueued = true;
+    // After the promises that are ready now have run, so that calls made and answered in this turn share a write.
+    process.nextTick(this.#flush);
+  }
+
+  withdraw(id: number): boolean {
+    const at = this.#waiting.findIndex((frame) => frame.id === id);
+    if (at < 0) return false;
+    const [frame] = this.#waiting.splice(at, 1);
+    this.#waitingBytes -= byteLength(frame!.attachment);
+    return true;
+  }
+
+  close(reason?: string): void {
+    if (this.#closedReason !== undefined) return;
+    if (reason === undefined) {
+      this.#closing = true;
+      this.#flush();
+    } else {
+      this.#write();
+      this.#closed(reason);
+    }
+  }
+
+  setReferenced(referenced: boolean): void {
+    if (referenced) this.#socket.ref();
+    else this.#socket.unref();
+  }
+
+  readonly #flush = (): void => {
+    this.#flushQueued = false;
+    if (this.#closedReason !== undefined) return;
+    this.#write();
+    while (this.#waiting.length > 0 && this.#socket.writableLength <= CONGESTED_BYTES) {
+      const frame = this.#waiting.shift()!;
+      this.#waitingBytes -= byteLength(frame.attachment);
+      this.#outbox.push(frame);
+      this.#write();
+    }
+    if (this.#closing && this.#waiting.length === 0) this.#closed('closed here');
+    else if (this.#pauses) this.#maybePause();
+  };
+
+  #maybePause(): void {
+    const unreadBytes = this.#socket.writableLength + this.#waitingBytes;
+    if (unreadBytes > UNREAD_BYTES_MAX) this.#socket.pause();
+    else if (this.#socket.isPaused() && unreadBytes <= UNREAD_BYTES_MAX / 2) this.#socket.resume();
+  }
+
+  #congested(): boolean {
+    return this.#waiting.length > 0 || this.#socket.writableLength + this.#outbox.bytes > CONGESTED_BYTES;
+  }
+
+  #write(): void {
+    const pieces = this.#outbox.take();
+    if (pieces.length === 0 || !this.#socket.writable) return;
+    if (pieces.length === 1) {
+      this.#socket.write(pieces[0]!);
+      return;
+    }
+    this.#socket.cork();
+    for (const piece of pieces) this.#socket.write(piece);
+    this.#socket.uncork();
+  }
+
+  #closed(reason: string): void {
+    if (this.#closedReason !== undefined) return;
+    this.#closedReason = reason;
+    this.#waiting = [];
+    // The last words go out and the peer may end in its turn: a socket destroyed with bytes unread would reset the connection and lose them.
+    this.#socket.end();
+    this.#socket.resume();
+    const linger = setTimeout(() => this.#socket.destroy(), LINGER_MS).unref();
+    this.#socket.once('close', () => clearTimeout(linger));
+    this.#events?.closed(reason);
+  }
+}

@@ -1,0 +1,83 @@
+import { mkdtemp, readFile, rm, stat } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { roleConfigs } from '../../infra/config.ts';
+
+const env = {
+  FEITIAN_CLUSTER: 'home',
+  FEITIAN_NODE: 'node-7',
+  FEITIAN_RACK: 'rack-c',
+  FEITIAN_DATA: '/data',
+  FEITIAN_LISTEN: '127.0.0.1:0',
+  FEITIAN_NUWA: 'tcp://a:1,b:2',
+  FEITIAN_DATABASE_URL: 'postgres://u@h/d',
+  FEITIAN_CPU: '2.5',
+  FEITIAN_MEMORY_MIB: '512',
+  TEMPORAL_ADDRESS: 'there:7233',
+  TEMPORAL_CONFIG_FILE: '/none',
+};
+
+describe('the config of a role', () => {
+  test('comes from the environment', async () => {
+    expect(await roleConfigs(['tubo'], {}, env)).toEqual([
+      {
+        cluster: 'home',
+        node: { id: 'node-7', rack: 'rack-c' },
+        dataDir: '/data',
+        listen: 'tcp://127.0.0.1:0',
+        nuwa: ['tcp://a:1', 'tcp://b:2'],
+        databaseUrl: 'postgres://u@h/d',
+        temporal: { address: 'there:7233', namespace: 'default' },
+        resources: { cpu: 2.5, memoryMiB: 512 },
+      },
+    ]);
+  });
+
+  test('and from flags, which win', async () => {
+    const [config] = await roleConfigs(['tubo'], { node: 'other', nuwa: 'c:3', data: '/elsewhere' }, env);
+    expect(config).toMatchObject({ node: { id: 'other' }, nuwa: ['tcp://c:3'], dataDir: '/elsewhere' });
+  });
+
+  test('gives each of several roles a directory of its own', async () => {
+    const configs = await roleConfigs(['pangu-master', 'fuxi-master'], {}, env);
+    expect(configs.map(({ dataDir }) => dataDir)).toEqual(['/data/pangu-master', '/data/fuxi-master']);
+  });
+
+  test('that can not be used is refused with every reason at once', async () => {
+    const refused = roleConfigs(['nuwa'], {}, { FEITIAN_CLUSTER: 'My Cluster', FEITIAN_LISTEN: 'nowhere', FEITIAN_CPU: '-1' });
+    await expect(refused).rejects.toThrow(/^BadConfig: .*FEITIAN_CLUSTER.*FEITIAN_DATA.*FEITIAN_LISTEN.*FEITIAN_CPU/);
+  });
+
+  test('names what a role can not do without', async () => {
+    const bare = { FEITIAN_DATA: '/data' };
+    await expect(roleConfigs(['pangu-master', 'tubo'], {}, bare)).rejects.toThrow(
+      /--node \(FEITIAN_NODE\) is needed by tubo; .*FEITIAN_DATABASE_URL\) is needed by pangu-master; TEMPORAL_ADDRESS is needed by tubo; .*FEITIAN_NUWA\) is needed by pangu-master, tubo/,
+    );
+    expect(await roleConfigs(['nuwa'], {}, bare)).toHaveLength(1);
+  });
+
+  test('can not give one port to two roles', async () => {
+    await expect(roleConfigs(['nuwa', 'pangu-master'], { listen: 'tcp://h:99' }, env)).rejects.toThrow(/one role only/);
+  });
+});
+
+describe('Temporal of the environment', () => {
+  const temporal = async (settings: Record<string, string>, data = '/data') =>
+    (await roleConfigs(['worker'], { data }, { ...env, ...settings }))[0]!.temporal;
+
+  test('an API key goes over TLS', async () => {
+    const settings = { TEMPORAL_API_KEY: 'key', TEMPORAL_NAMESPACE: 'mine' };
+    expect(await temporal(settings)).toEqual({ address: 'there:7233', namespace: 'mine', apiKey: 'key', tls: true });
+  });
+
+  test('certificates are passed on as paths, those given as text too', async () => {
+    const data = await mkdtemp(join(tmpdir(), 'feitian-config-'));
+    const settings = { TEMPORAL_TLS_CLIENT_CERT_PATH: '/my/cert.pem', TEMPORAL_TLS_CLIENT_KEY_DATA: 'KEY', TEMPORAL_TLS_SERVER_NAME: 'name' };
+    const keyFile = join(data, 'tls', 'client-key.pem');
+    expect((await temporal(settings, data))!.tls).toEqual({ certFile: '/my/cert.pem', keyFile, caFile: undefined, serverName: 'name' });
+    expect(await readFile(keyFile, 'utf8')).toBe('KEY');
+    expect((await stat(keyFile)).mode & 0o077).toBe(0);
+    await rm(data, { recursive: true });
+  });
+});
