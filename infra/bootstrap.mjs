@@ -53,11 +53,11 @@ async function installPackages() {
 function holdsAll(wanted) {
   const installed = JSON.parse(read(join(ROOT, 'node_modules', '.package-lock.json')) ?? '{}').packages;
   if (!installed) return false;
-  return Object.entries(wanted).every(([path, { version, integrity, optional, devOptional }]) => {
+  return Object.entries(wanted).every(([path, { version, integrity, optional, devOptional, extraneous }]) => {
     if (path === '') return true;
     const found = installed[path];
     // Optional ones are for other platforms too.
-    return found ? found.version === version && found.integrity === integrity : Boolean(optional || devOptional);
+    return found ? found.version === version && found.integrity === integrity : Boolean(optional || devOptional || extraneous);
   });
 }
 

@@ -94,7 +94,8 @@ const MAY_IMPORT: Record<Place, { own: Rule; packages: Rule }> = {
   base: { own: base, packages: () => true },
   dashboards: {
     own: anyOf(sameTop, (target) => /^services\/[^/]+\/metrics\.ts$/.test(target)),
-    packages: packages('@grafana'),
+    // Node's own are for writing the files out.
+    packages: (target) => target.startsWith('@grafana/') || target.startsWith('node:'),
   },
   infra: { own: (target) => placeOf(target) !== 'test', packages: () => true },
   test: { own: () => true, packages: () => true },

@@ -3,7 +3,7 @@ import type { Client } from '@temporalio/client';
 import { FEITIAN_QUEUE, type JobProgress, type JobResult } from '../../services/fuxi/contract.ts';
 import { describeFailure, explainFailure } from '../cli/ui/failure.ts';
 import { newJobId } from '../cli/ui/job-document.ts';
-import { queryProgress, watchJob } from '../cli/ui/watch-job.ts';
+import { type JobPicture, queryProgress, watchJob } from '../cli/ui/watch-job.ts';
 
 const DOCUMENT = new URL('../examples/wordcount.json', import.meta.url);
 
@@ -17,15 +17,16 @@ export interface CountWordsOptions {
   signal: AbortSignal;
   onStart: (job: { id: string; runId: string }) => void;
   onProgress: (progress: JobProgress) => void;
+  picture: JobPicture;
 }
 
 /** Submits the word count as any Temporal client would, and watches it to its end. */
-export async function countWords({ client, signal, onStart, onProgress }: CountWordsOptions): Promise<CountedWords> {
+export async function countWords({ client, signal, onStart, onProgress, picture }: CountWordsOptions): Promise<CountedWords> {
   const document = JSON.parse(await readFile(DOCUMENT, 'utf8'));
   const id = newJobId(document);
   const handle = await client.workflow.start('fuxiJob', { taskQueue: FEITIAN_QUEUE, workflowId: id, args: [document] });
   onStart({ id, runId: handle.firstExecutionRunId });
-  await watchJob(handle, { onProgress, signal, stream: process.stdout });
+  await watchJob(handle, { onProgress, signal, picture });
   signal.throwIfAborted();
   const result = await handle.result().catch((error) => {
     throw new Error(`the job failed: ${describeFailure(explainFailure(error))}`, { cause: error });

@@ -7,6 +7,7 @@ import { createPangu } from '../../services/pangu/client.ts';
 import type { PanguClient } from '../../services/pangu/contract.ts';
 import { webAddress } from '../cli/ui/temporal.ts';
 import { formatBytes, formatCount, formatMs } from '../cli/ui/units.ts';
+import { createJobPicture } from '../cli/ui/watch-job.ts';
 import type { ClusterHandle } from '../cluster/launch.ts';
 import { connectClient } from '../temporal/connect.ts';
 import { type CountedWords, countWords } from './count-words.ts';
@@ -48,16 +49,20 @@ export async function runDemo(context: DemoContext): Promise<void> {
 
     screen.title('Counting words');
     const fuxiMaster = member.kuafu.service(fuxiMasterService, `nuwa://${info.name}/${FUXI_MASTER_SERVICE}/`);
+    const picture = createJobPicture(process.stdout);
     const loser = loseNodeInMidJob({
       fuxiMaster,
       hold: (node) => cluster.holdNode(node),
       onLost: (node, { tasks: { map } }) =>
-        screen.warn(`${node} was killed, with all its processes, when ${map!.done} of ${map!.instances} instances of map were done`),
+        picture.say(
+          screen.warning(`${node} was killed, with all its processes, when ${map!.done} of ${map!.instances} instances of map were done`),
+        ),
     });
     let web: string | undefined;
     const counted = await countWords({
       client,
       signal,
+      picture,
       onStart: ({ id, runId }) => {
         web = webAddress(info, id, runId);
         screen.fact('job', id);

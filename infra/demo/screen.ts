@@ -31,8 +31,8 @@ export class Screen {
     this.line(`  ${name.padEnd(10)}${text}`);
   }
 
-  warn(text: string): void {
-    this.line(`  ${this.colors.yellow('!')} ${text}`);
+  warning(text: string): string {
+    return `  ${this.colors.yellow('!')} ${text}`;
   }
 
   fail(text: string): void {

@@ -114,6 +114,7 @@ export async function play<T>(
 }
 
 export async function openStage(nodes = ['node-1', 'node-2', 'node-3']): Promise<Stage> {
+  await workflowBundle(silentLogger); // made once, kept for every play
   const { path } = await ensureTemporalCli();
   const environment = await TestWorkflowEnvironment.createLocal({ server: { executable: { type: 'existing-path', path } } });
   await environment.connection.operatorService.addSearchAttributes({

@@ -90,8 +90,8 @@ class TaskRun {
   #epoch = '';
   #grantSeen = 0;
   #exchanged = false;
-  #toldAtMs = Date.now();
-  #toldDecisions = 0;
+  #toldAtMs = Number.NEGATIVE_INFINITY;
+  #told = '';
 
   constructor(input: TaskRunInput) {
     const { task, instances } = input;
@@ -154,16 +154,20 @@ class TaskRun {
         setCurrentDetails(taskDetails(this.#input.task.name, this.master.progress));
         if (decisions.outcome?.kind === 'failed') throw this.#failure(decisions.outcome);
         if (decisions.outcome) break;
-        this.#tellJob();
-        const waitMs = decisions.wakeAtMs === undefined ? undefined : Math.max(1, decisions.wakeAtMs - Date.now());
+        const tellAtMs = this.#tellJob();
+        const wakeAtMs = Math.min(tellAtMs, decisions.wakeAtMs ?? Number.POSITIVE_INFINITY);
+        const waitMs = wakeAtMs === Number.POSITIVE_INFINITY ? undefined : Math.max(1, wakeAtMs - Date.now());
         if (waitMs === undefined) await condition(() => this.#dirty);
-        else await condition(() => this.#dirty, waitMs, { summary: 'look again: a delay, a straggler or a wait for containers ends' });
+        else
+          await condition(() => this.#dirty, waitMs, {
+            summary: 'look again: news for the job, a delay, a straggler or a wait for containers',
+          });
       }
     } finally {
       await CancellationScope.nonCancellable(() => this.#windUp());
     }
     const { winners, progress } = this.master;
-    return { winners, progress: { ...progress, finishedAtMs: Date.now() }, decisions: this.master.decisions.slice(this.#toldDecisions) };
+    return { winners, progress: { ...progress, finishedAtMs: Date.now() }, decisions: this.master.takeNews() };
   }
 
   #carryOut({ start, cancel, exchange, lost }: Decisions): void {
@@ -272,16 +276,20 @@ class TaskRun {
     if (this.#exchanged) await this.#exchange({ want: 0, holding: [], avoid: [], prefer: {} });
   }
 
-  #tellJob(): void {
+  /** Tells the job how far we are, if there is news and it is time. @returns when it will be time for news that had to wait. */
+  #tellJob(): number {
     const { parent } = workflowInfo();
+    const { progress } = this.master;
+    const counts = JSON.stringify(progress);
+    if (!parent || counts === this.#told || progress.containers === 0) return Number.POSITIVE_INFINITY;
     const nowMs = Date.now();
-    const { progress, decisions } = this.master;
-    if (!parent || nowMs - this.#toldAtMs < progressIntervalMs(nowMs - (progress.startedAtMs ?? nowMs))) return;
+    const dueAtMs = this.#toldAtMs + progressIntervalMs(nowMs - (progress.startedAtMs ?? nowMs));
+    if (nowMs < dueAtMs) return dueAtMs;
     this.#toldAtMs = nowMs;
-    const news = decisions.slice(this.#toldDecisions);
-    this.#toldDecisions = decisions.length;
-    const told = { task: this.#input.task.name, shard: this.#input.shard, progress: { ...progress }, decisions: news };
+    this.#told = counts;
+    const told = { task: this.#input.task.name, shard: this.#input.shard, progress: { ...progress }, decisions: this.master.takeNews() };
     void getExternalWorkflowHandle(parent.workflowId, parent.runId).signal(taskProgressSignal, told).catch(ignoreCancellation);
+    return Number.POSITIVE_INFINITY;
   }
 
   #summary({ attempts, container }: Batch): string {

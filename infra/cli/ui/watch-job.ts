@@ -8,8 +8,8 @@ import { formatBytes, formatMs } from './units.ts';
 export interface WatchOptions {
   /** How often the job is asked. @default 300 */
   intervalMs?: number;
-  /** Where a person looks. @default process.stderr */
-  stream?: NodeJS.WriteStream;
+  /** Where it is drawn. @default one on stderr */
+  picture?: JobPicture;
   /** Told of everything seen. */
   onProgress?: (progress: JobProgress) => void;
   signal?: AbortSignal;
@@ -19,12 +19,11 @@ export interface WatchOptions {
 const QUERY_TIMEOUT_MS = 3_000;
 
 /**
- * Shows a job until it has ended: bars on a terminal, else one line whenever something changed. Asks by query, which costs the job nothing.
+ * Shows a job until it has ended. Asks by query, which costs the job nothing.
  * @returns what it answered last, if it ever did; how it ended is told by `handle.result()`.
  */
 export async function watchJob(handle: WorkflowHandle, options: WatchOptions = {}): Promise<JobProgress | undefined> {
-  const { intervalMs = 300, stream = process.stderr, onProgress, signal } = options;
-  const picture = stream.isTTY ? new BarPicture(stream) : new LinePicture(stream);
+  const { intervalMs = 300, picture = createJobPicture(process.stderr), onProgress, signal } = options;
   let last: JobProgress | undefined;
   // Ended with the watching: a poll that outlives its connection would bring the process down.
   const polling = new AbortController();
@@ -75,7 +74,19 @@ function delay(ms: number, signal: AbortSignal | undefined): Promise<false> {
   });
 }
 
-class LinePicture {
+export interface JobPicture {
+  show(progress: JobProgress): void;
+  /** Something worth a line of its own. */
+  say(text: string): void;
+  stop(): void;
+}
+
+/** Bars on a terminal; else one line whenever something changed. */
+export function createJobPicture(stream: NodeJS.WriteStream): JobPicture {
+  return stream.isTTY ? new BarPicture(stream) : new LinePicture(stream);
+}
+
+class LinePicture implements JobPicture {
   readonly #stream: NodeJS.WriteStream;
   #last = '';
 
@@ -90,10 +101,14 @@ class LinePicture {
     this.#stream.write(`${formatMs(Date.now() - progress.startedAtMs).padStart(9)}  ${line}\n`);
   }
 
+  say(text: string): void {
+    this.#stream.write(`${text}\n`);
+  }
+
   stop(): void {}
 }
 
-class BarPicture {
+class BarPicture implements JobPicture {
   readonly #bars: cliProgress.MultiBar;
   readonly #byTask = new Map<string, cliProgress.SingleBar>();
 
@@ -115,6 +130,10 @@ class BarPicture {
       if (bar) bar.update(task.done, payload);
       else this.#byTask.set(name, this.#bars.create(Math.max(1, task.instances), task.done, payload));
     }
+  }
+
+  say(text: string): void {
+    this.#bars.log(`${text}\n`);
   }
 
   stop(): void {

@@ -12,6 +12,7 @@
 import { assertInvariant } from '../../base/assert.ts';
 import type { AttemptResult, Container, Decision, FuxiCode, TaskProgress, Winners } from '../contract.ts';
 import { type BackupRule, stragglerAgeMs } from './backup.ts';
+import type { Batch, RunningBatch } from './batch.ts';
 import { ContainerWants } from './container-wants.ts';
 import { AVOID_NODE_MS, failureKind, retryDelayMs, UNCOUNTED_MAX } from './failure-policy.ts';
 import { type Instance, mayRunOn, newInstance, wakesOf } from './instance.ts';
@@ -32,18 +33,6 @@ export interface TaskMasterOptions {
   firstAttempt?: number;
 }
 
-export interface Attempt {
-  instance: number;
-  attempt: number;
-  backup: boolean;
-}
-
-export interface Batch {
-  id: number;
-  container: Container;
-  attempts: Attempt[];
-}
-
 export interface Decisions {
   start: Batch[];
   /** Batches whose container's processes should be killed. */
@@ -57,15 +46,7 @@ export interface Decisions {
   outcome?: { kind: 'done' } | { kind: 'failed'; code: FuxiCode; message: string };
 }
 
-interface RunningBatch extends Batch {
-  /** Instances without a result yet, in running order. */
-  open: Attempt[];
-  /** When the first of `open` began, as far as we know. */
-  openSinceMs: number;
-  /** Nothing but the first of `open` is in it any more. */
-  alone: boolean;
-  settled: boolean;
-}
+export type { Attempt, Batch } from './batch.ts';
 
 export class TaskMaster {
   readonly #options: TaskMasterOptions;
@@ -83,6 +64,7 @@ export class TaskMaster {
   #done = 0;
   readonly progress: TaskProgress;
   readonly decisions: Decision[] = [];
+  #news: Decision[] = [];
 
   constructor(options: TaskMasterOptions, nowMs: number) {
     this.#options = options;
@@ -151,6 +133,11 @@ export class TaskMaster {
 
   pause(paused: boolean): void {
     this.#paused = paused;
+  }
+
+  /** Decisions since the last call. */
+  takeNews(): Decision[] {
+    return this.#news.splice(0);
   }
 
   get holding(): Container[] {
@@ -399,7 +386,9 @@ export class TaskMaster {
   }
 
   #note(atMs: number, rule: string, because: string): void {
-    this.decisions.push({ atMs, task: this.#options.task, rule, because });
+    const decision = { atMs, task: this.#options.task, rule, because };
+    this.decisions.push(decision);
+    this.#news.push(decision);
     if (this.decisions.length > DECISIONS_MAX) this.decisions.shift();
   }
 }

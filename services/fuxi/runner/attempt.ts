@@ -32,6 +32,8 @@ export interface RunnerServices {
   node: string;
   workDirectory: string;
   scratchDirectory: string;
+  /** `TMPDIR` of programs. */
+  tmpDirectory: string;
   places: ProgramPlaces;
   /** Connects when it is first asked for: an attempt without input and output needs no Pangu. */
   pangu(): Promise<PanguClient>;
@@ -91,6 +93,8 @@ async function prepareModule(order: AttemptOrder, services: RunnerServices, coun
   const { input, instance, attempt } = order;
   const name = (order.program as { module: string }).module;
   const program = await loadModule(name, input.kind, services.places, services.pangu);
+  // Only now: what loads TypeScript keeps its cache in the machine's own, for all containers.
+  process.env.TMPDIR = services.tmpDirectory;
   const contextOf = (output: AttemptOutput): ProgramContext => ({
     job: order.job.workflowId,
     task: order.task,

@@ -21,7 +21,7 @@ export function passedEnvironment(env: NodeJS.ProcessEnv): Record<string, string
 export function programEnvironment(order: AttemptOrder, services: RunnerServices): Record<string, string> {
   return {
     ...passedEnvironment(process.env),
-    TMPDIR: process.env.TMPDIR ?? '/tmp',
+    TMPDIR: services.tmpDirectory,
     FEITIAN_JOB: order.job.workflowId,
     FEITIAN_TASK: order.task,
     FEITIAN_INSTANCE: String(order.instance),

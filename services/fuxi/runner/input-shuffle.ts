@@ -181,6 +181,7 @@ async function readWhole(file: PanguFile, position: number, length: number): Pro
 function shuffleLost(lost: { source: Source; why: string }[]): FuxiError {
   const { task } = lost[0]!.source;
   const instances = lost.filter(({ source }) => source.task === task).map(({ source }) => source.instance);
+  instances.sort((a, b) => a - b);
   const which =
     instances.length === 1 ? `output of ${task} ${instances[0]} is` : `outputs of ${task} ${instances.slice(0, 20).join(', ')} are`;
   return new FuxiError('ShuffleLost', `the ${which} lost: ${lost[0]!.why}`, { details: { task, instances } });

@@ -104,6 +104,7 @@ function createServices({ cluster, node, nuwa, programs, directory }: RunnerEnvi
     node,
     workDirectory: process.cwd(),
     scratchDirectory: join(directory, 'scratch'),
+    tmpDirectory: join(directory, 'tmp'),
     places: { programs, fetched: join(directory, 'programs') },
     pangu,
     fileInput(format: RecordFormat) {

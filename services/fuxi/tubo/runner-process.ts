@@ -62,7 +62,7 @@ export class RunnerProcess {
     const heapMiB = Math.max(HEAP_MIB_MIN, Math.floor(memoryMiB * HEAP_SHARE));
     const child = spawn(process.execPath, [`--max-old-space-size=${heapMiB}`, ...runnerArguments()], {
       cwd: join(directory, 'work'),
-      env: { ...env, TMPDIR: join(directory, 'tmp') },
+      env,
       stdio: ['ignore', 'pipe', 'pipe', 'ipc', 'pipe'],
       detached: true,
       serialization: 'json',

@@ -15,7 +15,7 @@ import {
   TABLE_OFFSET,
 } from '../core/chunk-format.ts';
 import { crc } from '../crc.ts';
-import { closeFile, fdatasync, ftruncate, openFile, pread, pwrite } from './disk.ts';
+import { closeFile, createFile, fdatasync, ftruncate, openFile, pread, pwrite } from './disk.ts';
 
 /** While a chunk grows, its bytes are pushed to disk this often, so that the sync at its end has little left to do. */
 const FLUSH_BYTES = 8 * 1024 * 1024;
@@ -54,7 +54,7 @@ export class ChunkFile {
   #protectedSequence = 0;
   #directorySynced = false;
   #flushedLength = 0;
-  #flushing = false;
+  #flushing: Promise<void> | undefined;
   #writeFailure: ChunkError | undefined;
   #lost: ChunkError | undefined;
   #queue: Promise<unknown> = Promise.resolve();
@@ -77,9 +77,15 @@ export class ChunkFile {
     return this.#sealed;
   }
 
-  static async create(path: string, chunk: string, capacityBytes: number, syncDirectory: () => Promise<void>): Promise<ChunkFile> {
-    const fd = await openFile(path, constants.O_RDWR | constants.O_CREAT | constants.O_EXCL);
-    return new ChunkFile(fd, chunk, capacityBytes, syncDirectory);
+  /** Undefined when its file is there already. */
+  static async create(
+    path: string,
+    chunk: string,
+    capacityBytes: number,
+    syncDirectory: () => Promise<void>,
+  ): Promise<ChunkFile | undefined> {
+    const fd = await createFile(path);
+    return fd === undefined ? undefined : new ChunkFile(fd, chunk, capacityBytes, syncDirectory);
   }
 
   /** Opens a chunk from before. One that is not sealed is kept to what verifies. Errors: NoChunk, BadChecksum, DiskFailed. */
@@ -190,6 +196,7 @@ export class ChunkFile {
     await this.#enqueue(async () => {
       if (!this.#sealed && !this.#lost && this.#length > (this.#record?.length ?? 0)) await this.#writeRecord(false, true);
     }).catch(() => {});
+    await this.#flushing;
     closeFile(this.#fd);
   }
 
@@ -295,14 +302,13 @@ export class ChunkFile {
 
   #flushAhead(): void {
     if (this.#flushing || this.#length - this.#flushedLength < FLUSH_BYTES) return;
-    this.#flushing = true;
     this.#flushedLength = this.#length;
-    fdatasync(this.#fd)
+    this.#flushing = fdatasync(this.#fd)
       .catch((error) => {
         this.#lost = error as ChunkError;
       })
       .finally(() => {
-        this.#flushing = false;
+        this.#flushing = undefined;
       });
   }
 
@@ -315,30 +321,36 @@ export class ChunkFile {
     this.#headerWritten = true;
     this.#sequence = newest?.sequence ?? 0;
 
-    if (newest?.sealed) {
-      this.#take(newest);
-      this.#record = newest;
-      this.#sealed = true;
-      this.#ending = true;
-      this.#directorySynced = true;
-      return;
-    }
+    // A sealed chunk is read where it is asked for, block by block; but while the record of a sync before the seal is still there, the seal may
+    // not have reached the disk whole, and then that record is the one that holds.
+    const trusted = newest?.sealed && records.every((record) => record.sealed);
     for (const record of records) {
       this.#take(record);
-      if (await this.#verifies()) {
+      if (trusted || (await this.#verifies())) {
         this.#record = record;
         break;
       }
     }
-    if (!this.#record && newest) this.#take({ ...newest, length: (await this.#verifiedBlocks(newest)) * BLOCK_BYTES, tailCrc: 0 });
+    if (!this.#record && newest)
+      this.#take({ ...newest, sealed: false, length: (await this.#verifiedBlocks(newest)) * BLOCK_BYTES, tailCrc: 0 });
+    if (trusted) return;
     // What was read may still be only in the kernel's memory; the next record will overwrite one of the two that are there.
     await this.#sync();
+    if (this.#sealed) await this.#recordAgain();
   }
 
   #take(record: ChunkRecord): void {
     this.#length = record.length;
     this.#accepted = record.length;
     this.#tailCrc = record.tailCrc;
+    this.#sealed = record.sealed;
+    this.#ending = record.sealed;
+  }
+
+  /** In both places, so that the chunk need not be verified whole when it is opened next. */
+  async #recordAgain(): Promise<void> {
+    this.#record = undefined;
+    await this.#writeRecord(true, false);
   }
 
   async #verifies(): Promise<boolean> {
@@ -353,7 +365,7 @@ export class ChunkFile {
 
   async #verifiedBlocks(record: ChunkRecord): Promise<number> {
     for (let block = 0; block < fullBlocks(record.length); block++) {
-      this.#take({ ...record, length: (block + 1) * BLOCK_BYTES, tailCrc: 0 });
+      this.#take({ ...record, sealed: false, length: (block + 1) * BLOCK_BYTES, tailCrc: 0 });
       try {
         await this.read(block * BLOCK_BYTES, BLOCK_BYTES);
       } catch (error) {

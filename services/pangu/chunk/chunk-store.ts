@@ -55,17 +55,23 @@ export class ChunkStore {
     return this.#with(chunk, () => ChunkFile.open(this.#file(chunk), chunk, this.#directorySync(chunk)), work);
   }
 
-  /** The same; the chunk is made when it is neither open nor on disk. */
-  useOrCreate<T>(chunk: string, capacityBytes: number, work: (file: ChunkFile) => Promise<T>): Promise<T> {
-    const openOrCreate = async (): Promise<ChunkFile> => {
-      try {
-        return await ChunkFile.open(this.#file(chunk), chunk, this.#directorySync(chunk));
-      } catch (error) {
-        if (!(error instanceof ChunkError) || error.code !== 'NoChunk' || this.#deleted.has(chunk)) throw error;
-        return ChunkFile.create(this.#file(chunk), chunk, capacityBytes, this.#directorySync(chunk));
+  /** The same; the chunk is made when it is neither open nor on disk. `fresh`: it most likely is not. */
+  useOrCreate<T>(chunk: string, capacityBytes: number, fresh: boolean, work: (file: ChunkFile) => Promise<T>): Promise<T> {
+    const path = this.#file(chunk);
+    const syncDirectory = this.#directorySync(chunk);
+    const open = (): Promise<ChunkFile> => ChunkFile.open(path, chunk, syncDirectory);
+    const find = async (): Promise<ChunkFile> => {
+      if (!fresh) {
+        try {
+          return await open();
+        } catch (error) {
+          if (!(error instanceof ChunkError) || error.code !== 'NoChunk') throw error;
+        }
       }
+      if (this.#deleted.has(chunk)) throw new ChunkError('NoChunk', `chunk ${chunk} was deleted`);
+      return (await ChunkFile.create(path, chunk, capacityBytes, syncDirectory)) ?? open();
     };
-    return this.#with(chunk, openOrCreate, work);
+    return this.#with(chunk, find, work);
   }
 
   async delete(chunk: string): Promise<void> {

@@ -53,10 +53,21 @@ export function pread(fd: number, into: Uint8Array, position: number): Promise<n
 
 export function openFile(path: string, flags: number): Promise<number> {
   return new Promise((resolve, reject) => {
-    fs.open(path, flags, 0o640, (error, fd) => {
+    fs.open(path, flags, (error, fd) => {
       if (!error) resolve(fd);
       else if (error.code === 'ENOENT') reject(new ChunkError('NoChunk', `${path} is not here`, { cause: error }));
       else reject(diskError(error, `open ${path}`));
+    });
+  });
+}
+
+/** Makes a file that is not there yet; undefined when it is. */
+export function createFile(path: string): Promise<number | undefined> {
+  return new Promise((resolve, reject) => {
+    fs.open(path, fs.constants.O_RDWR | fs.constants.O_CREAT | fs.constants.O_EXCL, 0o640, (error, fd) => {
+      if (!error) resolve(fd);
+      else if (error.code === 'EEXIST') resolve(undefined);
+      else reject(diskError(error, `make ${path}`));
     });
   });
 }

@@ -13,7 +13,7 @@ export async function append(context: ChunkServerContext, request: Request, call
   checkNode(context, request);
   const { chunk, capacityBytes, offset, crcs, finish, durable } = request;
   const below = forward(context, request, call);
-  const here = context.store.useOrCreate(chunk, capacityBytes, (file) =>
+  const here = context.store.useOrCreate(chunk, capacityBytes, offset === 0, (file) =>
     file.append(offset, call.attachment, crcs, finish, durable, call.signal),
   );
   const [written, forwarded] = await Promise.allSettled([here, below]);

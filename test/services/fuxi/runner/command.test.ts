@@ -67,7 +67,7 @@ describe('a command', () => {
 
   test('with its output dropped is counted', async () => {
     const job = await node.job();
-    const [result] = okay(await job.run({ task: 't', program: sh('printf "a\\t1\\nbc\\t2\\n"'), input: await textInput(job, 'x\ny') }));
+    const [result] = okay(await job.run({ task: 't', program: sh('cat > /dev/null; printf "a\\t1\\nbc\\t2\\n"'), input: await textInput(job, 'x\ny') }));
     expect(result).toMatchObject({ recordsIn: 2, bytesIn: 3, recordsOut: 2, bytesOut: 5 });
   });
 

@@ -39,6 +39,7 @@ export interface TestJob {
   /** The private directory of a task, made. */
   directory(task: string): Promise<string>;
   splits(file: SplitsFile): Promise<string>;
+  request(batch: BatchSpec): BatchRequest;
   run(batch: BatchSpec): Promise<BatchResult>;
 }
 
@@ -50,6 +51,8 @@ export interface BatchSpec {
   /** Instance numbers, or instances with their attempts. @default [0] */
   instances?: (number | { instance: number; attempt: number })[];
   container?: string;
+  /** @default that of the Tubo under test */
+  node?: string;
   taskRunId?: string;
   package?: string;
   memoryMiB?: number;
@@ -101,6 +104,21 @@ async function newJob(pangu: PanguClient, tubo: Tubo): Promise<TestJob> {
   const runId = newId('run');
   const taskRunId = newId('task');
   await pangu.mkdir(jobDirectory(runId), { recursive: true });
+  const request = (batch: BatchSpec): BatchRequest => ({
+    job: { workflowId: 'job', runId, name: 'job', user: 'tester' },
+    task: batch.task,
+    taskWorkflowId: `job/${batch.task}`,
+    taskRunId: batch.taskRunId ?? `${taskRunId}-${batch.task}`,
+    batch: 1,
+    container: { id: batch.container ?? `${runId}-${batch.task}`, node: batch.node ?? tubo.node },
+    resources: { cpu: 1, memoryMiB: batch.memoryMiB ?? 256, virtual: {} },
+    program: batch.program,
+    ...(batch.package === undefined ? {} : { package: batch.package }),
+    input: batch.input ?? { kind: 'none' },
+    output: batch.output ?? { kind: 'none' },
+    attempts: (batch.instances ?? [0]).map((of) => ({ attempt: 1, backup: false, ...(typeof of === 'number' ? { instance: of } : of) })),
+    budgetMs: batch.budgetMs ?? 60_000,
+  });
   return {
     runId,
     async directory(task) {
@@ -113,24 +131,9 @@ async function newJob(pangu: PanguClient, tubo: Tubo): Promise<TestJob> {
       await pangu.writeFile(path, JSON.stringify(file));
       return path;
     },
-    run(batch) {
-      const request: BatchRequest = {
-        job: { workflowId: 'job', runId, name: 'job', user: 'tester' },
-        task: batch.task,
-        taskWorkflowId: `job/${batch.task}`,
-        taskRunId: batch.taskRunId ?? `${taskRunId}-${batch.task}`,
-        batch: 1,
-        container: { id: batch.container ?? `${runId}-${batch.task}`, node: tubo.node },
-        resources: { cpu: 1, memoryMiB: batch.memoryMiB ?? 256, virtual: {} },
-        program: batch.program,
-        ...(batch.package === undefined ? {} : { package: batch.package }),
-        input: batch.input ?? { kind: 'none' },
-        output: batch.output ?? { kind: 'none' },
-        attempts: (batch.instances ?? [0]).map((of) => ({ attempt: 1, backup: false, ...(typeof of === 'number' ? { instance: of } : of) })),
-        budgetMs: batch.budgetMs ?? 60_000,
-      };
-      return tubo.runBatch(request, { signal: batch.signal ?? new AbortController().signal, heartbeat: batch.heartbeat ?? (() => {}) });
-    },
+    request,
+    run: (batch) =>
+      tubo.runBatch(request(batch), { signal: batch.signal ?? new AbortController().signal, heartbeat: batch.heartbeat ?? (() => {}) }),
   };
 }
 
