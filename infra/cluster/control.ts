@@ -63,7 +63,14 @@ async function answer(line: string, handle: (request: ControlRequest) => Promise
 export function askControl(path: string, request: ControlRequest): Promise<unknown> {
   return new Promise((resolve, reject) => {
     const socket = connect(path);
-    const absent = (cause?: unknown) => reject(new ClusterError('NotRunning', `no launcher answers at ${path}`, { cause }));
+    const absent = (cause?: unknown) =>
+      reject(
+        new ClusterError(
+          'NotRunning',
+          `no launcher answers at ${path}; "feitian up" starts the cluster anew, "feitian down" clears what is left of it`,
+          { cause },
+        ),
+      );
     socket.once('error', absent);
     socket.once('close', () => absent());
     socket.once('connect', () => socket.write(`${JSON.stringify(request)}\n`));

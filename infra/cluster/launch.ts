@@ -4,7 +4,7 @@
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { closeSync, openSync } from 'node:fs';
-import { mkdir, readFile, readlink, rm } from 'node:fs/promises';
+import { mkdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
@@ -19,6 +19,7 @@ import { clusterDirectory, layoutOf } from './layout.ts';
 import { clearLeftovers } from './leftovers.ts';
 import { acquireLock, lockHolder } from './lock.ts';
 import { type ClusterOptions, shapeOf } from './options.ts';
+import { removePlacedData } from './postgres-place.ts';
 import { readRecord } from './record.ts';
 
 export type { ClusterInfo } from './cluster-file.ts';
@@ -191,11 +192,10 @@ async function stopLauncher(controlSocket: string, launcher: ProcessIdentity): P
   }
 }
 
-/** Removes the directory of a cluster that is down, with Postgres's data where that lies elsewhere (see postgres.ts). */
+/** Removes the directory of a cluster that is down, with Postgres's data where that lies elsewhere (see postgres-place.ts). */
 export async function deleteClusterData(given?: string): Promise<void> {
   const { dir, lockFile } = layoutOf(clusterDirectory(given));
   if (await lockHolder(lockFile)) throw new ClusterError('Leftovers', `the cluster in ${dir} is up`);
-  const elsewhere = await readlink(join(dir, 'postgres')).catch(() => undefined);
-  if (elsewhere) await rm(elsewhere, { recursive: true, force: true });
+  await removePlacedData(join(dir, 'postgres'));
   await rm(dir, { recursive: true, force: true, maxRetries: 5 });
 }

@@ -4,16 +4,16 @@
  */
 import { spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { chmod, chown, lstat, mkdir, mkdtemp, open, readFile, readlink, rename, rm, stat, symlink, writeFile } from 'node:fs/promises';
+import { chown, mkdir, mkdtemp, open, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import postgres from 'postgres';
 import { ClusterError } from '../errors.ts';
-import { type PostgresPrograms, postgresPrograms, publicDirectory } from '../setup/postgres.ts';
-import { canEnter, type UserIds } from '../setup/postgres-user.ts';
+import { type PostgresPrograms, postgresPrograms } from '../setup/postgres.ts';
 import { runProgram } from '../setup/run-program.ts';
 import { freePort } from './ports.ts';
+import { placeData } from './postgres-place.ts';
 
 const USER = 'feitian';
 const DATABASE = 'feitian';
@@ -42,14 +42,11 @@ export interface PostgresHome {
   password: string;
 }
 
-/**
- * Makes `<directory>/postgres` with a fresh database, or takes the one that is there. When we are root and the user `postgres` can't enter
- * `directory`, the data lies in a public place and `<directory>/postgres` is a link to it.
- */
+/** Makes `<directory>/postgres` with a fresh database, or takes the one that is there. */
 export async function preparePostgres(directory: string): Promise<PostgresHome> {
   const programs = await postgresPrograms();
   const password = await ownPassword(join(directory, 'keys', 'postgres-password'));
-  const dataDir = await placeData(join(directory, 'postgres'), programs);
+  const dataDir = await placeData(join(directory, 'postgres'), programs.runAs);
   if (!(await exists(join(dataDir, 'PG_VERSION')))) await initialise(programs, dataDir, password);
   return { programs, dataDir, password };
 }
@@ -62,34 +59,6 @@ async function ownPassword(path: string): Promise<string> {
     if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
   }
   return await readFile(path, 'utf8');
-}
-
-async function placeData(path: string, { runAs }: PostgresPrograms): Promise<string> {
-  const entry = await lstat(path).catch(() => undefined);
-  if (entry?.isSymbolicLink()) {
-    const target = await readlink(path);
-    if (!(await exists(target)))
-      throw new ClusterError('NoPostgres', `the data of Postgres was in ${target} and is gone; remove ${dirname(path)} to begin anew`);
-    return target;
-  }
-  if (entry || !runAs || (await letIn(dirname(path), runAs))) return path;
-  const home = join(await publicDirectory(), 'data');
-  await mkdir(home, { recursive: true, mode: 0o755 });
-  const target = await mkdtemp(join(home, 'postgres-'));
-  await chown(target, runAs.uid, runAs.gid);
-  await symlink(target, path);
-  return target;
-}
-
-/** Others may pass through our own directory, not look into it; what else is in it has modes of its own. The folders above it are not ours to open. */
-async function letIn(directory: string, user: UserIds): Promise<boolean> {
-  if (await canEnter(directory, user)) return true;
-  const { mode, uid } = await stat(directory);
-  if (uid !== process.getuid?.()) return false;
-  await chmod(directory, mode | 0o011);
-  if (await canEnter(directory, user)) return true;
-  await chmod(directory, mode);
-  return false;
 }
 
 /** Done aside and renamed, so that a start that was broken off leaves no half database. */

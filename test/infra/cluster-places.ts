@@ -2,9 +2,9 @@ import { mkdtemp, readdir, readFile, readlink } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { deleteClusterData, stopCluster } from '../../infra/cluster/launch.ts';
-import { type LauncherRecord, readRecord } from '../../infra/cluster/record.ts';
 import { layoutOf } from '../../infra/cluster/layout.ts';
 import { isFree } from '../../infra/cluster/ports.ts';
+import { type LauncherRecord, readRecord } from '../../infra/cluster/record.ts';
 import { isSameProcess } from '../../services/base/process.ts';
 
 /** A cluster starts in seconds on a machine of its own; beside other tests it may take much longer. */

@@ -27,7 +27,17 @@ const pidOf = async (role: string, node?: string): Promise<number> => {
 describe('a cluster that is up', () => {
   test('has told each step with its time', () => {
     expect(steps.map(({ step }) => step)).toEqual(
-      expect.arrayContaining(['postgres', 'temporal', 'nuwa', 'database tables', 'pangu-master', 'fuxi-master', 'worker', 'pangu-chunk × 2', 'tubo × 2']),
+      expect.arrayContaining([
+        'postgres',
+        'temporal',
+        'nuwa',
+        'database tables',
+        'pangu-master',
+        'fuxi-master',
+        'worker',
+        'pangu-chunk × 2',
+        'tubo × 2',
+      ]),
     );
     expect(steps.every(({ ms }) => ms >= 0)).toBe(true);
   });

@@ -11,8 +11,14 @@ export interface Ended {
 }
 
 /** The `feitian` command as a process of its own. */
-export function startFeitian(args: readonly string[], env: Record<string, string | undefined> = {}): { child: ChildProcess; ended: Promise<Ended>; said(pattern: RegExp): Promise<void> } {
-  const child = spawn(process.execPath, [COMMAND, ...args], { stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, NO_COLOR: '1', ...env } });
+export function startFeitian(
+  args: readonly string[],
+  env: Record<string, string | undefined> = {},
+): { child: ChildProcess; ended: Promise<Ended>; said(pattern: RegExp): Promise<void> } {
+  const child = spawn(process.execPath, [COMMAND, ...args], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+    env: { ...process.env, NO_COLOR: '1', ...env },
+  });
   const output = { stdout: '', stderr: '' };
   const listeners = new Set<() => void>();
   for (const name of ['stdout', 'stderr'] as const) {

@@ -60,76 +60,100 @@ describe('two clusters side by side', () => {
     expect((await feitian(['status', '--dir', other])).code).toBe(0);
   }, 60_000);
 
-  test('`up` after a killed launcher clears what is left and starts with the data that is there', async () => {
-    const dir = dirs[1]!;
-    const record = await recordOf(dir);
-    const key = await readFile(layoutOf(dir).adminKey, 'utf8');
-    await killLauncher(dir);
-    const { code, stdout } = await feitian(['up', '--dir', dir, ...SMALL]);
-    expect(stdout).toMatch(/leftovers cleared/);
-    expect(code).toBe(0);
-    for (const { pid, startTime } of record.processes) expect(await isSameProcess(pid, startTime)).toBe(false);
-    expect(await readFile(layoutOf(dir).adminKey, 'utf8')).toBe(key);
-    const again = await recordOf(dir);
-    await feitian(['down', '--dir', dir]);
-    expect(await leftOf(dir, again)).toEqual([]);
-  }, START_MS_MAX);
+  test(
+    '`up` after a killed launcher clears what is left and starts with the data that is there',
+    async () => {
+      const dir = dirs[1]!;
+      const record = await recordOf(dir);
+      const key = await readFile(layoutOf(dir).adminKey, 'utf8');
+      await killLauncher(dir);
+      const { code, stdout } = await feitian(['up', '--dir', dir, ...SMALL]);
+      expect(stdout).toMatch(/leftovers cleared/);
+      expect(code).toBe(0);
+      for (const { pid, startTime } of record.processes) expect(await isSameProcess(pid, startTime)).toBe(false);
+      expect(await readFile(layoutOf(dir).adminKey, 'utf8')).toBe(key);
+      const again = await recordOf(dir);
+      await feitian(['down', '--dir', dir]);
+      expect(await leftOf(dir, again)).toEqual([]);
+    },
+    START_MS_MAX,
+  );
 });
 
 describe('a start that comes to nothing', () => {
-  test.each(['SIGINT', 'SIGKILL'] as const)('is taken back when `up` gets %s in the middle of it', async (signal) => {
-    const dir = await newPlace();
-    const up = startFeitian(['up', '--dir', dir, ...SMALL]);
-    await up.said(/temporal .*127\.0\.0\.1/);
-    const record = await recordOf(dir);
-    const launcher = (await lockHolder(layoutOf(dir).lockFile))!;
-    up.child.kill(signal);
-    const { code, stderr } = await up.ended;
-    if (signal === 'SIGINT') expect({ code, stderr }).toEqual({ code: 130, stderr: expect.stringContaining('nothing is left running') });
-    // Whoever was killed can't wait for it: the launcher does it alone, or `down` waits for it.
-    else await feitian(['down', '--dir', dir]);
-    expect(await isSameProcess(launcher.pid, launcher.startTime)).toBe(false);
-    expect(await leftOf(dir, record)).toEqual([]);
-  }, START_MS_MAX);
+  test.each(['SIGINT', 'SIGKILL'] as const)(
+    'is taken back when `up` gets %s in the middle of it',
+    async (signal) => {
+      const dir = await newPlace();
+      const up = startFeitian(['up', '--dir', dir, ...SMALL]);
+      await up.said(/temporal .*127\.0\.0\.1/);
+      const record = await recordOf(dir);
+      const launcher = (await lockHolder(layoutOf(dir).lockFile))!;
+      up.child.kill(signal);
+      const { code, stderr } = await up.ended;
+      if (signal === 'SIGINT') expect({ code, stderr }).toEqual({ code: 130, stderr: expect.stringContaining('nothing is left running') });
+      // Whoever was killed can't wait for it: the launcher does it alone, or `down` waits for it.
+      else await feitian(['down', '--dir', dir]);
+      expect(await isSameProcess(launcher.pid, launcher.startTime)).toBe(false);
+      expect(await leftOf(dir, record)).toEqual([]);
+    },
+    START_MS_MAX,
+  );
 
-  test('says which step, why and where the log is, when a database does not answer', async () => {
-    const dir = await newPlace();
-    const url = 'postgres://somebody:secret@127.0.0.1:1/none';
-    const { code, stderr } = await feitian(['up', '--dir', dir, ...SMALL], { FEITIAN_DATABASE_URL: url });
-    expect(code).toBe(1);
-    expect(stderr).toMatch(/step "postgres": the database of FEITIAN_DATABASE_URL \(127\.0\.0\.1:1\/none\) does not answer: .*ECONNREFUSED/);
-    expect(stderr).not.toContain('secret');
-    expect(await leftOf(dir, { launchId: '', processes: [], ports: [] })).toEqual([]);
-  }, START_MS_MAX);
+  test(
+    'says which step, why and where the log is, when a database does not answer',
+    async () => {
+      const dir = await newPlace();
+      const url = 'postgres://somebody:secret@127.0.0.1:1/none';
+      const { code, stderr } = await feitian(['up', '--dir', dir, ...SMALL], { FEITIAN_DATABASE_URL: url });
+      expect(code).toBe(1);
+      expect(stderr).toMatch(
+        /step "postgres": the database of FEITIAN_DATABASE_URL \(127\.0\.0\.1:1\/none\) does not answer: .*ECONNREFUSED/,
+      );
+      expect(stderr).not.toContain('secret');
+      expect(await leftOf(dir, { launchId: '', processes: [], ports: [] })).toEqual([]);
+    },
+    START_MS_MAX,
+  );
 
-  test('shows the end of the log of the process that failed', async () => {
-    const dir = await newPlace();
-    const fake = await newPlace();
-    await writeFile(join(fake, 'temporal'), FAKE_TEMPORAL, { mode: 0o755 });
-    const { code, stderr } = await feitian(['up', '--dir', dir, ...SMALL], { PATH: `${fake}:${process.env.PATH}` });
-    expect(code).toBe(1);
-    expect(stderr).toMatch(/step "temporal": temporal ended with exit code 3/);
-    expect(stderr).toContain(layoutOf(dir).logOf('temporal'));
-    expect(stderr).toContain('the disk is on strike');
-    expect(await leftOf(dir, { launchId: '', processes: [], ports: [] })).toEqual([]);
-  }, START_MS_MAX);
+  test(
+    'shows the end of the log of the process that failed',
+    async () => {
+      const dir = await newPlace();
+      const fake = await newPlace();
+      await writeFile(join(fake, 'temporal'), FAKE_TEMPORAL, { mode: 0o755 });
+      const { code, stderr } = await feitian(['up', '--dir', dir, ...SMALL], { PATH: `${fake}:${process.env.PATH}` });
+      expect(code).toBe(1);
+      expect(stderr).toMatch(/step "temporal": temporal ended with exit code 3/);
+      expect(stderr).toContain(layoutOf(dir).logOf('temporal'));
+      expect(stderr).toContain('the disk is on strike');
+      expect(await leftOf(dir, { launchId: '', processes: [], ports: [] })).toEqual([]);
+    },
+    START_MS_MAX,
+  );
 });
 
-test('an attached cluster goes down when the process that started it is killed', async () => {
-  const dir = await newPlace();
-  const program = `
+test(
+  'an attached cluster goes down when the process that started it is killed',
+  async () => {
+    const dir = await newPlace();
+    const program = `
     import { startCluster } from ${JSON.stringify(new URL('../../infra/cluster/launch.ts', import.meta.url).href)};
     await startCluster({ dir: ${JSON.stringify(dir)}, nodes: 1, attached: true });
     process.stdout.write('up');
     setInterval(() => {}, 1000);`;
-  const starter = spawn(process.execPath, ['--import', 'tsx', '--input-type=module', '-e', program], { stdio: ['ignore', 'pipe', 'inherit'] });
-  await once(starter.stdout, 'data');
-  const record = await recordOf(dir);
-  const launcher = (await lockHolder(layoutOf(dir).lockFile))!;
-  starter.kill('SIGKILL');
-  while (await isSameProcess(launcher.pid, launcher.startTime)) await new Promise((resolve) => setTimeout(resolve, 20));
-  expect(await leftOf(dir, record)).toEqual([]);
-}, START_MS_MAX);
+    const starter = spawn(process.execPath, ['--import', 'tsx', '--input-type=module', '-e', program], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
+    await once(starter.stdout, 'data');
+    const record = await recordOf(dir);
+    const launcher = (await lockHolder(layoutOf(dir).lockFile))!;
+    starter.kill('SIGKILL');
+    while (await isSameProcess(launcher.pid, launcher.startTime)) await new Promise((resolve) => setTimeout(resolve, 20));
+    expect(await leftOf(dir, record)).toEqual([]);
+  },
+  START_MS_MAX,
+);
 
 const FAKE_TEMPORAL = `#!/bin/sh
 case "$*" in

@@ -73,7 +73,11 @@ describe('Temporal of the environment', () => {
 
   test('certificates are passed on as paths, those given as text too', async () => {
     const data = await mkdtemp(join(tmpdir(), 'feitian-config-'));
-    const settings = { TEMPORAL_TLS_CLIENT_CERT_PATH: '/my/cert.pem', TEMPORAL_TLS_CLIENT_KEY_DATA: 'KEY', TEMPORAL_TLS_SERVER_NAME: 'name' };
+    const settings = {
+      TEMPORAL_TLS_CLIENT_CERT_PATH: '/my/cert.pem',
+      TEMPORAL_TLS_CLIENT_KEY_DATA: 'KEY',
+      TEMPORAL_TLS_SERVER_NAME: 'name',
+    };
     const keyFile = join(data, 'tls', 'client-key.pem');
     expect((await temporal(settings, data))!.tls).toEqual({ certFile: '/my/cert.pem', keyFile, caFile: undefined, serverName: 'name' });
     expect(await readFile(keyFile, 'utf8')).toBe('KEY');

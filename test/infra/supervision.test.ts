@@ -103,7 +103,10 @@ describe('a supervised process', () => {
 /** Living processes of the group that `leader` led. */
 async function membersOf(leader: number): Promise<number[]> {
   const { stdout } = await runProgram('ps', ['-axo', 'pid=,pgid=,stat='], { timeoutMs: 5_000 });
-  const rows = stdout.trim().split('\n').map((line) => line.trim().split(/\s+/));
+  const rows = stdout
+    .trim()
+    .split('\n')
+    .map((line) => line.trim().split(/\s+/));
   return rows.filter(([, group, state]) => Number(group) === leader && !state!.startsWith('Z')).map(([pid]) => Number(pid));
 }
 
@@ -148,7 +151,12 @@ describe('the lock of a directory', () => {
 
 describe('the shape of a cluster', () => {
   test('is four nodes in two racks unless told otherwise', () => {
-    expect(shapeOf({}).nodes.map(({ id, rack }) => `${id} ${rack}`)).toEqual(['node-1 rack-a', 'node-2 rack-a', 'node-3 rack-b', 'node-4 rack-b']);
+    expect(shapeOf({}).nodes.map(({ id, rack }) => `${id} ${rack}`)).toEqual([
+      'node-1 rack-a',
+      'node-2 rack-a',
+      'node-3 rack-b',
+      'node-4 rack-b',
+    ]);
     expect(shapeOf({}).cpuPerNode).toBeGreaterThanOrEqual(1);
   });
 

@@ -14,7 +14,7 @@ let env: Record<string, string>;
 
 beforeEach(async () => {
   home = await mkdtemp(join(tmpdir(), 'feitian-programs-'));
-  env = { PATH: join(home, 'first') + ':' + join(home, 'second'), XDG_CACHE_HOME: join(home, 'cache') };
+  env = { PATH: `${join(home, 'first')}:${join(home, 'second')}`, XDG_CACHE_HOME: join(home, 'cache') };
 });
 afterEach(() => rm(home, { recursive: true }));
 
@@ -87,5 +87,6 @@ test('when nothing works the message tells all that was tried, why each failed, 
   const ways = [way('the shop', new Error('closed today')), way('the neighbour', new Error('not at home'))];
   const failure = await ensureTemporalCli({ env, ways }).catch((error: Error) => error.message);
   expect(failure).toMatch(/^NoTemporal: temporal was not found and could not be fetched/);
-  for (const part of [failing, 'the shop: closed today', 'the neighbour: not at home', 'set TEMPORAL_ADDRESS']) expect(failure).toContain(part);
+  for (const part of [failing, 'the shop: closed today', 'the neighbour: not at home', 'set TEMPORAL_ADDRESS'])
+    expect(failure).toContain(part);
 });

@@ -86,11 +86,13 @@ export function stepLine({ step, ms, detail }: Step): string {
 function addresses({ name, temporal, nodes }: ClusterInfo, dir: string): string {
   const racks = new Set(nodes.map(({ rack }) => rack)).size;
   return [
-    `  cluster   ${name}: ${nodes.length} nodes in ${racks} racks, in ${dir}`,
+    `  cluster   ${name}: ${count(nodes.length, 'node')} in ${count(racks, 'rack')}, in ${dir}`,
     ...(temporal.ui ? [`  Web UI    ${pc.cyan(temporal.ui)}`] : []),
     `  Temporal  ${temporal.address}, namespace ${temporal.namespace}`,
   ].join('\n');
 }
+
+const count = (number: number, what: string): string => `${number} ${what}${number === 1 ? '' : 's'}`;
 
 function wholeNumber(text: string): number {
   const number = Number(text);

@@ -231,9 +231,10 @@ export class FileWriter implements PanguFile, RunOwner {
     this.#runs = this.#unacknowledgedPieces === 0 ? [this.#run] : [...this.#runs, this.#run];
   }
 
-  /** Half a chunk before it is needed. */
+  /** When as much is left of the present chunk as is on its way: sooner, and more of the chunks asked for would be for files that end before. */
   #allocateAhead(): void {
-    if (!this.#run || this.#nextAllocation || this.#runEnd - this.#position > this.chunkBytes / 2) return;
+    const left = this.#runEnd - this.#position;
+    if (!this.#run || this.#nextAllocation || left > Math.min(this.chunkBytes / 2, WINDOW_BYTES)) return;
     this.#nextAllocation = this.allocate([], false);
     this.#nextAllocation.catch(() => {}); // heard by the run that needs it
   }

@@ -8,7 +8,8 @@ const READ_AHEAD = 4;
 
 /** `start` and `end` are inclusive, as in node:fs. */
 export function createReadStream(open: () => Promise<FileReader>, range: { start?: number; end?: number } = {}): Readable {
-  const { start = 0, end = Number.MAX_SAFE_INTEGER - 1 } = range;
+  const start = range.start ?? 0;
+  const end = Math.min(range.end ?? Number.POSITIVE_INFINITY, Number.MAX_SAFE_INTEGER - 1);
   async function* pieces(): AsyncGenerator<Buffer> {
     if (!Number.isSafeInteger(start) || start < 0 || !Number.isSafeInteger(end) || end < start - 1)
       throw new PanguError('EINVAL', `no range: ${start} to ${end}`);

@@ -81,6 +81,7 @@ describe('when processes are killed', () => {
     await pangu.writeFile('/kept', bytes, { chunkBytes: MIB });
     const file = await pangu.open('/unfinished', 'wx', { chunkBytes: 64 * MIB });
     await file.write(bytes);
+    await file.sync();
     await Promise.all(cluster.nodes.map((node) => cluster.killChunkServer(node)));
     const failure = file
       .write(bytes)

@@ -1,5 +1,7 @@
+import { sql } from 'drizzle-orm';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { isDatabaseAway } from '../../../../services/base/database.ts';
+import { migrateDatabase } from '../../../../infra/database.ts';
+import { isDatabaseAway, openDatabase, rows } from '../../../../services/base/database.ts';
 import { newId } from '../../../../services/base/ids.ts';
 import { collectOnce } from '../../../../services/pangu/master/background/garbage.ts';
 import { abandon } from '../../../../services/pangu/master/ops/abandon.ts';
@@ -223,6 +225,18 @@ describe('the garbage loop', () => {
     expect(await metadata.count('chunks', 'not exists (select 1 from pangu.inodes i where i.id = file)')).toBe(0);
     expect(await metadata.count('garbage')).toBeGreaterThanOrEqual(before + 15);
     expect((await open(metadata.context, { path: '/stays' })).chunks).toHaveLength(1);
+  });
+});
+
+describe('migrations', () => {
+  it('can be asked for by several processes at once, and again later', async () => {
+    await metadata.context.db.execute(sql`create database another`);
+    const url = metadata.postgres.url.replace(/\/postgres$/, '/another');
+    await Promise.all(Array.from({ length: 4 }, () => migrateDatabase(url)));
+    await migrateDatabase(url);
+    const { db, close } = openDatabase(url);
+    expect(await rows(db, sql`select id, type from pangu.inodes`)).toEqual([{ id: 'root', type: 'directory' }]);
+    await close();
   });
 });
 
