@@ -16,7 +16,6 @@ const STAMP = join(ROOT, 'node_modules', '.feitian-installed');
 const COMMANDS = {
   demo: ['--import', 'tsx', 'infra/demo/main.ts'],
   bench: ['--import', 'tsx', 'test/bench/main.ts'],
-  bench: ['--import', 'tsx', 'test/bench/main.ts'],
   test: [
     'node_modules/vitest/vitest.mjs',
     'run',

@@ -167,11 +167,16 @@ class Launcher {
     return clean;
   }
 
+  /** A full disk is no reason to stop supervising; the next change is written down again. */
   #writeDown(): void {
-    writeRecord(this.#layout.recordFile, this.#record());
-    if (this.#state !== 'ready' || !this.#info) return;
-    const info: ClusterInfo = { ...this.#info, processes: this.#supervisor.running() };
-    writePrivateFile(this.#layout.clusterFile, `${JSON.stringify(info, undefined, 2)}\n`);
+    try {
+      writeRecord(this.#layout.recordFile, this.#record());
+      if (this.#state !== 'ready' || !this.#info) return;
+      const info: ClusterInfo = { ...this.#info, processes: this.#supervisor.running() };
+      writePrivateFile(this.#layout.clusterFile, `${JSON.stringify(info, undefined, 2)}\n`);
+    } catch (error) {
+      this.#log.error({ error }, 'cluster.not_written_down');
+    }
   }
 
   #record(): LauncherRecord {

@@ -1,5 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { closeSync, openSync } from 'node:fs';
+import { messageOf } from '../../services/base/errors.ts';
 import { killProcessGroup, processStartTime, sendSignal } from '../../services/base/process.ts';
 import type { UserIds } from '../setup/postgres-user.ts';
 
@@ -48,15 +49,13 @@ export interface ProcessRun {
   signal(signal: NodeJS.Signals): void;
 }
 
+/** Never rejects: a process that can't be started has a life that is over. */
 export async function startRun(spec: ProcessSpec): Promise<ProcessRun> {
-  const log = openSync(spec.log, 'a', 0o600);
   let child: ChildProcess;
   try {
-    const stdio = ['ignore', log, log, ...(spec.ready === 'message' ? ['ipc' as const] : [])] as const;
-    // A process group of its own: a Ctrl-C in the terminal is not for it, and all that it starts can be found.
-    child = spawn(spec.command, spec.args, { env: { ...spec.env }, cwd: '/', detached: true, stdio: [...stdio], ...spec.runAs });
-  } finally {
-    closeSync(log);
+    child = spawnInto(spec);
+  } catch (error) {
+    return stillborn(`could not be started: ${messageOf(error)}`);
   }
   const exit = exitOf(child);
   const pid = child.pid ?? 0;
@@ -71,6 +70,23 @@ export async function startRun(spec: ProcessSpec): Promise<ProcessRun> {
   const ready = readiness(spec, child, ended);
   ready.catch(() => {}); // whoever wants to know asks
   return { pid, startTime, ready, ended, signal: (signal) => void (pid && !over && sendSignal(pid, signal)) };
+}
+
+function spawnInto({ command, args, env, log, ready, runAs }: ProcessSpec): ChildProcess {
+  const file = openSync(log, 'a', 0o600);
+  try {
+    const stdio = ['ignore' as const, file, file, ...(ready === 'message' ? ['ipc' as const] : [])];
+    // A process group of its own: a Ctrl-C in the terminal is not for it, and all that it starts can be found.
+    return spawn(command, args, { env: { ...env }, cwd: '/', detached: true, stdio, ...runAs });
+  } finally {
+    closeSync(file);
+  }
+}
+
+function stillborn(how: string): ProcessRun {
+  const ready = Promise.reject<never>(new Error(how));
+  ready.catch(() => {});
+  return { pid: 0, startTime: 'gone', ready, ended: Promise.resolve(how), signal: () => {} };
 }
 
 function exitOf(child: ChildProcess): Promise<string> {

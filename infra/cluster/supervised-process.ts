@@ -45,7 +45,6 @@ export class SupervisedProcess {
   async start(): Promise<void> {
     const begun = this.#begin();
     this.#supervision = begun.then((run) => this.#supervise(run));
-    this.#supervision.catch(() => {}); // that it could not begin is the caller's to hear, once
     await this.#awaitReady(await begun);
   }
 
@@ -84,7 +83,7 @@ export class SupervisedProcess {
       }
       await run.ended;
     }
-    await this.#supervision?.catch(() => {});
+    await this.#supervision;
     this.#become('stopped');
   }
 

@@ -31,6 +31,8 @@ describe('stored histories', () => {
 
   it.each(names)('%s replays', async (name) => {
     const history = historyFromJSON(JSON.parse(await readFile(new URL(name, HISTORIES), 'utf8')));
-    await Worker.runReplayHistory({ workflowBundle: bundle }, history, `replay-${name}`);
+    // Children are named after their parent, so it must replay under the id that it had.
+    const workflowId = history.events?.[0]?.workflowExecutionStartedEventAttributes?.workflowId;
+    await Worker.runReplayHistory({ workflowBundle: bundle }, history, workflowId ?? undefined);
   });
 });

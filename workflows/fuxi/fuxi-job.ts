@@ -26,7 +26,7 @@ import { JobState, RERUN_SHARD } from '../../services/fuxi/core/job-state.ts';
 import type { PlannedJob } from '../../services/fuxi/core/planned-job.ts';
 import { shardsOf } from '../../services/fuxi/core/shards.ts';
 import { joinWinners, replaceWinners } from '../../services/fuxi/core/winners.ts';
-import { fuxiTask, type TaskRunInput, type TaskRunResult } from './fuxi-task.ts';
+import { type FailedTask, fuxiTask, type TaskRunInput, type TaskRunResult } from './fuxi-task.ts';
 import {
   type Control,
   controlSignal,
@@ -223,6 +223,12 @@ class JobRun {
       const result = await handle.result();
       this.state.report(task.name, shard, result.progress, result.decisions);
       return result;
+    } catch (error) {
+      // A TaskMaster that failed tells in its failure how far it came.
+      const root = rootOf(error);
+      const [told] = root instanceof ApplicationFailure ? ((root.details ?? []) as [FailedTask?]) : [];
+      if (told?.progress) this.state.report(task.name, shard, { ...told.progress, running: 0 }, told.decisions);
+      throw error;
     } finally {
       this.#running.delete(handle);
       this.show();

@@ -56,6 +56,13 @@ export interface TaskRunResult {
   decisions: Decision[];
 }
 
+/** The first detail of the failure that a TaskMaster fails with. */
+export interface FailedTask {
+  task: string;
+  progress: TaskProgress;
+  decisions: Decision[];
+}
+
 /** A Tubo that says nothing for this long is lost; the SDK sends heartbeats at four fifths of it at the latest. */
 const HEARTBEAT_TIMEOUT_MS = 8_000;
 /** A live Tubo takes a batch at once, as its container was free. */
@@ -310,7 +317,7 @@ class TaskRun {
       nonRetryable: true,
       type: code,
       message: `${this.#input.task.name}: ${message}`,
-      details: [{ task: this.#input.task.name, progress: this.master.progress, decisions: this.master.decisions.slice(-20) }],
+      details: [{ task: this.#input.task.name, progress: this.master.progress, decisions: this.master.takeNews() } satisfies FailedTask],
     });
   }
 }

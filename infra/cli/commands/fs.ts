@@ -49,7 +49,7 @@ export function register(program: Command): void {
       await withPangu(options.dir, async (pangu) => {
         const files = (await Promise.all(paths.map((path) => expand(pangu, path)))).flat();
         if (options.json) return printJson(await Promise.all(files.map((file) => contentOf(pangu, file.path))));
-        for (const file of files) await toStandardOutput(pangu, file.path);
+        for (const file of files) if (!(await toStandardOutput(pangu, file.path))) return;
       });
     }),
   );

@@ -84,7 +84,7 @@ export async function get(pangu: PanguClient, sources: string[], destination: st
   if (destination === STANDARD) {
     const directory = found.find((file) => file.type === 'directory');
     if (directory) throw new UsageError(`${directory.path} is a directory; only files can go to standard output`);
-    for (const file of found) await toStandardOutput(pangu, file.path);
+    for (const file of found) if (!(await toStandardOutput(pangu, file.path))) break;
     return { files: found.length, directories: 0, bytes: found.reduce((sum, file) => sum + file.size, 0) };
   }
   const into = found.length > 1 || destination.endsWith('/') || (await isLocalDirectory(destination));
@@ -136,14 +136,26 @@ export async function panguStat(pangu: PanguClient, path: string): Promise<FileS
   }
 }
 
-/** A reader that goes away (`| head`) ends the output, and is no failure. */
-export async function toStandardOutput(pangu: PanguClient, path: string): Promise<void> {
-  try {
-    await pipeline(pangu.createReadStream(path), process.stdout, { end: false });
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'EPIPE') throw error;
-  }
+/** A reader that goes away (`| head`) ends the output, and is no failure. @returns whether anybody still reads. */
+export async function toStandardOutput(pangu: PanguClient, path: string): Promise<boolean> {
+  for await (const piece of pangu.createReadStream(path)) if (!(await written(piece as Buffer))) return false;
+  return true;
 }
+
+function written(piece: Buffer): Promise<boolean> {
+  const { stdout } = process;
+  // What went wrong is told to the write; without a listener it would be told a second time, to the process.
+  if (!stdout.listeners('error').includes(ignore)) stdout.on('error', ignore);
+  return new Promise((resolve, reject) => {
+    stdout.write(piece, (error?: NodeJS.ErrnoException | null) => {
+      if (!error) resolve(true);
+      else if (error.code === 'EPIPE') resolve(false);
+      else reject(error);
+    });
+  });
+}
+
+const ignore = (): void => {};
 
 async function copyAll(label: string, files: Copy[], copy: (file: Copy, count: Transform) => Promise<void>): Promise<void> {
   const bar = createBytesBar(

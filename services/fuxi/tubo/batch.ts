@@ -156,9 +156,11 @@ class Batch {
     const { pangu, log } = this.#services;
     const { output } = this.#request;
     try {
-      if (result.ok) return await this.#container.tidy();
+      if (result.ok && (await this.#container.tidy())) return;
       await this.#container.end();
-      if (output.kind !== 'none') await pangu.rm(attemptPath(output.directory, result.instance, result.attempt), { force: true });
+      if (!result.ok && output.kind !== 'none') {
+        await pangu.rm(attemptPath(output.directory, result.instance, result.attempt), { force: true });
+      }
     } catch (error) {
       log.warn({ error, instance: result.instance, attempt: result.attempt }, 'attempt.leftovers');
     }

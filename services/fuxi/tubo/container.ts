@@ -60,14 +60,20 @@ export class Container {
     }
   }
 
-  /** Removes what an attempt left, so that the next one finds what the first one found. */
-  async tidy(): Promise<void> {
+  /**
+   * Removes what an attempt left, so that the next one finds what the first one found.
+   * @returns false when that can't be had, as the attempt removed what it was given.
+   */
+  async tidy(): Promise<boolean> {
     const work = join(this.directory, 'work');
     const tmp = join(this.directory, 'tmp');
-    const [inWork, inTmp] = await Promise.all([readdir(work), readdir(tmp)]);
+    const found = await Promise.all([readdir(work), readdir(tmp)]).catch(() => undefined);
+    if (!found) return false;
+    const [inWork, inTmp] = found;
     const left = inWork.filter((name) => !this.#packaged.has(name)).map((name) => join(work, name));
     left.push(...inTmp.map((name) => join(tmp, name)));
     await Promise.all(left.map(remove));
+    return this.#packaged.size === inWork.length - (left.length - inTmp.length);
   }
 
   /** Called when a batch has ended: the runner waits a little for the next one. */

@@ -87,6 +87,11 @@ describe('a command', () => {
     const seen = await Promise.all([0, 1].map(async (i) => String(await node.pangu.readFile(attemptPath(output.directory, i, 1)))));
     expect(seen[1]).toBe(seen[0]);
   });
+
+  test('may remove its own directory; the next attempt has one again', async () => {
+    const job = await node.job();
+    okay(await job.run({ task: 't', program: sh('pwd; rm -rf "$PWD"'), instances: [0, 1] }));
+  });
 });
 
 describe('a command fails', () => {
