@@ -4,10 +4,7 @@ import { type AttemptResult, type BatchHeartbeat, type BatchRequest, type BatchR
 /** What the activity needs of the node it runs on. Tubo is one. */
 export interface BatchRunner {
   readonly node: string;
-  runBatch(
-    request: BatchRequest,
-    control: { signal: AbortSignal; heartbeat: (details: BatchHeartbeat) => void },
-  ): Promise<BatchResult>;
+  runBatch(request: BatchRequest, control: { signal: AbortSignal; heartbeat: (details: BatchHeartbeat) => void }): Promise<BatchResult>;
 }
 
 /** A failure with its details stays well below Temporal's limit of 2 MB for one payload. */

@@ -4,7 +4,9 @@ import { type Logger as PinoLogger, pino } from 'pino';
 export type Logger = PinoLogger;
 
 export function createLogger(fields: Record<string, unknown>, level = process.env.FEITIAN_LOG_LEVEL ?? 'info'): Logger {
-  return pino({ level, base: { pid: process.pid, ...fields }, timestamp: pino.stdTimeFunctions.isoTime });
+  // Without it the field `error` of a line would be `{}`: what an Error holds is not enumerable.
+  const serializers = { error: pino.stdSerializers.err };
+  return pino({ level, base: { pid: process.pid, ...fields }, timestamp: pino.stdTimeFunctions.isoTime, serializers });
 }
 
 export const silentLogger: Logger = pino({ level: 'silent' });

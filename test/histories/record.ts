@@ -6,7 +6,7 @@ import { ensureTemporalCli } from '../../infra/setup/temporal.ts';
 
 /**
  * Stores the history of one workflow run for test/workflows/replay.test.ts, in the form that the Temporal CLI and the Web UI give:
- *   npx tsx test/histories/record.ts --dir .feitian --id wordcount-1 --as fuxiJob-wordcount
+ *   npx tsx test/histories/record.ts --dir .feitian --id wordcount-1 --as fuxi-job-wordcount
  */
 const { values } = parseArgs({ options: { dir: { type: 'string', default: '.feitian' }, id: { type: 'string' }, as: { type: 'string' } } });
 if (!values.id || !values.as) {

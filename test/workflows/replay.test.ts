@@ -36,3 +36,5 @@ describe('stored histories', () => {
     await Worker.runReplayHistory({ workflowBundle: bundle }, history, workflowId ?? undefined);
   });
 });
+
+const kebab = (name: string): string => name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);

@@ -72,7 +72,8 @@ function chooseNode(pool: Pool, requester: Requester, keptClear: ReadonlySet<str
     if (keptClear.has(node.id) || requester.avoid.includes(node.id)) continue;
     const { free } = node;
     if (!fits(requester.resources, free)) continue;
-    const preferred = (requester.prefer[node.id] ?? 0) > containersOn(requester, node.id);
+    const wished = requester.prefer[node.id] ?? 0;
+    const preferred = wished > 0 && wished > containersOn(requester, node.id);
     const room = Math.min(free.cpu / node.capacity.cpu, free.memoryMiB / node.capacity.memoryMiB);
     const candidate = { node, preferred, room };
     if (!best || isBetter(candidate, best)) best = candidate;

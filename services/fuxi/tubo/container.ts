@@ -70,10 +70,9 @@ export class Container {
     const found = await Promise.all([readdir(work), readdir(tmp)]).catch(() => undefined);
     if (!found) return false;
     const [inWork, inTmp] = found;
-    const left = inWork.filter((name) => !this.#packaged.has(name)).map((name) => join(work, name));
-    left.push(...inTmp.map((name) => join(tmp, name)));
-    await Promise.all(left.map(remove));
-    return this.#packaged.size === inWork.length - (left.length - inTmp.length);
+    const left = inWork.filter((name) => !this.#packaged.has(name));
+    await Promise.all([...left.map((name) => join(work, name)), ...inTmp.map((name) => join(tmp, name))].map(remove));
+    return inWork.length - left.length === this.#packaged.size;
   }
 
   /** Called when a batch has ended: the runner waits a little for the next one. */

@@ -6,9 +6,16 @@ import { type RangeTrimmer, trimFixed, trimLines } from '../../../../services/fu
 
 /** Text with many line borders, some long lines, and no promise of a final newline. */
 const text = fc
-  .array(fc.oneof({ weight: 3, arbitrary: fc.constant('\n') }, { weight: 6, arbitrary: fc.string({ maxLength: 8 }) }, fc.string({ maxLength: 80 })), {
-    maxLength: 40,
-  })
+  .array(
+    fc.oneof(
+      { weight: 3, arbitrary: fc.constant('\n') },
+      { weight: 6, arbitrary: fc.string({ maxLength: 8 }) },
+      fc.string({ maxLength: 80 }),
+    ),
+    {
+      maxLength: 40,
+    },
+  )
   .map((pieces) => Buffer.from(pieces.join('')));
 
 /** Where the file is cut into ranges, and how long the blocks are that come from it. */

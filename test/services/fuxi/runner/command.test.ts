@@ -43,10 +43,18 @@ describe('a command', () => {
     const job = await node.job();
     const lines = (await outputOf(job, 'env | sort; pwd')).trim().split('\n');
     expect(lines).toEqual(
-      expect.arrayContaining(['FEITIAN_ATTEMPT=1', 'FEITIAN_INSTANCE=0', 'FEITIAN_JOB=job', 'FEITIAN_NODE=n1', 'FEITIAN_TASK=t', 'LC_ALL=C']),
+      expect.arrayContaining([
+        'FEITIAN_ATTEMPT=1',
+        'FEITIAN_INSTANCE=0',
+        'FEITIAN_JOB=job',
+        'FEITIAN_NODE=n1',
+        'FEITIAN_TASK=t',
+        'LC_ALL=C',
+      ]),
     );
     const names = lines.filter((line) => line.includes('=')).map((line) => line.split('=')[0]!);
-    const known = /^(FEITIAN_(ATTEMPT|INSTANCE|JOB|NODE|TASK|PROGRAMS_DIR)|PATH|HOME|USER|LOGNAME|SHELL|TZ|LANG|LC_ALL|TMPDIR|PWD|OLDPWD|SHLVL|_)$/;
+    const known =
+      /^(FEITIAN_(ATTEMPT|INSTANCE|JOB|NODE|TASK|PROGRAMS_DIR)|PATH|HOME|USER|LOGNAME|SHELL|TZ|LANG|LC_ALL|TMPDIR|PWD|OLDPWD|SHLVL|_)$/;
     expect(names.filter((name) => !known.test(name))).toEqual([]);
     expect(lines.at(-1)).toMatch(/\/containers\/[^/]+\/work$/);
   });
@@ -67,7 +75,9 @@ describe('a command', () => {
 
   test('with its output dropped is counted', async () => {
     const job = await node.job();
-    const [result] = okay(await job.run({ task: 't', program: sh('cat > /dev/null; printf "a\\t1\\nbc\\t2\\n"'), input: await textInput(job, 'x\ny') }));
+    const [result] = okay(
+      await job.run({ task: 't', program: sh('cat > /dev/null; printf "a\\t1\\nbc\\t2\\n"'), input: await textInput(job, 'x\ny') }),
+    );
     expect(result).toMatchObject({ recordsIn: 2, bytesIn: 3, recordsOut: 2, bytesOut: 5 });
   });
 
@@ -76,7 +86,11 @@ describe('a command', () => {
     const input = await textInput(job, 'b a b');
     const output = { kind: 'files', directory: await job.directory('t') } as const;
     okay(await job.run({ task: 't', program: { command: ['awk', '-f', 'map.awk'] }, input, output }));
-    expect(String(await node.pangu.readFile(attemptPath(output.directory, 0, 1))).split('\n').sort()).toEqual(['', 'a\t1', 'b\t2']);
+    expect(
+      String(await node.pangu.readFile(attemptPath(output.directory, 0, 1)))
+        .split('\n')
+        .sort(),
+    ).toEqual(['', 'a\t1', 'b\t2']);
   });
 
   test('leaves nothing in its directories for the next attempt', async () => {
@@ -122,7 +136,9 @@ describe('a command fails', () => {
     const place = { runId: job.runId, task: 't', instance: 0, attempt: 1 };
     const { body, attachment } = await tubo.log({ ...place, offset: 10, length: 6 });
     expect({ total: body.totalBytes, bytes: attachment.toString() }).toEqual({ total: 588_895, bytes: '6\n7\n8\n' });
-    expect(await tubo.attempts({ runId: job.runId })).toMatchObject({ attempts: [{ state: 'failed', logBytes: 588_895, instance: 0, attempt: 1 }] });
+    expect(await tubo.attempts({ runId: job.runId })).toMatchObject({
+      attempts: [{ state: 'failed', logBytes: 588_895, instance: 0, attempt: 1 }],
+    });
     expect((await tubo.log({ ...place, attempt: 2, offset: 0, length: 10 })).body.totalBytes).toBe(0);
   });
 
@@ -189,11 +205,20 @@ describe('a package', () => {
   test('that is missing, broken or points outside is refused', async () => {
     const job = await node.job();
     const run = async (path: string) => failureOf(await job.run({ task: 't', package: path, program: sh('true') }));
-    expect(await run('pangu://test/packages/none.tgz')).toMatchObject({ code: 'ProgramNotFound', message: expect.stringContaining('none.tgz') });
+    expect(await run('pangu://test/packages/none.tgz')).toMatchObject({
+      code: 'ProgramNotFound',
+      message: expect.stringContaining('none.tgz'),
+    });
     await node.pangu.writeFile('/packages/broken.tgz', 'this is no archive');
-    expect(await run('pangu://test/packages/broken.tgz')).toMatchObject({ code: 'ProgramNotFound', message: expect.stringContaining('broken.tgz') });
+    expect(await run('pangu://test/packages/broken.tgz')).toMatchObject({
+      code: 'ProgramNotFound',
+      message: expect.stringContaining('broken.tgz'),
+    });
     const outside = await pack('outside.tgz', { '../feitian-outside': 'x' });
-    expect(await run(outside)).toMatchObject({ code: 'ProgramNotFound', message: expect.stringContaining('outside.tgz cannot be unpacked') });
+    expect(await run(outside)).toMatchObject({
+      code: 'ProgramNotFound',
+      message: expect.stringContaining('outside.tgz cannot be unpacked'),
+    });
     await rm(join(directory, '..', 'feitian-outside'), { force: true });
   });
 });

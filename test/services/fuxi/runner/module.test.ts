@@ -35,11 +35,11 @@ describe('a module', () => {
     );
     const job = await node.job();
     const output = { kind: 'files', directory: await job.directory('t') } as const;
-    const [result] = okay(await job.run({ task: 't', program: { module: `${module}#source` }, output, instances: [{ instance: 3, attempt: 2 }] }));
-    const written = await node.pangu.readFile(attemptPath(output.directory, 3, 2));
-    expect(written.toString('latin1')).toBe(
-      `hello\t3\n\xffA\tbytes\n${Buffer.from('飞天').toString('latin1')}\nword\t1.5\njob t 2 n1\n`,
+    const [result] = okay(
+      await job.run({ task: 't', program: { module: `${module}#source` }, output, instances: [{ instance: 3, attempt: 2 }] }),
     );
+    const written = await node.pangu.readFile(attemptPath(output.directory, 3, 2));
+    expect(written.toString('latin1')).toBe(`hello\t3\n\xffA\tbytes\n${Buffer.from('飞天').toString('latin1')}\nword\t1.5\njob t 2 n1\n`);
     expect(result).toMatchObject({ instance: 3, attempt: 2, ok: true, recordsOut: 5, bytesOut: written.length, recordsIn: 0 });
   });
 
@@ -100,7 +100,10 @@ describe('a module', () => {
   });
 
   test('that uses up its memory fails with the words of the engine', async () => {
-    const module = await program('hog.ts', 'const kept = []; export const source = { run() { for (;;) kept.push(new Array(1e5).fill({})); } };');
+    const module = await program(
+      'hog.ts',
+      'const kept = []; export const source = { run() { for (;;) kept.push(new Array(1e5).fill({})); } };',
+    );
     const job = await node.job();
     const failure = failureOf(await job.run({ task: 't', program: { module: `${module}#source` }, memoryMiB: 128 }));
     expect(failure.code).toBe('ProgramFailed');
@@ -113,7 +116,13 @@ describe('a module', () => {
     const job = await node.job();
     const output = { kind: 'files', directory: await job.directory('t') } as const;
     okay(await job.run({ task: 't', program: { module: `${module}#source` }, output, instances: [0, 1] }));
-    const lines = await Promise.all([0, 1].map(async (i) => String(await node.pangu.readFile(attemptPath(output.directory, i, 1))).trim().split('\t')));
+    const lines = await Promise.all(
+      [0, 1].map(async (i) =>
+        String(await node.pangu.readFile(attemptPath(output.directory, i, 1)))
+          .trim()
+          .split('\t'),
+      ),
+    );
     expect(lines.map(([seen]) => seen)).toEqual(['1', '2']);
     expect(lines[0]![1]).toBe(lines[1]![1]);
   });
@@ -160,7 +169,10 @@ test('input that is not there, and a job whose directory is gone, are told by pa
   const program = { module: 'wordcount.ts#map' };
   const splits = await job.splits({ files: ['/no/such/text'], instances: [[[0, 0, 10]]] });
   const input = { kind: 'files', splits, format: { kind: 'lines' } } as const;
-  expect(failureOf(await job.run({ task: 't', program, input }))).toMatchObject({ code: 'InputNotFound', message: expect.stringContaining('/no/such/text') });
+  expect(failureOf(await job.run({ task: 't', program, input }))).toMatchObject({
+    code: 'InputNotFound',
+    message: expect.stringContaining('/no/such/text'),
+  });
   const output = { kind: 'shuffle', directory: taskDirectory(job.runId, 'gone'), partitions: 2 } as const;
   const failure = failureOf(await job.run({ task: 't', program, input, output }));
   expect(failure).toMatchObject({ code: 'StorageFailed', message: expect.stringContaining(`${output.directory}/00000.1`) });

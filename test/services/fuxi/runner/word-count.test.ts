@@ -63,7 +63,11 @@ describe('the word count', { timeout: 60_000 }, () => {
     expect(sum(reduced, ({ recordsOut }) => recordsOut)).toBe(reference.length);
     // Each part is in the order of its keys' bytes.
     for (const file of files) {
-      const keys = file.toString('latin1').trimEnd().split('\n').map((line) => line.split('\t')[0]!);
+      const keys = file
+        .toString('latin1')
+        .trimEnd()
+        .split('\n')
+        .map((line) => line.split('\t')[0]!);
       expect(keys).toEqual([...keys].sort((a, b) => (a < b ? -1 : 1)));
     }
   });

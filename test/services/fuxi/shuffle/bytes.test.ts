@@ -23,7 +23,11 @@ test('short and long ranges are copied', () => {
 });
 
 test('every whole number is written as it is printed and read back', () => {
-  const numbers = fc.oneof(fc.maxSafeInteger(), fc.integer(), fc.constantFrom(0, -1, 9, 10, 99, 100, 2 ** 53 - 1, -(2 ** 53) + 1, 1e15, 1e15 - 1));
+  const numbers = fc.oneof(
+    fc.maxSafeInteger(),
+    fc.integer(),
+    fc.constantFrom(0, -1, 9, 10, 99, 100, 2 ** 53 - 1, -(2 ** 53) + 1, 1e15, 1e15 - 1),
+  );
   fc.assert(
     fc.property(numbers, (number) => {
       const to = new Uint8Array(20);

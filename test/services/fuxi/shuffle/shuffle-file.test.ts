@@ -13,13 +13,16 @@ function encode(pairs: Pair[], partitions: number): Buffer {
   for (const [key, value] of pairs) buffer.add(key, 0, key.length, value, 0, value.length);
   const order = buffer.sort();
   // A block is used again, so it is copied.
-  return Buffer.concat([...encodeShuffle(partitions, (partition) => bufferedRecords(buffer, order, partition))].map((block) => Buffer.from(block)));
+  return Buffer.concat(
+    [...encodeShuffle(partitions, (partition) => bufferedRecords(buffer, order, partition))].map((block) => Buffer.from(block)),
+  );
 }
 
 /** As a reduce attempt reads: the tail, the run, and the run in blocks of some length. */
 function decode(file: Buffer, partition: number, tailBytes: number, blockBytes: number): Pair[] {
   let found = decodeTail(file.subarray(Math.max(0, file.length - tailBytes)), file.length, partition);
-  if (found.run === 'short') found = decodeTail(file.subarray(entryPosition(file.length, found.partitions, partition)), file.length, partition);
+  if (found.run === 'short')
+    found = decodeTail(file.subarray(entryPosition(file.length, found.partitions, partition)), file.length, partition);
   if (found.run === 'short') throw new Error('still short');
   const { offset, length, records } = found.run;
   let at = offset;
@@ -43,7 +46,11 @@ const bytes = fc.uint8Array({ maxLength: 5 }).map((bytes) => Buffer.from(bytes))
 
 test('each partition reads back as its records, sorted by key and stable', () => {
   const pairs = fc.array(fc.tuple(bytes, bytes), { maxLength: 60 });
-  const sizes = fc.record({ partitions: fc.integer({ min: 1, max: 7 }), tailBytes: fc.integer({ min: FOOTER_BYTES, max: 300 }), blockBytes: fc.integer({ min: 1, max: 64 }) });
+  const sizes = fc.record({
+    partitions: fc.integer({ min: 1, max: 7 }),
+    tailBytes: fc.integer({ min: FOOTER_BYTES, max: 300 }),
+    blockBytes: fc.integer({ min: 1, max: 64 }),
+  });
   fc.assert(
     fc.property(pairs, sizes, (pairs, { partitions, tailBytes, blockBytes }) => {
       const file = encode(pairs, partitions);

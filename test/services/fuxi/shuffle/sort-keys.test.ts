@@ -22,10 +22,9 @@ const key = fc.oneof(
   fc.array(fc.constantFrom(0, 1, 97, 255), { maxLength: 9 }),
   fc.array(fc.constantFrom(97, 98), { maxLength: 3 }).map((end) => [...Buffer.from('a long beginning'), ...end]),
 );
-const entries = fc.array(
-  fc.record({ key: key.map((bytes) => Uint8Array.from(bytes)), partition: fc.nat({ max: PARTITIONS - 1 }) }),
-  { maxLength: 300 },
-);
+const entries = fc.array(fc.record({ key: key.map((bytes) => Uint8Array.from(bytes)), partition: fc.nat({ max: PARTITIONS - 1 }) }), {
+  maxLength: 300,
+});
 
 test('entries come by partition, then key, then the order in which they came', () => {
   fc.assert(

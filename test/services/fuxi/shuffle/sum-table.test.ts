@@ -22,7 +22,9 @@ function contents(table: SumTable, partitions: number): [partition: number, key:
 }
 
 test('sums are those of a map, by partition and key', () => {
-  const words = fc.array(fc.tuple(fc.string({ maxLength: 3, unit: 'binary-ascii' }), fc.integer({ min: -5, max: 1_000 })), { maxLength: 500 });
+  const words = fc.array(fc.tuple(fc.string({ maxLength: 3, unit: 'binary-ascii' }), fc.integer({ min: -5, max: 1_000 })), {
+    maxLength: 500,
+  });
   fc.assert(
     fc.property(words, fc.integer({ min: 1, max: 9 }), (words, partitions) => {
       const table = new SumTable(1 << 20);

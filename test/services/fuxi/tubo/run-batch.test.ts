@@ -1,6 +1,6 @@
+import type { ApplicationFailure, CancelledFailure } from '@temporalio/common';
 import { MockActivityEnvironment } from '@temporalio/testing';
 import { DefaultLogger } from '@temporalio/worker';
-import type { ApplicationFailure, CancelledFailure } from '@temporalio/common';
 import { expect, test } from 'vitest';
 import { type BatchRunner, createRunBatch } from '../../../../activities/fuxi/run-batch.ts';
 import type { AttemptResult, BatchRequest, BatchResult, FuxiError } from '../../../../services/fuxi/contract.ts';
@@ -8,7 +8,16 @@ import type { AttemptResult, BatchRequest, BatchResult, FuxiError } from '../../
 const quiet = () => new MockActivityEnvironment({}, { logger: new DefaultLogger('ERROR') });
 
 const request = { task: 'map', container: { id: 'c', node: 'node-3' }, attempts: [] } as unknown as BatchRequest;
-const done = (instance: number): AttemptResult => ({ instance, attempt: 1, ok: true, ms: 1, bytesIn: 0, bytesOut: 0, recordsIn: 0, recordsOut: 0 });
+const done = (instance: number): AttemptResult => ({
+  instance,
+  attempt: 1,
+  ok: true,
+  ms: 1,
+  bytesIn: 0,
+  bytesOut: 0,
+  recordsIn: 0,
+  recordsOut: 0,
+});
 const failed = (instance: number, message: string, attempt = 1): AttemptResult => ({
   instance,
   attempt,
@@ -53,7 +62,12 @@ test('a failed attempt fails the activity with one readable line, and all result
 
 test('when very many attempts failed, the details stay within what the engine takes', async () => {
   const results = Array.from({ length: 200 }, (_, i) => failed(i, `exit code 1: ${i}\n${'x'.repeat(4096)}`));
-  const failure = (await failureOf(quiet().run(runs(async () => ({ results })), request))) as ApplicationFailure;
+  const failure = (await failureOf(
+    quiet().run(
+      runs(async () => ({ results })),
+      request,
+    ),
+  )) as ApplicationFailure;
   const [{ results: told }] = failure.details as [BatchResult];
   expect(told.length).toBe(200);
   expect(told[0]).toEqual(results[0]);
