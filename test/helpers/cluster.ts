@@ -1,8 +1,8 @@
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Client, WorkflowFailedError, WorkflowHandle } from '@temporalio/client';
-import { type ClusterHandle, startCluster } from '../../infra/cluster/launch.ts';
+import { type ClusterHandle, deleteClusterData, startCluster } from '../../infra/cluster/launch.ts';
 import { connectClient } from '../../infra/temporal/connect.ts';
 import { newId } from '../../services/base/ids.ts';
 import { FEITIAN_QUEUE, type JobProgress, type JobResult } from '../../services/fuxi/contract.ts';
@@ -22,8 +22,8 @@ export interface TestCluster {
 }
 
 export async function openCluster(options: Partial<Parameters<typeof startCluster>[0]> = {}): Promise<TestCluster> {
-  const dir = await mkdtemp(join(tmpdir(), 'feitian-test-'));
-  const cluster = await startCluster({ dir, attached: true, ...options });
+  const dir = options.dir ?? (await mkdtemp(join(tmpdir(), 'feitian-test-')));
+  const cluster = await startCluster({ ...options, dir, attached: true });
   const { info } = cluster;
   const temporal = await connectClient(info.temporal);
   const member = await joinCluster({ cluster: info.name, nuwa: info.nuwa.kuafu.map((address) => `tcp://${address}`), creator: 'test' });
@@ -40,7 +40,7 @@ export async function openCluster(options: Partial<Parameters<typeof startCluste
       await member.leave();
       await temporal.connection.close();
       await cluster.stop();
-      await rm(dir, { recursive: true, force: true });
+      if (!options.dir) await deleteClusterData(dir);
     },
   };
 }

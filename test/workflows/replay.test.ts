@@ -24,7 +24,7 @@ describe('stored histories', () => {
     expect(types.length).toBeGreaterThan(0);
     for (const type of types)
       expect(
-        names.some((name) => name.startsWith(`${type}-`)),
+        names.some((name) => name.startsWith(`${kebab(type)}-`)),
         `no history of ${type}`,
       ).toBe(true);
   });

@@ -58,33 +58,30 @@ function give(pool: Pool, requester: Requester, node: NodeBooks): Container {
   return { id, node: node.id };
 }
 
-interface Candidate {
-  node: NodeBooks;
-  preferred: boolean;
-  /** Free share of cpu or memory, whichever is smaller. */
-  room: number;
-}
-
 /** Of the nodes with room: one that more of the requester's instances prefer than it has containers there; then the emptiest; then by id. */
 function chooseNode(pool: Pool, requester: Requester, keptClear: ReadonlySet<string>): NodeBooks | undefined {
-  let best: Candidate | undefined;
-  for (const node of pool.nodes.values()) {
-    if (keptClear.has(node.id) || requester.avoid.includes(node.id)) continue;
-    const { free } = node;
-    if (!fits(requester.resources, free)) continue;
-    const wished = requester.prefer[node.id] ?? 0;
-    const preferred = wished > 0 && wished > containersOn(requester, node.id);
-    const room = Math.min(free.cpu / node.capacity.cpu, free.memoryMiB / node.capacity.memoryMiB);
-    const candidate = { node, preferred, room };
-    if (!best || isBetter(candidate, best)) best = candidate;
-  }
-  return best?.node;
+  return emptiest(preferredNodes(pool, requester), requester, keptClear) ?? emptiest(pool.nodes.values(), requester, keptClear);
 }
 
-function isBetter(a: Candidate, b: Candidate): boolean {
-  if (a.preferred !== b.preferred) return a.preferred;
-  if (Math.abs(a.room - b.room) > TOLERANCE) return a.room > b.room;
-  return a.node.id < b.node.id;
+function preferredNodes(pool: Pool, requester: Requester): NodeBooks[] {
+  return Object.entries(requester.prefer).flatMap(([id, instances]) => {
+    const node = pool.nodes.get(id);
+    return node && instances > containersOn(requester, id) ? [node] : [];
+  });
+}
+
+function emptiest(nodes: Iterable<NodeBooks>, { resources, avoid }: Requester, keptClear: ReadonlySet<string>): NodeBooks | undefined {
+  let best: NodeBooks | undefined;
+  for (const node of nodes) {
+    // The cheap question first: of thousands of nodes few are emptier than the best so far.
+    if (best && !isEmptier(node, best)) continue;
+    if (fits(resources, node.free) && !keptClear.has(node.id) && !avoid.includes(node.id)) best = node;
+  }
+  return best;
+}
+
+function isEmptier(a: NodeBooks, b: NodeBooks): boolean {
+  return Math.abs(a.room - b.room) > TOLERANCE ? a.room > b.room : a.id < b.id;
 }
 
 function containersOn(requester: Requester, node: string): number {

@@ -52,6 +52,8 @@ export interface Requester {
 export interface NodeBooks extends PoolNode {
   /** Capacity less what its containers hold; always summed anew, so that fractions do not drift. */
   free: Resources;
+  /** Free share of its cpu or memory, whichever is smaller. */
+  room: number;
   containers: Map<string, PoolContainer>;
 }
 
@@ -83,13 +85,16 @@ export const requesterKey = ({ taskWorkflowId, taskRunId }: TaskMasterRun): stri
 
 export function putNode(pool: Pool, node: PoolNode): void {
   const containers = pool.nodes.get(node.id)?.containers ?? new Map<string, PoolContainer>();
-  pool.nodes.set(node.id, { ...node, containers, free: node.capacity });
+  pool.nodes.set(node.id, { ...node, containers, free: node.capacity, room: 1 });
   refreshFree(pool, node.id);
 }
 
 function refreshFree(pool: Pool, id: string): void {
   const node = pool.nodes.get(id);
-  if (node) node.free = minus(node.capacity, sumOf([...node.containers.values()].map((container) => container.resources)));
+  if (!node) return;
+  const { capacity } = node;
+  node.free = minus(capacity, sumOf([...node.containers.values()].map((container) => container.resources)));
+  node.room = Math.min(node.free.cpu / capacity.cpu, node.free.memoryMiB / capacity.memoryMiB);
 }
 
 export const deficitOf = (requester: Requester): number => Math.max(0, requester.want - requester.containers.size);

@@ -12,7 +12,7 @@ import { inputFailure, storageFailure } from './failures.ts';
 
 /** Large enough that a request costs little beside its bytes, small enough for the memory of a container. */
 const BLOCK_BYTES = 2 << 20;
-/** Asked for beyond a range's last byte, where its last line ends: nearly always enough, and at the end of a file it saves asking whether there is more. */
+/** Asked for beyond a range's last byte, where its last line ends: nearly always enough, and at the end of a file it saves asking whether there is more. For a longer line it doubles, up to a block. */
 const BEYOND_BYTES = 64 << 10;
 const RANGES_AHEAD = 12;
 const RANGES_AHEAD_BYTES = 8 << 20;
@@ -32,6 +32,8 @@ interface OpenRange {
   /** Reads under way, oldest first, and where the next one begins. */
   reads: { asked: number; bytes: Promise<Buffer> }[];
   position: number;
+  /** How much to ask for when only the end of the last line is missing. */
+  beyondBytes: number;
 }
 
 export class FileInput {
@@ -94,7 +96,14 @@ export class FileInput {
     try {
       const trimmer = this.#format.kind === 'lines' ? trimLines(offset, length) : trimFixed(offset, length, this.#format.bytes);
       if (this.#format.kind === 'fixed') await this.#checkLength(path, this.#format.bytes);
-      const range: OpenRange = { path, file: await this.#pangu.open(path, 'r'), trimmer, reads: [], position: trimmer.position };
+      const range: OpenRange = {
+        path,
+        file: await this.#pangu.open(path, 'r'),
+        trimmer,
+        reads: [],
+        position: trimmer.position,
+        beyondBytes: BEYOND_BYTES,
+      };
       if (!trimmer.done) ask(range);
       return range;
     } catch (error) {
@@ -135,7 +144,8 @@ export class FileInput {
 
 function ask(range: OpenRange): void {
   const certain = range.trimmer.certainEnd - range.position;
-  const asked = certain > 0 ? Math.min(BLOCK_BYTES, certain + BEYOND_BYTES) : BEYOND_BYTES;
+  const asked = certain > 0 ? Math.min(BLOCK_BYTES, certain + BEYOND_BYTES) : range.beyondBytes;
+  if (certain <= 0) range.beyondBytes = Math.min(BLOCK_BYTES, 2 * range.beyondBytes);
   const bytes = range.file.read(range.position, asked);
   bytes.catch(() => {});
   range.reads.push({ asked, bytes });

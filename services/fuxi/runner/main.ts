@@ -12,7 +12,7 @@ import type { PanguClient } from '../../pangu/contract.ts';
 import type { RecordFormat } from '../contract.ts';
 import { type InputCounts, type RunnerServices, runAttempt } from './attempt.ts';
 import { AttemptLog } from './attempt-log.ts';
-import { attemptFailure, storageFailure, withStandardError } from './failures.ts';
+import { attemptFailure, storageFailure } from './failures.ts';
 import { guardGroup, killOwnGroup } from './guard.ts';
 import type { FileInput } from './input-files.ts';
 import { type AttemptOrder, fromEnvironment, type RunnerEnvironment, type RunnerMessage } from './messages.ts';
@@ -71,13 +71,11 @@ function elapsedMs(): number {
 }
 
 function failed(error: unknown): (RunnerMessage & { kind: 'result' })['result'] {
-  let failure = attemptFailure(error);
-  const { instance, attempt } = present!.order;
-  if (failure.code === 'ProgramFailed' && failure.cause instanceof Error && failure.details.stderr === undefined) {
-    // A module threw: its stack goes where a command's last words go.
-    present!.log.write(Buffer.from(`${failure.cause.stack ?? failure.cause.message}\n`));
-    failure = withStandardError('ProgramFailed', failure.reason, '');
-  }
+  const failure = attemptFailure(error);
+  const { order, log } = present!;
+  const { instance, attempt } = order;
+  // A module threw: its stack goes where a command's last words go.
+  if (failure.code === 'ProgramFailed' && failure.cause instanceof Error) log.write(Buffer.from(`${failure.cause.stack}\n`));
   const { task, instances } = failure.details as { task?: string; instances?: number[] };
   const lost = failure.code === 'ShuffleLost' && task && instances ? { lost: { task, instances } } : {};
   return { instance, attempt, ok: false, ms: elapsedMs(), code: failure.code, message: failure.reason, ...lost };

@@ -118,15 +118,16 @@ export class ShuffleOutput implements AttemptOutput {
   }
 
   #spill(): void {
-    const file = new ScratchFile(this.#options.scratch);
+    const spill = { file: new ScratchFile(this.#options.scratch), runs: [] as Run[] };
+    this.#spills.push(spill); // now, so that it is closed also when it can't be written
     const encoded = encodeShuffle(this.#options.partitions, this.#inMemory());
     let written = 0;
     for (let step = encoded.next(); ; step = encoded.next()) {
       if (step.done) {
-        this.#spills.push({ file, runs: step.value.runs });
+        spill.runs = step.value.runs;
         break;
       }
-      file.write(step.value, written);
+      spill.file.write(step.value, written);
       written += step.value.length;
     }
     this.#table?.clear();

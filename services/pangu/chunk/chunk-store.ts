@@ -9,8 +9,6 @@ import { diskError } from './disk.ts';
 const OPEN_MAX = 512;
 /** How many deletions are remembered: far more than happen in the time an append can be late. */
 const DELETED_MAX = 10_000;
-/** One directory per last character of the id keeps them small enough to list. */
-const SHARDS = [...'0123456789abcdefghijklmnopqrstuvwxyz-'];
 
 interface Entry {
   file: Promise<ChunkFile>;
@@ -21,7 +19,8 @@ interface Entry {
 }
 
 /**
- * The chunks of one server, `<dataDir>/chunks/<shard>/<chunk>`. Nothing is scanned at start: a chunk is looked at when it is first asked for.
+ * The chunks of one server, `<dataDir>/chunks/<chunk>`. All in one directory, so that one sync of it serves all that were made meanwhile; file
+ * systems of today look up a name among millions as quickly as among few. Nothing is scanned at start: a chunk is looked at when it is first asked for.
  * Files are removed only when a master says so; one that cannot be read stays where it is, and its reader is told.
  */
 export class ChunkStore {
@@ -30,36 +29,33 @@ export class ChunkStore {
   readonly #entries = new Map<string, Entry>();
   /** Put away, but not yet closed: who asks for one waits, and opens it anew. */
   readonly #closing = new Map<string, Promise<void>>();
-  readonly #shardSyncs = new Map<string, DirectorySync>();
+  readonly #directory: DirectorySync;
   /** An append that comes after its chunk was deleted must not make it again. In order of deletion. */
   readonly #deleted = new Set<string>();
 
   private constructor(path: string) {
     this.#path = path;
-    for (const shard of SHARDS) this.#shardSyncs.set(shard, new DirectorySync(join(path, shard)));
+    this.#directory = new DirectorySync(path);
   }
 
   static async open(dataDir: string): Promise<ChunkStore> {
     const path = join(dataDir, 'chunks');
-    for (const shard of SHARDS) await mkdir(join(path, shard), { recursive: true });
-    for (const directory of [path, dataDir]) {
-      const made = new DirectorySync(directory);
-      await made.sync();
-      made.close();
-    }
+    await mkdir(path, { recursive: true });
+    const made = new DirectorySync(dataDir);
+    await made.sync();
+    made.close();
     return new ChunkStore(path);
   }
 
   /** Runs `work` on a chunk that is here. Errors: NoChunk, BadChecksum, and those of `work`. */
   use<T>(chunk: string, work: (file: ChunkFile) => Promise<T>): Promise<T> {
-    return this.#with(chunk, () => ChunkFile.open(this.#file(chunk), chunk, this.#directorySync(chunk)), work);
+    return this.#with(chunk, () => ChunkFile.open(this.#file(chunk), chunk, this.#syncDirectory), work);
   }
 
   /** The same; the chunk is made when it is neither open nor on disk. `fresh`: it most likely is not. */
   useOrCreate<T>(chunk: string, capacityBytes: number, fresh: boolean, work: (file: ChunkFile) => Promise<T>): Promise<T> {
     const path = this.#file(chunk);
-    const syncDirectory = this.#directorySync(chunk);
-    const open = (): Promise<ChunkFile> => ChunkFile.open(path, chunk, syncDirectory);
+    const open = (): Promise<ChunkFile> => ChunkFile.open(path, chunk, this.#syncDirectory);
     const find = async (): Promise<ChunkFile> => {
       if (!fresh) {
         try {
@@ -69,7 +65,7 @@ export class ChunkStore {
         }
       }
       if (this.#deleted.has(chunk)) throw new ChunkError('NoChunk', `chunk ${chunk} was deleted`);
-      return (await ChunkFile.create(path, chunk, capacityBytes, syncDirectory)) ?? open();
+      return (await ChunkFile.create(path, chunk, capacityBytes, this.#syncDirectory)) ?? open();
     };
     return this.#with(chunk, find, work);
   }
@@ -87,8 +83,7 @@ export class ChunkStore {
   }
 
   async list(after: string, limit: number): Promise<{ chunks: string[]; more: boolean }> {
-    const names = (await Promise.all(SHARDS.map((shard) => readdir(join(this.#path, shard))))).flat();
-    const later = names.filter((name) => name > after).sort();
+    const later = (await readdir(this.#path)).filter((name) => name > after).sort();
     return { chunks: later.slice(0, limit), more: later.length > limit };
   }
 
@@ -102,7 +97,7 @@ export class ChunkStore {
     const open = [...this.#entries.values()];
     this.#entries.clear();
     await Promise.all(open.map((entry) => closeQuietly(entry.file)));
-    for (const directory of this.#shardSyncs.values()) directory.close();
+    this.#directory.close();
   }
 
   async #with<T>(chunk: string, open: () => Promise<ChunkFile>, work: (file: ChunkFile) => Promise<T>): Promise<T> {
@@ -145,17 +140,10 @@ export class ChunkStore {
   }
 
   #file(chunk: string): string {
-    return join(this.#path, shardOf(chunk), chunk);
+    return join(this.#path, chunk);
   }
 
-  #directorySync(chunk: string): () => Promise<void> {
-    const directory = this.#shardSyncs.get(shardOf(chunk))!;
-    return () => directory.sync();
-  }
-}
-
-function shardOf(chunk: string): string {
-  return chunk.at(-1)!;
+  readonly #syncDirectory = (): Promise<void> => this.#directory.sync();
 }
 
 async function isRejected(file: Promise<ChunkFile>): Promise<boolean> {
