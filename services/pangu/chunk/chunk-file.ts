@@ -9,6 +9,7 @@ import {
   decodeIdent,
   encodeIdent,
   encodeRecord,
+  encodeTable,
   fullBlocks,
   readableRecords,
   recordOffset,
@@ -16,11 +17,10 @@ import {
 } from '../core/chunk-format.ts';
 import { crc } from '../crc.ts';
 import { closeFile, createFile, fdatasync, ftruncate, openFile, pread, pwrite } from './disk.ts';
+import { EarlyAppends } from './early-appends.ts';
 
 /** While a chunk grows, its bytes are pushed to disk this often, so that the sync at its end has little left to do. */
 const FLUSH_BYTES = 8 * 1024 * 1024;
-/** Small appends may overtake large ones on a connection. One that comes too early waits this long for those before it. */
-const GAP_WAIT_MS = 2_000;
 const VERIFY_STEP_BYTES = 1024 * 1024;
 
 export type Finish = 'none' | 'sync' | 'seal';
@@ -58,7 +58,7 @@ export class ChunkFile {
   #writeFailure: ChunkError | undefined;
   #lost: ChunkError | undefined;
   #queue: Promise<unknown> = Promise.resolve();
-  #early: { offset: number; wake: (error?: ChunkError) => void }[] = [];
+  readonly #early = new EarlyAppends();
 
   private constructor(fd: number, chunk: string, capacityBytes: number, syncDirectory: () => Promise<void>) {
     this.#fd = fd;
@@ -107,7 +107,7 @@ export class ChunkFile {
   }
 
   /**
-   * Takes bytes at `offset`; resolves when they are written, and with `finish` synced or sealed.
+   * Takes bytes at `offset`, waiting a moment for those before them unless the caller gives up; resolves when they are written, and with `finish` synced or sealed.
    * Errors: BadChecksum (damaged on the way), BadRange, Sealed, NoSpace, DiskFailed.
    */
   async append(
@@ -116,11 +116,11 @@ export class ChunkFile {
     crcs: readonly number[],
     finish: Finish,
     durable: boolean,
-    signal?: AbortSignal,
+    caller?: { readonly signal: AbortSignal },
   ): Promise<void> {
     const bad = findMismatch(bytes, offset, crcs, crc);
     if (bad >= 0) throw new ChunkError('BadChecksum', `bytes for chunk ${this.chunk} were damaged on the way`, { details: { offset } });
-    if (offset > this.#accepted) await this.#waitForGap(offset, signal);
+    if (offset > this.#accepted) await this.#waitForGap(offset, caller?.signal);
     const end = offset + bytes.length;
     if (end > this.capacityBytes) throw this.#badRange(`${end} bytes do not fit into ${this.capacityBytes}`);
     if (end <= this.#accepted && offset < this.#accepted) return this.#appendAgain(offset, bytes, crcs, finish, durable);
@@ -137,14 +137,14 @@ export class ChunkFile {
       if (bytes.length > 0) await this.#write(offset, bytes, crcs, finish);
       await this.#finish(finish, durable);
     });
-    this.#wakeEarly();
+    this.#early.wake(this.#accepted);
     return done;
   }
 
   /** Ends the chunk at `length`. Errors: BadRange (it is shorter), DiskFailed. */
   async seal(length: number, durable: boolean): Promise<void> {
     this.#ending = true;
-    this.#wakeEarly(new ChunkError('Sealed', `chunk ${this.chunk} is being sealed`));
+    this.#early.wake(this.#accepted, new ChunkError('Sealed', `chunk ${this.chunk} is being sealed`));
     await this.#enqueue(async () => {
       if (length > this.#length) throw this.#badRange(`a seal at ${length} when ${this.#length} are there`);
       if (this.#sealed && length === this.#length) return;
@@ -222,7 +222,7 @@ export class ChunkFile {
       }
     } catch (error) {
       this.#writeFailure = error as ChunkError;
-      this.#wakeEarly(this.#writeFailure);
+      this.#early.wake(this.#accepted, this.#writeFailure);
       throw error;
     }
     this.#tailCrc = tailCrc;
@@ -353,51 +353,25 @@ export class ChunkFile {
     await this.#writeRecord(true, false);
   }
 
-  async #verifies(): Promise<boolean> {
-    try {
-      await this.verify(this.#length);
-      return true;
-    } catch (error) {
-      if (error instanceof ChunkError && error.code === 'BadChecksum') return false;
-      throw error;
-    }
+  #verifies(): Promise<boolean> {
+    return this.verify(this.#length).then(() => true, isBadChecksum);
   }
 
   async #verifiedBlocks(record: ChunkRecord): Promise<number> {
     for (let block = 0; block < fullBlocks(record.length); block++) {
       this.#take({ ...record, sealed: false, length: (block + 1) * BLOCK_BYTES, tailCrc: 0 });
-      try {
-        await this.read(block * BLOCK_BYTES, BLOCK_BYTES);
-      } catch (error) {
-        if (error instanceof ChunkError && error.code === 'BadChecksum') return block;
-        throw error;
-      }
+      const right = await this.read(block * BLOCK_BYTES, BLOCK_BYTES).then(() => true, isBadChecksum);
+      if (!right) return block;
     }
     return fullBlocks(record.length);
   }
 
   #waitForGap(offset: number, signal?: AbortSignal): Promise<void> {
     this.#throwIfFailed();
-    if (signal?.aborted) return Promise.reject(this.#badRange(`an append at ${offset} when ${this.#accepted} are there`));
+    const gap = (): ChunkError => this.#badRange(`an append at ${offset} when ${this.#accepted} are there`);
+    if (signal?.aborted) return Promise.reject(gap());
     if (this.#ending) return Promise.reject(new ChunkError('Sealed', `chunk ${this.chunk} is sealed at ${this.#accepted}`));
-    return new Promise((resolve, reject) => {
-      const give = (error?: ChunkError): void => {
-        clearTimeout(timer);
-        signal?.removeEventListener('abort', refuse);
-        this.#early = this.#early.filter((other) => other !== waiter);
-        if (error) reject(error);
-        else resolve();
-      };
-      const refuse = (): void => give(this.#badRange(`an append at ${offset} when ${this.#accepted} are there`));
-      const timer = setTimeout(refuse, GAP_WAIT_MS);
-      const waiter = { offset, wake: give };
-      this.#early.push(waiter);
-      signal?.addEventListener('abort', refuse);
-    });
-  }
-
-  #wakeEarly(error?: ChunkError): void {
-    for (const waiter of this.#early) if (error || waiter.offset <= this.#accepted) waiter.wake(error);
+    return this.#early.wait(offset, gap, signal);
   }
 
   #enqueue<T>(work: () => Promise<T>): Promise<T> {
@@ -416,8 +390,8 @@ export class ChunkFile {
   }
 }
 
-function encodeTable(table: Uint32Array, from: number, to: number): Buffer {
-  const bytes = Buffer.alloc((to - from) * 4);
-  for (let block = from; block < to; block++) bytes.writeUInt32LE(table[block]!, (block - from) * 4);
-  return bytes;
+/** `false` for a checksum that is not right; whatever else went wrong goes on. */
+function isBadChecksum(error: unknown): false {
+  if (error instanceof ChunkError && error.code === 'BadChecksum') return false;
+  throw error;
 }

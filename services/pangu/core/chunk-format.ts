@@ -105,3 +105,10 @@ export function readableRecords(page: Uint8Array, capacityBytes: number, crc: Cr
     .filter((record) => record.length <= capacityBytes)
     .sort((a, b) => b.sequence - a.sequence);
 }
+
+/** The checksums of blocks `from` to `to` (exclusive) as they stand in the file. */
+export function encodeTable(table: Uint32Array, from: number, to: number): Buffer {
+  const bytes = Buffer.alloc((to - from) * 4);
+  for (let block = from; block < to; block++) bytes.writeUInt32LE(table[block]!, (block - from) * 4);
+  return bytes;
+}

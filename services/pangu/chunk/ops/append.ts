@@ -14,7 +14,7 @@ export async function append(context: ChunkServerContext, request: Request, call
   const { chunk, capacityBytes, offset, crcs, finish, durable } = request;
   const below = forward(context, request, call);
   const here = context.store.useOrCreate(chunk, capacityBytes, offset === 0, (file) =>
-    file.append(offset, call.attachment, crcs, finish, durable, call.signal),
+    file.append(offset, call.attachment, crcs, finish, durable, call),
   );
   const [written, forwarded] = await Promise.allSettled([here, below]);
   if (written.status === 'rejected') throw written.reason;
@@ -22,15 +22,15 @@ export async function append(context: ChunkServerContext, request: Request, call
   return { length: offset + call.attachment.length };
 }
 
+/**
+ * Not cancelled when the caller gives up: what is late is refused once the chunk is sealed, and an abort signal would cost more than the rest
+ * of a small append.
+ */
 async function forward(context: ChunkServerContext, request: Request, call: CallContext): Promise<void> {
   const [next, ...rest] = request.next;
   if (!next) return;
-  await context
-    .chunkServerAt(next.address)
-    .append(
-      { ...request, node: next.node, next: rest },
-      { attachment: call.attachment, timeoutMs: call.remainingMs() * REMAINING_SHARE, signal: call.signal },
-    );
+  const timeoutMs = call.remainingMs() * REMAINING_SHARE;
+  await context.chunkServerAt(next.address).append({ ...request, node: next.node, next: rest }, { attachment: call.attachment, timeoutMs });
 }
 
 function brokenChain(error: unknown, node: string): ChunkError {

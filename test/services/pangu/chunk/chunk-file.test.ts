@@ -77,7 +77,7 @@ describe('a chunk file', () => {
     const file = await create();
     await append(file, 0, Buffer.from('abc'));
     const x = Buffer.from('x');
-    await expect(file.append(5, x, [crc(x)], 'none', true, AbortSignal.timeout(10))).rejects.toEqual(withCode('BadRange'));
+    await expect(file.append(5, x, [crc(x)], 'none', true, { signal: AbortSignal.timeout(10) })).rejects.toEqual(withCode('BadRange'));
     await expect(file.read(2, 2)).rejects.toEqual(withCode('BadRange'));
     await expect(file.append(3, Buffer.from('x'), [1], 'none', true)).rejects.toEqual(withCode('BadChecksum'));
     await expect(file.append(3, Buffer.from('x'), [], 'none', true)).rejects.toEqual(withCode('BadChecksum'));
