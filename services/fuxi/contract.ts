@@ -216,6 +216,11 @@ export interface GrantSignal {
   containers: Container[];
 }
 
+/** Signal `resync`: FuxiMaster began a new life, this epoch, and wants to hear everything again. */
+export interface ResyncSignal {
+  epoch: string;
+}
+
 /** Signal `containersLost`: their node went away, or its Tubo started anew. */
 export interface ContainersLostSignal {
   containers: string[];

@@ -24,6 +24,7 @@ class World {
   readonly #live = new Map<number, Batch>();
   readonly #dead = new Set<string>();
   #made = 0;
+  #repairs = 0;
   readonly #nodes: number;
 
   constructor(seed: number) {
@@ -48,7 +49,7 @@ class World {
       for (const id of cancel) this.#kill(id);
       for (const batch of start) this.#begin(batch);
       if (exchange) this.#exchange(exchange);
-      if (lost.length > 0) this.#at(1_000, () => this.master.repaired());
+      if (lost.length > 0) this.#at(1_000, () => this.master.repaired(++this.#repairs));
       if (outcome) {
         expect(outcome).toEqual({ kind: 'done' });
         return this.master;

@@ -77,7 +77,7 @@ export async function fuxiTask(input: TaskRunInput): Promise<TaskRunResult> {
   const run = new TaskRun(input);
   setHandler(grantSignal, (grant) => run.granted(grant));
   setHandler(containersLostSignal, ({ containers, reason }) => run.event(() => run.master.lose(containers, reason, Date.now())));
-  setHandler(resyncSignal, () => run.event(() => run.master.resync()));
+  setHandler(resyncSignal, ({ epoch }) => run.resync(epoch));
   setHandler(partialSignal, ({ batch, results, released }) => run.event(() => run.master.partial(batch, results, released, Date.now())));
   setHandler(inputsRepairedSignal, (repaired) => run.repaired(repaired.input, repaired.generation));
   setHandler(controlSignal, (control) => run.controlled(control));
@@ -137,10 +137,19 @@ class TaskRun {
     this.event(() => this.master.grant(containers));
   }
 
+  /** FuxiMaster started anew: none of this life's grants has been seen, and it knows nothing of what we hold. */
+  resync(epoch: string): void {
+    if (epoch !== this.#epoch) {
+      this.#epoch = epoch;
+      this.#grantSeen = 0;
+    }
+    this.event(() => this.master.resync());
+  }
+
   repaired(input: TaskInput, generation: number): void {
     this.#source = input;
     this.#generation = generation;
-    this.event(() => this.master.repaired());
+    this.event(() => this.master.repaired(generation));
   }
 
   controlled({ paused, priority }: { paused?: boolean; priority?: number }): void {

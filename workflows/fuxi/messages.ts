@@ -6,6 +6,7 @@ import {
   type JobPlan,
   type JobProgress,
   type PartialSignal,
+  type ResyncSignal,
   SIGNALS,
   type TaskInput,
   type TaskProgress,
@@ -34,7 +35,7 @@ export const DESCRIPTIONS = {
 // ---- to a TaskMaster ----
 export const grantSignal = defineSignal<[GrantSignal]>(SIGNALS.grant);
 export const containersLostSignal = defineSignal<[ContainersLostSignal]>(SIGNALS.containersLost);
-export const resyncSignal = defineSignal(SIGNALS.resync);
+export const resyncSignal = defineSignal<[ResyncSignal]>(SIGNALS.resync);
 export const partialSignal = defineSignal<[PartialSignal]>(SIGNALS.partial);
 export const inputsRepairedSignal = defineSignal<[InputsRepaired]>(SIGNALS.inputsRepaired);
 export const controlSignal = defineSignal<[Control]>(SIGNALS.control);

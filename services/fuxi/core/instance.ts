@@ -10,7 +10,7 @@ export interface Instance {
   /** Number of the newest attempt; numbers never repeat. */
   lastAttempt: number;
   /** Attempts that live, by number. */
-  live: Map<number, { batch: number; node: string }>;
+  live: Map<number, { batch: number; node: string /** How often its inputs had been repaired when it began. */; generation: number }>;
   /** Failures that use up `maxAttempts`, and those that don't. */
   counted: number;
   uncounted: number;

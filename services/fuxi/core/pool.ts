@@ -28,11 +28,6 @@ import {
   type TaskMasterRun,
 } from './pool-state.ts';
 
-/** Payload of the signal `resync`. */
-export interface ResyncSignal {
-  epoch: string;
-}
-
 export type FullExchange = z.output<typeof exchangeSchema>;
 
 export type PoolEvent =

@@ -14,7 +14,8 @@ import type { AttemptResult, Container, Decision, FuxiCode, TaskProgress, Winner
 import { type BackupRule, stragglerAgeMs } from './backup.ts';
 import type { Batch, RunningBatch } from './batch.ts';
 import { ContainerWants } from './container-wants.ts';
-import { AVOID_NODE_MS, failureKind, retryDelayMs, UNCOUNTED_MAX } from './failure-policy.ts';
+import type { Decisions } from './decisions.ts';
+import { AVOID_NODE_MS, type FailureKind, failureKind, retryDelayMs, UNCOUNTED_MAX } from './failure-policy.ts';
 import { type Instance, mayRunOn, newInstance, wakesOf } from './instance.ts';
 import { NodeRecords } from './node-records.ts';
 import { chooseInstances } from './placement.ts';
@@ -33,20 +34,8 @@ export interface TaskMasterOptions {
   firstAttempt?: number;
 }
 
-export interface Decisions {
-  start: Batch[];
-  /** Batches whose container's processes should be killed. */
-  cancel: number[];
-  /** Tell FuxiMaster this. */
-  exchange?: { want: number; holding: Container[]; avoid: string[]; prefer: Record<string, number> };
-  /** Ask again at this time, if nothing happens before. */
-  wakeAtMs?: number;
-  /** Earlier outputs that must be made again, told once. */
-  lost: { task: string; instances: number[] }[];
-  outcome?: { kind: 'done' } | { kind: 'failed'; code: FuxiCode; message: string };
-}
-
 export type { Attempt, Batch } from './batch.ts';
+export type { Decisions } from './decisions.ts';
 
 export class TaskMaster {
   readonly #options: TaskMasterOptions;
@@ -56,6 +45,7 @@ export class TaskMaster {
   readonly #timings = noTimings();
   readonly #nodes = new NodeRecords();
   #nextBatch = 1;
+  #generation = 0;
   readonly #wants = new ContainerWants();
   #cancel: number[] = [];
   #lost = new Map<string, Set<number>>();
@@ -119,10 +109,12 @@ export class TaskMaster {
     if (!batch || batch.settled) return;
     this.#failOpen(batchId, code, message, nowMs);
     this.#containers.delete(batch.container.id);
+    this.#wants.forget(); // FuxiMaster counts it as ours until it hears otherwise
   }
 
-  /** Lost inputs were made again. */
-  repaired(): void {
+  /** Lost inputs were made again, for the `generation`-th time. */
+  repaired(generation: number): void {
+    this.#generation = generation;
     for (const instance of this.#instances.values()) if (instance.state === 'awaiting-repair') instance.state = 'waiting';
   }
 
@@ -235,7 +227,7 @@ export class TaskMaster {
     const attempts = instances.map((instance) => {
       instance.state = 'running';
       instance.lastAttempt++;
-      instance.live.set(instance.lastAttempt, { batch: id, node: held.container.node });
+      instance.live.set(instance.lastAttempt, { batch: id, node: held.container.node, generation: this.#generation });
       this.#nodes.used(held.container.node);
       return { instance: instance.index, attempt: instance.lastAttempt, backup };
     });
@@ -288,9 +280,14 @@ export class TaskMaster {
     batch.open.splice(position, 1);
     batch.openSinceMs = Math.min(nowMs, batch.openSinceMs + result.ms);
     const instance = this.#instances.get(result.instance)!;
+    const generation = instance.live.get(result.attempt)?.generation;
     instance.live.delete(result.attempt);
     if (instance.state === 'done') return;
-    if (!result.ok) return this.#failed(instance, batch.container.node, result, nowMs);
+    if (!result.ok) {
+      // It began before a repair: what it missed may be there by now, so it just begins again.
+      const outdated = result.code === 'ShuffleLost' && generation !== this.#generation;
+      return this.#failed(instance, batch.container.node, result, outdated ? 'uncounted' : failureKind(result.code), nowMs);
+    }
 
     instance.state = 'done';
     instance.winner = result.attempt;
@@ -314,9 +311,8 @@ export class TaskMaster {
     }
   }
 
-  #failed(instance: Instance, node: string, result: AttemptResult & { ok: false }, nowMs: number): void {
+  #failed(instance: Instance, node: string, result: AttemptResult & { ok: false }, kind: FailureKind, nowMs: number): void {
     this.progress.failedAttempts++;
-    const kind = failureKind(result.code);
     const again = instance.live.size > 0;
     if (kind === 'fatal') return this.#giveUp(result.code, `instance ${instance.index} on ${node}: ${result.message}`);
     if (kind === 'counted') {
@@ -334,12 +330,12 @@ export class TaskMaster {
         `instance ${instance.index} was interrupted ${times(instance.uncounted)}, the last time on ${node}: ${result.message}`,
       );
 
-    instance.avoidUntilMs.set(node, nowMs + AVOID_NODE_MS);
+    // Where its inputs could not be read from elsewhere, the node is not to blame.
+    if (result.code !== 'ShuffleLost') instance.avoidUntilMs.set(node, nowMs + AVOID_NODE_MS);
     if (kind === 'awaits-repair' && result.lost) {
       const lost = this.#lost.get(result.lost.task) ?? new Set<number>();
       for (const index of result.lost.instances) lost.add(index);
       this.#lost.set(result.lost.task, lost);
-      instance.avoidUntilMs.delete(node);
     }
     if (again) return; // another attempt of it lives
     instance.state = kind === 'awaits-repair' ? 'awaiting-repair' : 'waiting';

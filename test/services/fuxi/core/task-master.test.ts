@@ -185,11 +185,24 @@ describe('TaskMaster', () => {
     expect(decided.lost).toEqual([{ task: 'map', instances: [3, 7] }]);
     expect(decided.start).toEqual([]);
     expect(task.decide(2_000)).toMatchObject({ lost: [], exchange: { want: 0, holding: [] } });
-    task.repaired();
+    task.repaired(1);
     const again = task.decide(3_000);
     expect(again.exchange).toMatchObject({ want: 1 });
     task.grant([container(9)]);
     expect(chosen(task.decide(3_001).start)).toEqual(['node-9:0.2']);
+  });
+
+  it('begins an attempt again at once when the loss that it met was mended meanwhile', () => {
+    const task = master({ count: 2 });
+    task.grant([container(1), container(2)]);
+    const [a, b] = task.decide(0).start;
+    task.finish(a!.id, [bad(a!.attempts[0]!, 'ShuffleLost', { lost: { task: 'map', instances: [1] } })], 10);
+    expect(task.decide(10).lost).toEqual([{ task: 'map', instances: [1] }]);
+    task.repaired(1);
+    task.finish(b!.id, [bad(b!.attempts[0]!, 'ShuffleLost', { lost: { task: 'map', instances: [1] } })], 20);
+    const decided = task.decide(20);
+    expect(decided.lost).toEqual([]);
+    expect(chosen(decided.start).sort()).toEqual(['node-1:0.2', 'node-2:1.2'].sort());
   });
 
   it('tells its wants again when nothing comes, ever more rarely', () => {

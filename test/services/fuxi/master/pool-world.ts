@@ -1,6 +1,6 @@
 import type { Random } from '../../../../services/base/random.ts';
-import type { Container, ContainersLostSignal, GrantSignal } from '../../../../services/fuxi/contract.ts';
-import { apply, type FullExchange, type PoolEffect, type PoolEvent, type ResyncSignal } from '../../../../services/fuxi/core/pool.ts';
+import type { Container, ContainersLostSignal, GrantSignal, ResyncSignal } from '../../../../services/fuxi/contract.ts';
+import { apply, type FullExchange, type PoolEffect, type PoolEvent } from '../../../../services/fuxi/core/pool.ts';
 import { containerOrigin } from '../../../../services/fuxi/core/pool-container.ts';
 import { schedule } from '../../../../services/fuxi/core/pool-schedule.ts';
 import { createPool, type Pool } from '../../../../services/fuxi/core/pool-state.ts';

@@ -21,13 +21,13 @@ beforeAll(async () => {
   local = await mkdtemp(join(tmpdir(), 'feitian-test-words-'));
   await mkdir(join(local, 'texts'));
   await node.pangu.mkdir('/texts');
-  const texts = awkwardTexts(20240607, 300_000, 3 * CHUNK_BYTES);
+  const texts = awkwardTexts(20240607, 150_000, 2 * CHUNK_BYTES);
   for (const [name, bytes] of texts) {
     await writeFile(join(local, 'texts', name), bytes);
     await node.pangu.writeFile(`/texts/${name}`, bytes, { chunkBytes: CHUNK_BYTES });
   }
   reference = await referenceCounts([...texts.keys()].map((name) => join(local, 'texts', name)));
-  const files = (await node.pangu.glob('/texts/*')).map(({ path, size }) => ({ path, size, splitBytes: 40_000, chunks: [] }));
+  const files = (await node.pangu.glob('/texts/*')).map(({ path, size }) => ({ path, size, splitBytes: 50_000, chunks: [] }));
   ({ splits } = planSplits(files, 'auto'));
 });
 afterAll(async () => {
