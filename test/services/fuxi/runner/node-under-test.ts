@@ -29,6 +29,8 @@ export interface NodeUnderTest {
   readonly dataDir: string;
   /** What Tubo told workflows. */
   readonly told: { workflowId: string; name: string; payload: PartialSignal }[];
+  /** While true, the workflow engine is away: signals cannot be sent. */
+  engineAway: boolean;
   /** A job of its own: directories in Pangu, an id, a way to run its tasks. */
   job(): Promise<TestJob>;
   stop(): Promise<void>;
@@ -70,6 +72,7 @@ export async function startNodeUnderTest(options: { nodes?: { id: string; rack: 
   const told: NodeUnderTest['told'] = [];
   const workflows: WorkflowPort = {
     async signal(workflowId, _runId, name, payload) {
+      if (node.engineAway) throw new Error('the engine is away');
       told.push({ workflowId, name, payload: payload as PartialSignal });
       return 'sent';
     },
@@ -77,12 +80,13 @@ export async function startNodeUnderTest(options: { nodes?: { id: string; rack: 
   };
   const tubo = await startTubo(tuboConfig(cluster, dataDir), { workflows, log: silentLogger });
   const { pangu } = cluster;
-  return {
+  const node: NodeUnderTest = {
     cluster,
     pangu,
     tubo,
     dataDir,
     told,
+    engineAway: false,
     job: () => newJob(pangu, tubo),
     async stop() {
       await tubo.stop();
@@ -90,6 +94,7 @@ export async function startNodeUnderTest(options: { nodes?: { id: string; rack: 
       await rm(dataDir, { recursive: true, force: true });
     },
   };
+  return node;
 }
 
 export function tuboConfig(cluster: PanguCluster, dataDir: string) {

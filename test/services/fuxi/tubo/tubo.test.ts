@@ -75,6 +75,20 @@ describe('a batch', () => {
     expect([...early, ...late, ...payload.released]).toEqual([0, 1, 2, 3, 4, 5]);
   });
 
+  test('over its budget while the engine is away returns what it could not tell', async () => {
+    const job = await node.job();
+    node.engineAway = true;
+    const running = job.run({ task: 'away', program: sh('sleep 0.4'), instances: [0, 1, 2, 3, 4, 5], budgetMs: 1_000 });
+    const { results } = await running.finally(() => {
+      node.engineAway = false;
+    });
+    // Instances given back were not begun, and are in nobody's results.
+    expect(results.length).toBeGreaterThan(0);
+    expect(results.length).toBeLessThan(6);
+    expect(results.map(({ instance }) => instance)).toEqual(results.map((_, i) => i));
+    expect(node.told.filter(({ workflowId }) => workflowId === 'job/away')).toEqual([]);
+  });
+
   test('over its budget with nothing to tell and nothing to give back says nothing', async () => {
     const job = await node.job();
     okay(await job.run({ task: 'alone', program: sh('sleep 0.3'), budgetMs: 50 }));
