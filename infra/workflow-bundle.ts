@@ -3,12 +3,15 @@ import { mkdir, readdir, readFile, rename, writeFile } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { bundleWorkflowCode, type WorkflowBundleOption } from '@temporalio/worker';
+import { type BundleOptions, bundleWorkflowCode, type WorkflowBundleOption } from '@temporalio/worker';
+import { assertInvariant } from '../services/base/assert.ts';
 import type { Logger } from '../services/base/log.ts';
+
+type Configuration = Parameters<NonNullable<BundleOptions['webpackConfigHook']>>[0];
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
 /** All that a workflow may import; see the import rules in test/house.test.ts. */
-const SOURCES = ['workflows', 'services', 'package-lock.json'];
+const SOURCES = ['workflows', 'services', 'infra/workflow-bundle.ts', 'package-lock.json'];
 
 /**
  * The workflows as one script for Temporal's sandbox. Making it takes webpack some seconds of cpu, so it is kept in the user's cache under
@@ -21,7 +24,11 @@ export async function workflowBundle(log: Logger): Promise<WorkflowBundleOption 
   if (cached !== undefined) return { code: cached };
 
   const startedMs = performance.now();
-  const bundle = await bundleWorkflowCode({ workflowsPath: join(ROOT, 'workflows', 'index.ts'), logger: webpackLogger(log) });
+  const bundle = await bundleWorkflowCode({
+    workflowsPath: join(ROOT, 'workflows', 'index.ts'),
+    logger: webpackLogger(log),
+    webpackConfigHook: forThisNode,
+  });
   log.info({ ms: Math.round(performance.now() - startedMs), bytes: bundle.code.length }, 'workflows.bundled');
   try {
     await mkdir(dirname(path), { recursive: true });
@@ -31,6 +38,22 @@ export async function workflowBundle(log: Logger): Promise<WorkflowBundleOption 
     log.warn({ path, error }, 'workflows.not_cached');
   }
   return { code: bundle.code };
+}
+
+/**
+ * The SDK has swc rewrite everything for es2017, private fields into helper functions that some versions of swc get wrong. The sandbox runs on
+ * the Node that we run on, which knows them.
+ */
+function forThisNode(config: Configuration): Configuration {
+  let changed = 0;
+  for (const rule of config.module?.rules ?? []) {
+    const use = typeof rule === 'object' && rule ? rule.use : undefined;
+    if (!use || typeof use !== 'object' || Array.isArray(use) || !String(use.loader).includes('swc-loader')) continue;
+    (use.options as { jsc: { target: string } }).jsc.target = 'es2022';
+    changed++;
+  }
+  assertInvariant(changed > 0, 'the SDK compiles workflows with swc-loader');
+  return config;
 }
 
 async function sourcesHash(): Promise<string> {
