@@ -9,7 +9,7 @@ import { failureOf, leftovers, openCluster, type TestCluster } from '../helpers/
 const run = promisify(execFile);
 const FEITIAN = new URL('../../infra/bin/feitian.mjs', import.meta.url).pathname;
 const NODES = ['node-1', 'node-2'];
-const DISK_MIB = 160;
+const DISK_MIB = 100;
 
 /** Disks of chunk servers that are small enough to fill: memory file systems, which only root may mount. */
 const dir = await mkdtemp(join(tmpdir(), 'feitian-full-'));
@@ -48,7 +48,7 @@ describe.skipIf(!mounted)('a full disk', () => {
         name: 'too-much',
         tasks: {
           map: {
-            run: { command: ['sh', '-c', 'cat >/dev/null; yes | head -c 300000000'] },
+            run: { command: ['sh', '-c', 'cat >/dev/null; yes | head -c 100000000'] },
             retry: { maxAttempts: 2 },
             backup: { enabled: false },
           },
@@ -75,10 +75,10 @@ describe.skipIf(!mounted)('a full disk', () => {
             () => true,
             () => false,
           ),
-        { timeout: 60_000, interval: 1_000 },
+        { timeout: 120_000, interval: 1_000 },
       )
       .toBe(true);
-  }, 150_000);
+  }, 400_000);
 });
 
 async function writeAll(test: TestCluster, path: string): Promise<Buffer> {

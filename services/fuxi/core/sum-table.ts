@@ -7,7 +7,7 @@
  *     slot   = 25 bits: where the record lies, in steps of 8 bytes, from 1; 7 bits of the hash, which spare most looks at a wrong record; 0 = free
  *     record = sum: f64, length: u32, hash: u32, key, padding to a multiple of 8
  *
- * Measured on words of 190,000 kinds: parallel arrays 33, this with slots of two words 61, as it is 75 MB/s.
+ * On text with 190,000 different words this is twice as fast as parallel arrays, and a tenth faster than slots of two 32-bit numbers.
  *
  * Invariants: at most three quarters of the slots are taken; `bytes <= bytesMax` unless there is just one record;
  * sums are exact as long as they are safe integers, which is checked when they are read.

@@ -105,7 +105,7 @@ describe('a module', () => {
       'const kept = []; export const source = { run() { for (;;) kept.push(new Array(1e5).fill({})); } };',
     );
     const job = await node.job();
-    const failure = failureOf(await job.run({ task: 't', program: { module: `${module}#source` }, memoryMiB: 128 }));
+    const failure = failureOf(await job.run({ task: 't', program: { module: `${module}#source` }, memoryMiB: 128, taskRunId: 'hog' }));
     expect(failure.code).toBe('ProgramFailed');
     expect(failure.message).toMatch(/^the container's process was killed by SIGABRT/);
     expect(failure.message).toContain('JavaScript heap out of memory');

@@ -52,9 +52,11 @@ export interface BatchSpec {
   output?: TaskOutput;
   /** Instance numbers, or instances with their attempts. @default [0] */
   instances?: (number | { instance: number; attempt: number })[];
+  /** @default one that all batches share, so that a test need not wait for a process to start */
   container?: string;
   /** @default that of the Tubo under test */
   node?: string;
+  /** @default one that all batches without a package share */
   taskRunId?: string;
   package?: string;
   memoryMiB?: number;
@@ -110,15 +112,14 @@ export function tuboConfig(cluster: PanguCluster, dataDir: string) {
 
 async function newJob(pangu: PanguClient, tubo: Tubo): Promise<TestJob> {
   const runId = newId('run');
-  const taskRunId = newId('task');
   await pangu.mkdir(jobDirectory(runId), { recursive: true });
   const request = (batch: BatchSpec): BatchRequest => ({
     job: { workflowId: 'job', runId, name: 'job', user: 'tester' },
     task: batch.task,
     taskWorkflowId: `job/${batch.task}`,
-    taskRunId: batch.taskRunId ?? `${taskRunId}-${batch.task}`,
+    taskRunId: batch.taskRunId ?? (batch.package === undefined ? 'shared' : newId('task')),
     batch: 1,
-    container: { id: batch.container ?? `${runId}-${batch.task}`, node: batch.node ?? tubo.node },
+    container: { id: batch.container ?? 'shared', node: batch.node ?? tubo.node },
     resources: { cpu: 1, memoryMiB: batch.memoryMiB ?? 256, virtual: {} },
     program: batch.program,
     ...(batch.package === undefined ? {} : { package: batch.package }),
