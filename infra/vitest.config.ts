@@ -8,5 +8,7 @@ export default defineConfig({
     maxWorkers: 2,
     testTimeout: 60_000,
     hookTimeout: 120_000,
+    // A dozen processes on two shared cores: where nobody can look again at once, one more try tells a slow moment from a fault. It is printed.
+    retry: process.env.CI ? 1 : 0,
   },
 });
