@@ -1,5 +1,4 @@
 import { ApplicationFailure } from '@temporalio/activity';
-import { FeitianError } from '../../services/base/errors.ts';
 import type { FuxiCode } from '../../services/fuxi/contract.ts';
 import { PanguError } from '../../services/pangu/contract.ts';
 
@@ -19,8 +18,4 @@ export function explainPangu(error: unknown, doing: string): unknown {
   if (!(error instanceof PanguError)) return error;
   if (error.code === 'EIO') return error;
   return refuse('StorageFailed', `${doing}: ${error.message}`, { cause: error });
-}
-
-export function isCode(error: unknown, ...codes: string[]): boolean {
-  return error instanceof FeitianError && codes.includes(error.code);
 }

@@ -1,4 +1,5 @@
 import { heartbeat } from '@temporalio/activity';
+import { hasCode } from '../../services/base/errors.ts';
 import type { SplitsFile } from '../../services/fuxi/contract.ts';
 import { JOBS_DIRECTORY, jobDirectory, taskDirectory } from '../../services/fuxi/contract.ts';
 import type { FileSource, Job, Task } from '../../services/fuxi/core/document.ts';
@@ -6,7 +7,7 @@ import { INSTANCES_MAX } from '../../services/fuxi/core/document.ts';
 import type { PlannedJob, PlannedTask } from '../../services/fuxi/core/planned-job.ts';
 import { type InputFile, planSplits } from '../../services/fuxi/core/splits.ts';
 import { type PanguClient, PanguError } from '../../services/pangu/contract.ts';
-import { explainPangu, isCode, refuse } from './failures.ts';
+import { explainPangu, refuse } from './failures.ts';
 import type { FuxiServices } from './services.ts';
 
 /**
@@ -62,7 +63,7 @@ async function inputFiles(pangu: PanguClient, task: Task, sources: FileSource[])
   const files: InputFile[] = [];
   for (const { filePattern, splitBytes } of sources) {
     const found = await pangu.glob(filePattern).catch((error) => {
-      throw isCode(error, 'ENOENT', 'ENOTDIR', 'EINVAL', 'ENAMETOOLONG')
+      throw hasCode(error, 'ENOENT', 'ENOTDIR', 'EINVAL', 'ENAMETOOLONG')
         ? refuse('InputNotFound', `task ${task.name}: ${filePattern} can't be read: ${error.reason}`, { cause: error })
         : error;
     });

@@ -1,7 +1,8 @@
+import { hasCode } from '../../services/base/errors.ts';
 import { attemptPath, partName, taskDirectory } from '../../services/fuxi/contract.ts';
 import type { TaskPublication } from '../../services/fuxi/core/planned-job.ts';
 import { winningAttempt } from '../../services/fuxi/core/winners.ts';
-import { explainPangu, isCode, refuse } from './failures.ts';
+import { explainPangu, refuse } from './failures.ts';
 import type { FuxiServices } from './services.ts';
 
 /** Makes the winners' outputs visible, all at once. Run again after it succeeded it changes nothing. Failures: OutputExists, StorageFailed. */
@@ -18,7 +19,7 @@ export function createPublishJob({ pangu }: FuxiServices) {
     try {
       await pangu.publish(runId, complete);
     } catch (error) {
-      if (isCode(error, 'EEXIST'))
+      if (hasCode(error, 'EEXIST'))
         throw refuse('OutputExists', `a destination appeared while the job ran: ${(error as Error).message}`, { cause: error });
       throw explainPangu(error, 'publishing');
     }

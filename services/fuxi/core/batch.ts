@@ -21,5 +21,4 @@ export interface RunningBatch extends Batch {
   openSinceMs: number;
   /** Nothing but the first of `open` is in it any more. */
   alone: boolean;
-  settled: boolean;
 }

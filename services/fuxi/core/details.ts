@@ -12,8 +12,8 @@ export function jobDetails(progress: JobProgress, plan: JobPlan | undefined): st
   return lines.join('\n');
 }
 
-export function taskDetails(task: string, progress: TaskProgress, waitingFor?: string): string {
-  return ['```', ...taskTable([[task, progress]]), '```', ...(waitingFor ? ['', waitingFor] : [])].join('\n');
+export function taskDetails(task: string, progress: TaskProgress): string {
+  return ['```', ...taskTable([[task, progress]]), '```'].join('\n');
 }
 
 function dagLines(plan: JobPlan): string[] {

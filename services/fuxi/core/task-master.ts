@@ -88,7 +88,7 @@ export class TaskMaster {
   /** Results of a batch while it goes on; `released` were not begun and come back. */
   partial(batchId: number, results: AttemptResult[], released: number[], nowMs: number): void {
     const batch = this.#batches.get(batchId);
-    if (!batch || batch.settled) return;
+    if (!batch) return;
     for (const result of results) this.#settle(batch, result, nowMs);
     for (const index of released) this.#release(batch, index, 'not begun');
     batch.alone = batch.open.length <= 1;
@@ -97,7 +97,7 @@ export class TaskMaster {
   /** The batch ended with these results; attempts without one were not run. */
   finish(batchId: number, results: AttemptResult[], nowMs: number): void {
     const batch = this.#batches.get(batchId);
-    if (!batch || batch.settled) return;
+    if (!batch) return;
     for (const result of results) this.#settle(batch, result, nowMs);
     for (const attempt of [...batch.open]) this.#release(batch, attempt.instance);
     this.#close(batch);
@@ -106,7 +106,7 @@ export class TaskMaster {
   /** The batch's activity failed as a whole: its node is suspect and the container with it. */
   fail(batchId: number, code: FuxiCode, message: string, nowMs: number): void {
     const batch = this.#batches.get(batchId);
-    if (!batch || batch.settled) return;
+    if (!batch) return;
     this.#failOpen(batchId, code, message, nowMs);
     this.#containers.delete(batch.container.id);
     this.#wants.forget(); // FuxiMaster counts it as ours until it hears otherwise
@@ -239,7 +239,6 @@ export class TaskMaster {
       open: [...attempts],
       openSinceMs: nowMs,
       alone: attempts.length === 1,
-      settled: false,
     });
     return { id, container: held.container, attempts };
   }
@@ -352,7 +351,7 @@ export class TaskMaster {
 
   #failOpen(batchId: number, code: FuxiCode, message: string, nowMs: number): void {
     const batch = this.#batches.get(batchId);
-    if (!batch || batch.settled) return;
+    if (!batch) return;
     const [running, ...rest] = batch.open;
     for (const attempt of rest) this.#release(batch, attempt.instance);
     if (running) this.#settle(batch, { ...running, ok: false, ms: 0, code, message }, nowMs);
@@ -371,7 +370,6 @@ export class TaskMaster {
   }
 
   #close(batch: RunningBatch): void {
-    batch.settled = true;
     this.#batches.delete(batch.id);
     const held = this.#containers.get(batch.container.id);
     if (held) delete held.batch;
