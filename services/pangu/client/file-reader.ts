@@ -13,6 +13,8 @@ const READ_TIMEOUT_MS = 10_000;
 const PARALLEL_MAX = 4;
 /** While servers of a chunk are away, not broken, a reader asks again for this long: a restart takes a few seconds. */
 const PATIENCE_MS = 8_000;
+/** A file with one replica is scratch, whose reader can have it made again and knows best how long that is worth waiting for. */
+const SCRATCH_PATIENCE_MS = 1_500;
 const PAUSE_MS = 250;
 
 /** Replica errors that are about these bytes, not about the server: the master wants to hear of them. */
@@ -98,7 +100,7 @@ export class FileReader implements PanguFile {
 
   async #readRange(first: LocatedChunk, offset: number, length: number): Promise<Buffer> {
     const { clock, failures, random, node: own } = this.#context;
-    const giveUpAtMs = clock.monotonicMs() + PATIENCE_MS;
+    const giveUpAtMs = clock.monotonicMs() + (this.stat.replicas === 1 ? SCRATCH_PATIENCE_MS : PATIENCE_MS);
     let chunk = first;
     for (let round = 1; ; round++) {
       let error: unknown = new Error('no server of this chunk is registered');
