@@ -20,6 +20,8 @@ export interface RoleFlags {
   listen?: string;
   nuwa?: string;
   database?: string;
+  metrics?: string;
+  http?: string;
   cpu?: string;
   memory?: string;
 }
@@ -30,6 +32,8 @@ const address = z
   .string()
   .transform((text) => (text.includes('://') ? text : `tcp://${text}`))
   .refine((text) => /^tcp:\/\/[^/\s]+:\d{1,5}$/.test(text), 'must be tcp://host:port');
+
+const hostAndPort = z.string().regex(/^[^/\s]+:\d{1,5}$/, 'must be host:port');
 
 const schema = z.object({
   cluster: name.default('local'),
@@ -46,6 +50,8 @@ const schema = z.object({
     .string()
     .regex(/^postgres(ql)?:\/\//, 'must be postgres://…')
     .optional(),
+  metrics: hostAndPort.default('127.0.0.1:0'),
+  http: hostAndPort.default('127.0.0.1:0'),
   cpu: z.coerce.number().positive().default(availableParallelism()),
   memory: z.coerce
     .number()
@@ -62,6 +68,8 @@ const VARIABLES: Record<keyof z.input<typeof schema>, string> = {
   listen: 'FEITIAN_LISTEN',
   nuwa: 'FEITIAN_NUWA',
   database: 'FEITIAN_DATABASE_URL',
+  metrics: 'FEITIAN_METRICS',
+  http: 'FEITIAN_HTTP',
   cpu: 'FEITIAN_CPU',
   memory: 'FEITIAN_MEMORY_MIB',
 };
@@ -72,7 +80,7 @@ export async function roleConfigs(roles: readonly RoleName[], flags: RoleFlags, 
   for (const [key, variable] of Object.entries(VARIABLES)) given[key] = flags[key as keyof RoleFlags] ?? (env[variable] || undefined);
   const parsed = schema.safeParse(given);
   if (!parsed.success) throw badConfig(parsed.error.issues.map(({ path, message }) => `${nameOf(path[0])} ${message}`));
-  const { cluster, node, rack, data, listen, nuwa, database, cpu, memory } = parsed.data;
+  const { cluster, node, rack, data, listen, nuwa, database, metrics, http, cpu, memory } = parsed.data;
 
   const dataDir = resolve(data);
   const temporal = await temporalFromEnvironment(env, join(dataDir, 'tls'));
@@ -94,6 +102,8 @@ export async function roleConfigs(roles: readonly RoleName[], flags: RoleFlags, 
     dataDir: roles.length > 1 ? join(dataDir, role) : dataDir,
     listen,
     nuwa,
+    metrics,
+    http,
     resources: { cpu, memoryMiB: memory },
     ...(node ? { node: { id: node, rack } } : {}),
     ...(database ? { databaseUrl: database } : {}),

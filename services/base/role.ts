@@ -16,6 +16,10 @@ export interface RoleConfig {
   /** Postgres URL; present for roles that keep tables. */
   databaseUrl?: string;
   temporal?: TemporalConfig;
+  /** Where this process tells its metrics, `host:port`; port 0 = any free one. The role does not serve it: whoever starts roles does. */
+  metrics?: string;
+  /** Where a role that speaks HTTP listens, `host:port`; port 0 = any free one. */
+  http?: string;
   /** What Tubo offers for containers. */
   resources?: { cpu: number; memoryMiB: number };
 }

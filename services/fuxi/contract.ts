@@ -48,6 +48,12 @@ export const partName = (instance: number): string => `part-${String(instance).p
 export const FUXI_MASTER_SERVICE = 'fuxi-master';
 export const TUBO_SERVICE = 'tubo';
 
+/**
+ * Nodes that belong to the cluster, whether they are up or not: `/nodes/<id>` in Nuwa, its value `{ "rack" }` as JSON. A Tubo writes it down when it
+ * starts; it goes when the node leaves the cluster for good.
+ */
+export const NODES_PATH = '/nodes';
+
 /** Search attributes of jobs and their types; a cluster registers them when it starts. */
 export const SEARCH_ATTRIBUTES = {
   FeitianJobName: 'KEYWORD',

@@ -21,6 +21,8 @@ export function register(program: Command): void {
     .option('--listen <tcp://host:port>', 'where it answers calls; port 0 is any free one (FEITIAN_LISTEN)')
     .option('--nuwa <addresses>', 'the Nuwa servers, with commas between (FEITIAN_NUWA)')
     .option('--database <url>', 'Postgres (FEITIAN_DATABASE_URL)')
+    .option('--metrics <host:port>', 'where this process tells its metrics; port 0 is any free one (FEITIAN_METRICS)')
+    .option('--http <host:port>', 'where a role that speaks HTTP listens; port 0 is any free one (FEITIAN_HTTP)')
     .option('--cpu <number>', 'processors that a node offers for containers (FEITIAN_CPU)')
     .option('--memory <MiB>', 'memory that a node offers for containers (FEITIAN_MEMORY_MIB)')
     .addOption(new Option('--json', 'has no effect here: logs are JSON').hideHelp())

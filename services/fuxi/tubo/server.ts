@@ -18,6 +18,7 @@ import { AttemptTable, segment } from './attempt-table.ts';
 import { type BatchControl, type BatchServices, runBatch } from './batch.ts';
 import { Container } from './container.ts';
 import { removeLeftovers } from './leftovers.ts';
+import { joinNodes } from './membership.ts';
 import { createAttempts } from './ops/attempts.ts';
 import { createLog } from './ops/log.ts';
 import { Packages } from './packages.ts';
@@ -61,6 +62,7 @@ export async function startTubo(config: RoleConfig, ports: { workflows: Workflow
     return new Container({ directory, env, packages });
   }, services);
 
+  await joinNodes(member.nuwa, node);
   // Last, for from now on containers are granted here.
   const { cpu, memoryMiB } = config.resources ?? { cpu: availableParallelism(), memoryMiB: Math.floor(totalmem() / 2 ** 20 / 2) };
   const registration = await member.nuwa.register(TUBO_SERVICE, node.id, {

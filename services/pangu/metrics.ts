@@ -1,0 +1,56 @@
+import type { MetricSpecs } from '../base/metrics.ts';
+
+/** Chunk servers; each is one node's, which is a label of the target. */
+export const PANGU_CHUNK_METRICS = {
+  readBytes: { kind: 'counter', name: 'feitian_pangu_read_bytes_total', help: 'Bytes read from chunks here' },
+  writtenBytes: { kind: 'counter', name: 'feitian_pangu_written_bytes_total', help: 'Bytes written to chunks here, each replica counted' },
+  operations: {
+    kind: 'counter',
+    name: 'feitian_pangu_chunk_operations_total',
+    help: 'What this chunk server was asked to do, by outcome',
+    labels: ['operation', 'code'],
+  },
+  chunkFiles: { kind: 'gauge', name: 'feitian_pangu_chunk_files', help: 'Chunk files on the disk' },
+  diskBytes: {
+    kind: 'gauge',
+    name: 'feitian_pangu_disk_bytes',
+    help: 'The disk below the chunks; kind is free or total',
+    labels: ['kind'],
+  },
+} as const satisfies MetricSpecs;
+
+/** Masters. What they tell of the whole cluster each of them tells: take the maximum over instances, not the sum. */
+export const PANGU_MASTER_METRICS = {
+  operations: {
+    kind: 'counter',
+    name: 'feitian_pangu_operations_total',
+    help: 'Operations on files and directories, by outcome',
+    labels: ['operation', 'code'],
+  },
+  files: { kind: 'gauge', name: 'feitian_pangu_files', help: 'Files in the tree' },
+  fileBytes: { kind: 'gauge', name: 'feitian_pangu_file_bytes', help: 'Bytes of files in the tree, each counted once' },
+  chunks: { kind: 'gauge', name: 'feitian_pangu_chunks', help: 'Chunks by state', labels: ['state'] },
+  underReplicated: {
+    kind: 'gauge',
+    name: 'feitian_pangu_chunks_under_replicated',
+    help: 'Sealed chunks with fewer replicas on servers that are there than their file wants; scratch files with one replica do not count',
+  },
+  unavailable: {
+    kind: 'gauge',
+    name: 'feitian_pangu_chunks_unavailable',
+    help: 'Sealed chunks of which no replica is on a server that is there; scratch files with one replica do not count',
+  },
+  replicas: { kind: 'gauge', name: 'feitian_pangu_replicas', help: 'Replicas on each node', labels: ['node'] },
+  chunkServers: {
+    kind: 'gauge',
+    name: 'feitian_pangu_chunk_servers',
+    help: 'Chunk servers that are there; state is active or draining',
+    labels: ['state'],
+  },
+  replicasMoved: {
+    kind: 'counter',
+    name: 'feitian_pangu_replicas_moved_total',
+    help: 'Replicas copied to another node by drain or balance',
+  },
+  badReplicas: { kind: 'counter', name: 'feitian_pangu_bad_replicas_total', help: 'Replicas dropped because their bytes were wrong' },
+} as const satisfies MetricSpecs;
