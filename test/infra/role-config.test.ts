@@ -25,6 +25,7 @@ describe('the config of a role', () => {
         cluster: 'home',
         node: { id: 'node-7', rack: 'rack-c' },
         dataDir: '/data',
+        metrics: '127.0.0.1:0',
         http: '127.0.0.1:0',
         listen: 'tcp://127.0.0.1:0',
         nuwa: ['tcp://a:1', 'tcp://b:2'],
@@ -36,7 +37,7 @@ describe('the config of a role', () => {
   });
 
   test('and from flags, which win', async () => {
-    const [config] = await roleConfigs(['tubo'], { metrics: '127.0.0.1:0', node: 'other', nuwa: 'c:3', data: '/elsewhere' }, env);
+    const [config] = await roleConfigs(['tubo'], { node: 'other', nuwa: 'c:3', data: '/elsewhere' }, env);
     expect(config).toMatchObject({ node: { id: 'other' }, nuwa: ['tcp://c:3'], dataDir: '/elsewhere' });
   });
 
