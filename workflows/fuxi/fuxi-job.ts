@@ -216,7 +216,7 @@ class JobRun {
       taskQueue: FEITIAN_QUEUE,
       args: [input],
       parentClosePolicy: ParentClosePolicy.REQUEST_CANCEL,
-      staticSummary: `${task.name}: ${indexes.length} instances${part}${firstAttempt > 1 ? ', made again' : ''}`,
+      staticSummary: `${task.name}: ${indexes.length} ${indexes.length === 1 ? 'instance' : 'instances'}${part}${firstAttempt > 1 ? ', made again' : ''}`,
     });
     this.#running.set(handle, task.name);
     try {
