@@ -8,7 +8,7 @@ import { max, not, quantile, rate, series, sum, top, unlike } from './promql.ts'
 /** Calls that wait on purpose. */
 const NO_POLLS = unlike('Poll.*|GetWorkflowExecutionHistory');
 /** Of our own processes; the server has an SDK inside too. */
-const OURS = { role: not('') };
+const OURS = { role: not('temporal') };
 
 /** The workflow engine: what it holds, how much it is asked and how long it takes, and how far our workers are behind. */
 export function temporalDashboard(settings: Settings): Dashboard {

@@ -4,6 +4,8 @@
  *     postgres ──► tables ──► pangu-master          fuxi-master, worker and tubo wait for temporal,
  *     temporal ─────────────► fuxi-master, worker,  and everybody but nuwa for nuwa
  *     nuwa ─────────────────► tubo, pangu-chunk
+ *
+ * Prometheus, Alertmanager and Grafana need nobody to start, only the addresses.
  */
 import { mkdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -18,6 +20,7 @@ import { temporalFromEnvironment } from '../temporal-config.ts';
 import type { ClusterInfo } from './cluster-file.ts';
 import type { Layout } from './layout.ts';
 import { LAUNCH_ID_VARIABLE } from './leftovers.ts';
+import { type Monitoring, startMonitoring } from './monitoring.ts';
 import type { ClusterShape } from './options.ts';
 import { type PlanInput, placesOf, roleSpec, STOP_TIERS } from './plan.ts';
 import { freePort, wantedPort } from './ports.ts';
@@ -33,9 +36,14 @@ export interface StartContext {
   /** Filled with every port that is used, for the check at the end that they are free again. */
   ports: Set<number>;
   step<T>(name: string, work: () => Promise<T>, detail?: (result: T) => string | undefined): Promise<T>;
+  /** Says that something is left out that can be done without, and how to get it. */
+  note(name: string, detail: string): void;
   /** Resolves when the process is ready. */
   start(spec: ProcessSpec): Promise<void>;
 }
+
+/** The port of Shennong's HTTP face, among those of processes. */
+const SHENNONG_HTTP = 'shennong-http';
 
 const ENTRY = fileURLToPath(new URL('../bin/feitian.mjs', import.meta.url));
 
@@ -76,7 +84,8 @@ export async function startEverything(context: StartContext): Promise<Omit<Clust
     await step(title, () => Promise.all(ofRole.map(({ node }) => context.start(roleSpec(input, role, node)))));
   };
   const others = new Set(places.map(({ role }) => role).filter((role) => role !== 'nuwa'));
-  await Promise.all([tablesReady, temporalReady, ...[...others].map(startRole)]);
+  const watching = startWatching(context, plan, temporalReady);
+  await Promise.all([tablesReady, temporalReady, watching, ...[...others].map(startRole)]);
 
   const { config, ui } = await temporalReady;
   return {
@@ -85,8 +94,20 @@ export async function startEverything(context: StartContext): Promise<Omit<Clust
     postgres: { url: await databaseReady },
     nuwa: { kuafu: [`127.0.0.1:${plan.ports.get('nuwa')}`], zookeeper: [] },
     nodes: shape.nodes,
+    ...(await watching),
     admin: { keyFile: layout.adminKey },
   };
+}
+
+async function startWatching(
+  context: StartContext,
+  { ports, env }: PlanInput,
+  temporalReady: Promise<StartedTemporal>,
+): Promise<Monitoring> {
+  if (!context.shape.monitoring) return {};
+  const { config, ui } = await temporalReady;
+  const temporal = { namespace: config.namespace, ...(ui ? { ui } : {}) };
+  return await startMonitoring(context, { shennong: `127.0.0.1:${ports.get(SHENNONG_HTTP)}`, temporal, env });
 }
 
 /** @returns the URL. */
