@@ -66,26 +66,25 @@ export function tellWhenAsked<Label extends string>(metric: Told<Label>, tell: T
   const telling: Set<Tell<string>> = tellers.get(metric) ?? new Set();
   if (!tellers.has(metric)) {
     tellers.set(metric, telling);
-    const describe = metric.get.bind(metric);
-    const get = async () => ({
-      ...(await describe()),
-      values: addUp((await Promise.all([...telling].map((each) => each()))).flatMap((s) => [...s])),
-    });
+    const { name, help, type, aggregator } = metric as unknown as Record<'name' | 'help' | 'type' | 'aggregator', string>;
+    const get = async () => {
+      const told = await Promise.all([...telling].map(async (each) => [...(await each())]));
+      return { name, help, type, aggregator, values: addUp(name!, told.flat()) };
+    };
     // A histogram is printed through the second one.
     Object.assign(metric, { get, getForPromString: get });
   }
   telling.add(tell);
   return () => void telling.delete(tell);
+}
 
-  function addUp(samples: Sample[]): object[] {
-    const { name } = metric as unknown as { name: string };
-    const sums = new Map<string, { labels: object; value: number; metricName: string }>();
-    for (const { labels = {}, value, suffix = '' } of samples) {
-      const key = suffix + JSON.stringify(labels);
-      const sum = sums.get(key);
-      if (sum) sum.value += value;
-      else sums.set(key, { labels, value, metricName: name + suffix });
-    }
-    return [...sums.values()];
+function addUp(name: string, samples: readonly Sample[]): object[] {
+  const sums = new Map<string, { labels: object; value: number; metricName: string }>();
+  for (const { labels = {}, value, suffix = '' } of samples) {
+    const key = suffix + JSON.stringify(labels);
+    const sum = sums.get(key);
+    if (sum) sum.value += value;
+    else sums.set(key, { labels, value, metricName: name + suffix });
   }
+  return [...sums.values()];
 }
