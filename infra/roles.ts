@@ -8,6 +8,7 @@ const ROLES = {
   'fuxi-master': async () => (await import('./fuxi-master.ts')).start,
   tubo: async () => (await import('./tubo.ts')).start,
   worker: async () => (await import('./worker.ts')).start,
+  shennong: async () => (await import('./shennong.ts')).start,
 } as const satisfies Record<string, () => Promise<StartRole>>;
 
 export type RoleName = keyof typeof ROLES;
@@ -40,4 +41,5 @@ export const ROLE_NEEDS: Readonly<Record<RoleName, RoleNeeds>> = {
   'fuxi-master': { nuwa: true, temporal: true },
   tubo: { nuwa: true, node: true, temporal: true },
   worker: { nuwa: true, temporal: true },
+  shennong: { nuwa: true, database: true, temporal: true },
 };
