@@ -1,3 +1,6 @@
+import type { createDeploy } from './dayu/deploy.ts';
+import type { createObserve } from './dayu/observe.ts';
+import type { createRemoveApplication } from './dayu/remove-application.ts';
 import { createCleanupJob } from './fuxi/cleanup-job.ts';
 import { createExchange } from './fuxi/exchange.ts';
 import { createPlanJob } from './fuxi/plan-job.ts';
@@ -19,4 +22,7 @@ export type Activities = ReturnType<typeof createActivities>;
 /** Activities of the queue `tubo:<node>`: they run on that node. */
 export interface NodeActivities {
   runBatch: ReturnType<typeof createRunBatch>;
+  deploy: ReturnType<typeof createDeploy>;
+  removeApplication: ReturnType<typeof createRemoveApplication>;
+  observe: ReturnType<typeof createObserve>;
 }

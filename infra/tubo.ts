@@ -21,7 +21,7 @@ export const start: StartRole = async (config) => {
   const [connection, workflows] = await Promise.all([connectWorker(temporal), createWorkflowPort(temporal)]);
   // Before it is registered nothing is sent here, and before it polls nothing is taken: so Tubo first.
   const tubo = await startTubo(config, { workflows });
-  const activities: NodeActivities = { runBatch: createRunBatch(tubo) };
+  const activities: Pick<NodeActivities, 'runBatch'> = { runBatch: createRunBatch(tubo) };
   const worker = await Worker.create({
     connection,
     namespace: temporal.namespace,

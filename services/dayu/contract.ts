@@ -21,6 +21,7 @@ export const DAYU_CODES = [
   'StartFailed', // an instance could not be started, or ended by itself before it was healthy
   'Unhealthy', // an instance runs and its health check does not pass
   'StorageFailed', // Pangu or the node's disk refused
+  'Superseded', // a newer order for the application came to the node
 ] as const;
 export type DayuCode = (typeof DAYU_CODES)[number];
 
