@@ -172,6 +172,8 @@ export const historyEntrySchema = z.object({
   /** What happened and why, as a sentence. */
   text: z.string(),
   workflowId: z.string().optional(),
+  /** Of a rollout that ended. */
+  outcome: z.enum(ROLLOUT_STATES).exclude(['running']).optional(),
 });
 export type HistoryEntry = z.output<typeof historyEntrySchema>;
 
