@@ -94,6 +94,7 @@ export class RolloutState {
   }
 
   enter(phase: Phase, nowMs: number, reason?: string): void {
+    if (phase === this.#phase) return; // a wave that is tried again
     assertInvariant(PHASES[this.#phase].includes(phase), `a rollout does not go from ${this.#phase} to ${phase}`);
     this.#phase = phase;
     if (reason !== undefined) this.#reason = reason;
@@ -175,7 +176,7 @@ export class RolloutState {
   /** Why the wave may not pass its gate: `canary node-1: StartFailed: …`. */
   gateFailure(wave: number): string | undefined {
     const failed = this.#ofWave(wave).find(([, { state, fresh }]) => state === 'failed' && fresh);
-    return failed && `${this.#labelOf(wave)} ${failed[0]}: ${failed[1].message}`;
+    return failed && `${this.#kindOf(wave)}${this.#kindOf(wave) === 'wave' ? ` ${wave},` : ''} ${failed[0]}: ${failed[1].message}`;
   }
 
   outOfService(): string[] {
@@ -205,7 +206,7 @@ export class RolloutState {
 
   /** `wave 2/3`. */
   waveName(wave: number): string {
-    return `${this.#labelOf(wave)} ${wave}/${this.plan!.waves.length}`;
+    return `${this.#kindOf(wave)} ${wave}/${this.plan!.waves.length}`;
   }
 
   step(node: string): Readonly<Step> {
@@ -269,7 +270,7 @@ export class RolloutState {
     if (this.stopped) throw new DayuError('InvalidRollout', `the rollout is being stopped: ${this.stopped.reason}`);
   }
 
-  #labelOf(wave: number): string {
+  #kindOf(wave: number): string {
     return this.plan!.waves[wave - 1]!.kind;
   }
 
