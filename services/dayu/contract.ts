@@ -179,9 +179,8 @@ export type HistoryEntry = z.output<typeof historyEntrySchema>;
 
 // ---- the rollout document: the one argument of the workflow `dayuRollout` ----
 
-const count = z.union([z.int().min(1), z.string().regex(/^([1-9]\d?|100)%$/, 'must be a whole number from 1, or "1%" to "100%"')], {
-  error: 'must be a whole number from 1, or "1%" to "100%"',
-});
+const COUNT = 'must be a whole number from 1, or "1%" to "100%"';
+const count = z.union([z.int(COUNT).min(1, COUNT), z.string().regex(/^([1-9]\d?|100)%$/, COUNT)], { error: COUNT });
 
 export const rolloutSchema = z.strictObject({
   application: applicationName,
