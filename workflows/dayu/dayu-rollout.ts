@@ -28,7 +28,7 @@ import {
 } from '../../services/dayu/contract.ts';
 import { describeChange, oneLine, rolloutDetails } from '../../services/dayu/core/details.ts';
 import { plan } from '../../services/dayu/core/planner.ts';
-import { describeProblems } from '../../services/dayu/core/problems.ts';
+import { describeProblems } from '../../services/dayu/core/schema-problems.ts';
 import { parseRollout } from '../../services/dayu/core/rollout.ts';
 import { RolloutState, type Stop } from '../../services/dayu/core/rollout-state.ts';
 import { ROLLOUT_METRICS } from '../../services/dayu/metrics.ts';

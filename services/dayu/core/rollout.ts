@@ -4,7 +4,7 @@
  */
 import { z } from 'zod';
 import { type Problem, type Rollout, rolloutSchema } from '../contract.ts';
-import { problemsOf } from './problems.ts';
+import { schemaProblems } from './schema-problems.ts';
 
 // Workflows may not compile code at run time; zod's interpreter gives the same answers.
 z.config({ jitless: true });
@@ -13,7 +13,7 @@ export type ParsedRollout = { ok: true; rollout: Rollout } | { ok: false; proble
 
 export function parseRollout(document: unknown): ParsedRollout {
   const parsed = rolloutSchema.safeParse(document);
-  if (!parsed.success) return { ok: false, problems: problemsOf(parsed.error.issues) };
+  if (!parsed.success) return { ok: false, problems: schemaProblems(parsed.error) };
   const problems = contradictions(parsed.data);
   return problems.length > 0 ? { ok: false, problems } : { ok: true, rollout: parsed.data };
 }

@@ -1,8 +1,9 @@
 import { and, eq } from 'drizzle-orm';
 import { inTransaction } from '../../../base/database.ts';
 import { hasCode } from '../../../base/errors.ts';
-import { DayuError, descriptorSchema, packagePath } from '../../contract.ts';
-import { describeProblems, problemsOf } from '../../core/problems.ts';
+import { DayuError, packagePath } from '../../contract.ts';
+import { parseDescriptor } from '../../core/descriptor.ts';
+import { describeProblems } from '../../core/schema-problems.ts';
 import { applications, releases } from '../../tables.ts';
 import type { MasterContext, Reply, Request } from '../context.ts';
 import { toRelease } from '../store.ts';
@@ -10,12 +11,9 @@ import { toRelease } from '../store.ts';
 /** Makes the application when this is its first release. The archive's content is checked by each node that unpacks it; here, that it is whole in Pangu. */
 export async function registerRelease(context: MasterContext, request: Request<'registerRelease'>): Promise<Reply<'registerRelease'>> {
   const { digest, bytes } = request;
-  const parsed = descriptorSchema.safeParse(request.descriptor);
-  if (!parsed.success) {
-    const problems = problemsOf(parsed.error.issues);
-    throw new DayuError('InvalidDescriptor', describeProblems(problems), { details: { problems } });
-  }
-  const descriptor = parsed.data;
+  const parsed = parseDescriptor(request.descriptor);
+  if (!parsed.ok) throw new DayuError('InvalidDescriptor', describeProblems(parsed.problems), { details: { problems: parsed.problems } });
+  const { descriptor } = parsed;
   const { name: application, version } = descriptor;
   await assertInPangu(context, digest, bytes);
   return await inTransaction(context.db, async (tx) => {
