@@ -22,7 +22,7 @@ export function describeApplication(status: ApplicationStatus, nowMs: number): s
     `${pc.bold('nodes')}\n${nodeTable(status)}`,
   ];
   if (rollout) parts.push(`${pc.bold('rollout')}\n${describeRollout(rollout, nowMs)}`);
-  if (progress) parts.push(rolloutTable(progress));
+  if (progress) parts.push(`${rolloutPhase(progress)}\n${rolloutTable(progress)}`);
   return parts.join('\n\n');
 }
 
@@ -108,11 +108,16 @@ export function rolloutTable({ nodes }: RolloutProgress): string {
   );
 }
 
+/** `rolling, wave 2/3`. */
+export function rolloutPhase({ phase, wave, waves }: RolloutProgress): string {
+  return wave > 0 ? `${phase}, wave ${wave}/${waves}` : phase;
+}
+
 /** One line for those who watch without a terminal: `rolling, wave 2/3:  node-1 healthy  node-2 deploying`. */
-export function rolloutLine({ phase, wave, waves, nodes, reason }: RolloutProgress): string {
-  const where = wave > 0 ? `, wave ${wave}/${waves}` : '';
+export function rolloutLine(progress: RolloutProgress): string {
+  const { nodes, reason } = progress;
   const touched = Object.entries(nodes).flatMap(([node, { state }]) => (state === 'pending' ? [] : [`${node} ${state}`]));
-  return [`${phase}${where}:`, ...touched, ...(reason ? [`(${oneLine(reason)})`] : [])].join('  ');
+  return [`${rolloutPhase(progress)}:`, ...touched, ...(reason ? [`(${oneLine(reason)})`] : [])].join('  ');
 }
 
 export function historyTable(entries: readonly HistoryEntry[]): string {

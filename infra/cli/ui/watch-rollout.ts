@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { WorkflowHandle } from '@temporalio/client';
 import type { RolloutProgress } from '../../../services/dayu/contract.ts';
-import { rolloutLine, rolloutTable } from './rollout-view.ts';
+import { rolloutLine, rolloutPhase, rolloutTable } from './rollout-view.ts';
 import { formatMs } from './units.ts';
 
 /** How often the rollout is asked; by query, which costs it nothing. */
@@ -67,8 +67,8 @@ function linePicture(stream: NodeJS.WriteStream): (progress: RolloutProgress) =>
 function tablePicture(stream: NodeJS.WriteStream): (progress: RolloutProgress) => void {
   let drawn = 0;
   return (progress) => {
-    const { application, version, phase, wave, waves } = progress;
-    const head = `${application} ${version}: ${phase}, wave ${wave}/${waves}, ${formatMs((progress.finishedAtMs ?? Date.now()) - progress.startedAtMs)}`;
+    const { application, version } = progress;
+    const head = `${application} ${version}: ${rolloutPhase(progress)}, ${formatMs((progress.finishedAtMs ?? Date.now()) - progress.startedAtMs)}`;
     const lines = [head, ...rolloutTable(progress).split('\n')].map((line) =>
       line.length > stream.columns ? line.slice(0, stream.columns - 1) : line,
     );
