@@ -62,11 +62,9 @@ async function checkEntries(file: string): Promise<void> {
   const check = new ArchiveCheck();
   const problems: Problem[] = [];
   let broken: unknown;
-  let entries = 0;
   const parser = new Parser({
     strict: true,
     onReadEntry(entry) {
-      entries++;
       const { path, type, size, linkpath } = entry;
       const kind = KINDS[type] ?? 'other';
       const problem = check.add({ path, kind, bytes: kind === 'file' ? size : 0, ...(linkpath === undefined ? {} : { target: linkpath }) });
@@ -90,7 +88,6 @@ async function checkEntries(file: string): Promise<void> {
     await ended;
   }
   if (broken) throw broken;
-  if (problems.length === 0 && entries > 0) return;
-  const [problem = { path: '', message: 'is an archive without anything in it' }] = problems;
-  throw new DayuError('BadPackage', `${problem.path || 'the package'} ${problem.message}`, { details: { problems: [problem] } });
+  const [problem] = problems;
+  if (problem) throw new DayuError('BadPackage', `${problem.path} ${problem.message}`, { details: { problems: [problem] } });
 }
