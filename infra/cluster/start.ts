@@ -1,8 +1,8 @@
 /**
  * The start of a cluster, whole: what comes after what, and what side by side.
  *
- *     postgres ──► tables ──► pangu-master, shennong  fuxi-master, worker, tubo and shennong wait for
- *     temporal ─────────────► fuxi-master, worker,    temporal, and everybody but nuwa for nuwa
+ *     postgres ──► tables ──► pangu-master, dayu-master, shennong   everybody but nuwa waits for nuwa, and for temporal
+ *     temporal ─────────────► fuxi-master, worker                   who is right of it, dayu-master, shennong and tubo
  *     nuwa ─────────────────► tubo, pangu-chunk
  *
  * Prometheus, Alertmanager and Grafana need nobody to start, only the addresses.
@@ -41,9 +41,6 @@ export interface StartContext {
   /** Resolves when the process is ready. */
   start(spec: ProcessSpec): Promise<void>;
 }
-
-/** The port of Shennong's HTTP face, among those of processes. */
-const SHENNONG_HTTP = 'shennong-http';
 
 const ENTRY = fileURLToPath(new URL('../bin/feitian.mjs', import.meta.url));
 
