@@ -24,7 +24,8 @@ export interface ProcessStatus {
 }
 
 export interface ClusterStatus {
-  state: 'starting' | 'ready' | 'stopping';
+  /** `unsupervised`: the launcher is gone, and what runs goes on without it. */
+  state: 'starting' | 'ready' | 'stopping' | 'unsupervised';
   launcherPid: number;
   processes: ProcessStatus[];
 }

@@ -32,7 +32,7 @@ describe.skipIf(noBrowser)('in the Temporal Web UI', () => {
     await ui.shows(
       'counted',
       'User Metadata',
-      'counted is done',
+      'counted: done',
       'map ──▶ reduce',
       /task +done +running +failed/,
       /map +1\/1/,
@@ -56,7 +56,7 @@ describe.skipIf(noBrowser)('in the Temporal Web UI', () => {
   it('a running job shows how far it is', async () => {
     const handle = await test.submit(job('running', ['sh', '-c', 'sleep 60'], ['cat']), 'running');
     await expect.poll(async () => (await progressOf(handle)).tasks.map?.running ?? 0, { timeout: 30_000 }).toBe(1);
-    await ui.shows('running', 'User Metadata', 'running is running', /map +0\/1 +1/);
+    await ui.shows('running', 'User Metadata', 'running: running', /map +0\/1 +1/);
     await ui.shows('running', 'Search Attributes', '"FeitianPhase": "running"');
     await handle.cancel();
     await handle.result().catch(() => {});
@@ -67,7 +67,7 @@ describe.skipIf(noBrowser)('in the Temporal Web UI', () => {
     const handle = await test.submit(job('failing', ['sh', '-c', 'echo no such table >&2; exit 3'], ['cat']), 'failing');
     expect(await failureOf(handle)).toMatchObject({ type: 'ProgramFailed' });
     await ui.shows('failing', 'Event History', 'FAILED', /exit code 3: no such table/);
-    await ui.shows('failing', 'User Metadata', 'failing is failed', /exit code 3: no such table/);
+    await ui.shows('failing', 'User Metadata', 'failing: failed', /exit code 3: no such table/);
   });
 });
 

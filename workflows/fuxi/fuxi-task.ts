@@ -295,7 +295,10 @@ class TaskRun {
     };
     try {
       const summary = `${task.name}: ${exchanged.want} containers wanted, ${exchanged.holding.length} held`;
-      await exchange.executeWithOptions({ summary }, [words]);
+      // An answer of before there was one to give has nothing in it.
+      const answer: { never?: string } | undefined = await exchange.executeWithOptions({ summary }, [words]);
+      const never = answer?.never;
+      if (never !== undefined) this.event(() => this.master.waitsFor(never, Date.now()));
     } catch (error) {
       ignoreCancellation(error);
     }
@@ -312,7 +315,7 @@ class TaskRun {
     const { parent } = workflowInfo();
     const { progress } = this.master;
     const counts = JSON.stringify(progress);
-    if (!parent || counts === this.#told || progress.containers === 0) return Number.POSITIVE_INFINITY;
+    if (!parent || counts === this.#told || (progress.containers === 0 && progress.waits === undefined)) return Number.POSITIVE_INFINITY;
     const nowMs = Date.now();
     const dueAtMs = this.#toldAtMs + progressIntervalMs(nowMs - (progress.startedAtMs ?? nowMs));
     if (nowMs < dueAtMs) return dueAtMs;
