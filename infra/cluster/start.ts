@@ -42,9 +42,6 @@ export interface StartContext {
   start(spec: ProcessSpec): Promise<void>;
 }
 
-/** The port of Shennong's HTTP face, among those of processes. */
-const SHENNONG_HTTP = 'shennong-http';
-
 const ENTRY = fileURLToPath(new URL('../bin/feitian.mjs', import.meta.url));
 
 export async function startEverything(context: StartContext): Promise<Omit<ClusterInfo, 'processes'>> {
