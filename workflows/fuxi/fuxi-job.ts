@@ -42,7 +42,7 @@ import {
   taskProgressSignal,
   whyQuery,
 } from './messages.ts';
-import { beginCounting, count } from './metrics.ts';
+import { beginCountingJob, count } from './metrics.ts';
 import { SEARCH_ATTRIBUTE_KEYS } from './search-attributes.ts';
 
 const { planJob, publishJob, cleanupJob } = proxyActivities<Activities>({
@@ -52,7 +52,7 @@ const { planJob, publishJob, cleanupJob } = proxyActivities<Activities>({
 });
 
 export async function fuxiJob(document: unknown): Promise<JobResult> {
-  beginCounting();
+  beginCountingJob();
   const parsed = parseJob(document);
   if (!parsed.ok) {
     const message = describeProblems(parsed.problems);
