@@ -65,7 +65,7 @@ export function nuwaKuafuDashboard(settings: Settings): Dashboard {
     .withPanel(
       graph({
         title: 'Commits',
-        description: 'Commands that were put on disk in a second. Keeping sessions alive costs some all the time.',
+        description: 'Commands that were put on disk in a second. Near zero at rest: keeping sessions alive writes nothing.',
         unit: 'ops',
         queries: [{ expression: sum(rate(NUWA_METRICS.commits)), legend: 'commits' }],
       }),

@@ -32,7 +32,7 @@ export function overviewDashboard(settings: Settings): Dashboard {
         description: 'Nodes of the cluster whose agent is not registered. Their work goes on elsewhere, with fewer copies of the data.',
         unit: 'short',
         limits: { red: 1 },
-        expression: orZero(count(`${series(SHENNONG_METRICS.nodeUp)} == 0`)),
+        expression: sum(`1 - ${series(SHENNONG_METRICS.nodeUp)}`),
       }),
     )
     .withPanel(
@@ -195,7 +195,7 @@ export function overviewDashboard(settings: Settings): Dashboard {
         description: 'Processes that are registered and do not tell their metrics: hanging, or just being started.',
         unit: 'short',
         limits: { red: 1 },
-        expression: orZero(count(`${series(PROMETHEUS_METRICS.up)} == 0`)),
+        expression: sum(`1 - ${series(PROMETHEUS_METRICS.up)}`),
       }),
     )
     .build();

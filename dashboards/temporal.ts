@@ -21,7 +21,7 @@ export function temporalDashboard(settings: Settings): Dashboard {
         title: 'Workflows',
         description: 'Executions that Temporal knows, by type and status. Ended ones go after the time that the namespace keeps them.',
         unit: 'short',
-        queries: [{ expression: max(series(SHENNONG_METRICS.workflows), 'type', 'status'), legend: '{{type}} {{status}}' }],
+        queries: [{ expression: `${max(series(SHENNONG_METRICS.workflows), 'type', 'status')} > 0`, legend: '{{type}} {{status}}' }],
       }),
     )
     .withPanel(

@@ -30,7 +30,8 @@ export async function start(config: RoleConfig): Promise<RunningRole> {
 
   let stopped: Promise<void> | undefined;
   const stop = async (): Promise<void> => {
-    worker.shutdown();
+    // The SDK hears the signal too, and may have begun already.
+    if (worker.getState() === 'RUNNING') worker.shutdown();
     await running;
     await pangu.close();
     await member.leave();

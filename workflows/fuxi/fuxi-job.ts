@@ -42,7 +42,7 @@ import {
   taskProgressSignal,
   whyQuery,
 } from './messages.ts';
-import { beginCounting, count } from './metrics.ts';
+import { beginCountingJob, count } from './metrics.ts';
 import { SEARCH_ATTRIBUTE_KEYS } from './search-attributes.ts';
 
 const options = {
@@ -55,7 +55,7 @@ const { publishJob, cleanupJob } = proxyActivities<Activities>(options);
 const { planJob } = proxyActivities<Activities>({ ...options, scheduleToCloseTimeout: '15 minutes' });
 
 export async function fuxiJob(document: unknown): Promise<JobResult> {
-  beginCounting();
+  beginCountingJob();
   const parsed = readDocument(document);
   if (!parsed.ok) {
     const message = describeProblems(parsed.problems);

@@ -37,7 +37,7 @@ import {
   taskProgressQuery,
   taskProgressSignal,
 } from './messages.ts';
-import { count } from './metrics.ts';
+import { beginCountingTask, count } from './metrics.ts';
 
 export interface TaskRunInput {
   job: { workflowId: string; runId: string; name: string; user: string; quotaGroup: string; priority: number };
@@ -75,6 +75,7 @@ const { exchange } = proxyActivities<Activities>({
 });
 
 export async function fuxiTask(input: TaskRunInput): Promise<TaskRunResult> {
+  beginCountingTask();
   const run = new TaskRun(input);
   setHandler(grantSignal, (grant) => run.granted(grant));
   setHandler(containersLostSignal, ({ containers, reason }) => run.event(() => run.master.lose(containers, reason, Date.now())));

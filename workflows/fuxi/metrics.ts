@@ -13,9 +13,12 @@ export function count(name: Name, by = 1, tags: { outcome?: Outcome } = {}): voi
   metricMeter.createCounter(metric, undefined, help).add(by, tags);
 }
 
-/** A counter that appears with its first 1 shows no rise: so all are there, at zero, before anything can end. */
-export function beginCounting(): void {
+/** A counter that appears with its first 1 shows no rise: so all that a workflow may count are there, at zero, before it does. */
+export function beginCountingJob(): void {
   for (const outcome of ['done', 'failed', 'cancelled'] as const) count('jobs', 0, { outcome });
+}
+
+export function beginCountingTask(): void {
   for (const outcome of ['done', 'failed'] as const) count('tasks', 0, { outcome });
   for (const name of ['instances', 'retries', 'backups'] as const) count(name, 0);
 }
