@@ -7,7 +7,8 @@ import { FEITIAN_QUEUE, FUXI_MASTER_SERVICE, fuxiMasterService } from '../servic
 import { joinCluster } from '../services/nuwa/client.ts';
 import { createPangu } from '../services/pangu/client.ts';
 import { connectWorker } from './temporal/connect.ts';
-import { logThrough, runUntilStopped } from './temporal/run-worker.ts';
+import { runUntilStopped } from './temporal/run-worker.ts';
+import { prepareRuntime } from './temporal/runtime.ts';
 import { workflowBundle } from './workflow-bundle.ts';
 
 /** The role `worker`: runs the workflows and every activity that is not bound to a node. As many of them as wanted may run side by side. */
@@ -15,7 +16,7 @@ export async function start(config: RoleConfig): Promise<RunningRole> {
   if (!config.temporal) throw new Error('the role worker needs a Temporal server: set TEMPORAL_ADDRESS');
   const { cluster, temporal } = config;
   const log = createLogger({ role: 'worker' });
-  logThrough(log);
+  await prepareRuntime(log);
   const [member, bundle, connection] = await Promise.all([
     joinCluster({ cluster, nuwa: config.nuwa, creator: 'worker', log }),
     workflowBundle(log),

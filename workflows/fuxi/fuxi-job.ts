@@ -42,6 +42,7 @@ import {
   taskProgressSignal,
   whyQuery,
 } from './messages.ts';
+import { beginCounting, count } from './metrics.ts';
 import { SEARCH_ATTRIBUTE_KEYS } from './search-attributes.ts';
 
 const { planJob, publishJob, cleanupJob } = proxyActivities<Activities>({
@@ -51,12 +52,14 @@ const { planJob, publishJob, cleanupJob } = proxyActivities<Activities>({
 });
 
 export async function fuxiJob(document: unknown): Promise<JobResult> {
+  beginCounting();
   const parsed = parseJob(document);
   if (!parsed.ok) {
     const message = describeProblems(parsed.problems);
     setCurrentDetails(
       `**InvalidJob**\n\n${parsed.problems.map(({ path, message }) => `- \`${path || 'document'}\`: ${message}`).join('\n')}`,
     );
+    count('jobs', 1, { outcome: 'failed' });
     throw ApplicationFailure.create({ nonRetryable: true, type: 'InvalidJob', message, details: [parsed.problems] });
   }
   const run = new JobRun(parsed.job);
@@ -216,7 +219,7 @@ class JobRun {
       taskQueue: FEITIAN_QUEUE,
       args: [input],
       parentClosePolicy: ParentClosePolicy.REQUEST_CANCEL,
-      staticSummary: `${task.name}: ${indexes.length} instances${part}${firstAttempt > 1 ? ', made again' : ''}`,
+      staticSummary: `${task.name}: ${indexes.length} ${indexes.length === 1 ? 'instance' : 'instances'}${part}${firstAttempt > 1 ? ', made again' : ''}`,
     });
     this.#running.set(handle, task.name);
     try {
@@ -323,6 +326,7 @@ class JobRun {
   // ---- the end ----
 
   async #cleanUp(failure: unknown): Promise<void> {
+    count('jobs', 1, { outcome: failure === undefined ? 'done' : isCancellation(failure) ? 'cancelled' : 'failed' });
     if (failure !== undefined) {
       this.state.failed(isCancellation(failure) ? undefined : rootOf(failure).message, Date.now());
       this.#enter(isCancellation(failure) ? 'cancelled' : 'failed');

@@ -37,6 +37,7 @@ import {
   taskProgressQuery,
   taskProgressSignal,
 } from './messages.ts';
+import { count } from './metrics.ts';
 
 export interface TaskRunInput {
   job: { workflowId: string; runId: string; name: string; user: string; quotaGroup: string; priority: number };
@@ -99,6 +100,8 @@ class TaskRun {
   #exchanged = false;
   #toldAtMs = Number.NEGATIVE_INFINITY;
   #told = '';
+  /** Done instances that the metrics have. */
+  #counted = 0;
 
   constructor(input: TaskRunInput) {
     const { task, instances } = input;
@@ -166,8 +169,10 @@ class TaskRun {
       for (;;) {
         this.#dirty = false;
         const decisions = this.master.decide(Date.now());
+        this.#countDone();
         this.#carryOut(decisions);
         setCurrentDetails(taskDetails(this.#input.task.name, this.master.progress));
+        if (decisions.outcome) count('tasks', 1, { outcome: decisions.outcome.kind });
         if (decisions.outcome?.kind === 'failed') throw this.#failure(decisions.outcome);
         if (decisions.outcome) break;
         const tellAtMs = this.#tellJob();
@@ -198,7 +203,17 @@ class TaskRun {
     }
   }
 
+  #countDone(): void {
+    const { done } = this.master.progress;
+    if (done > this.#counted) count('instances', done - this.#counted);
+    this.#counted = done;
+  }
+
   #start(batch: Batch): void {
+    const again = batch.attempts.filter(({ attempt, backup }) => attempt > this.#input.firstAttempt && !backup).length;
+    const backups = batch.attempts.filter(({ backup }) => backup).length;
+    if (again > 0) count('retries', again);
+    if (backups > 0) count('backups', backups);
     const scope = new CancellationScope();
     const ended = this.#runBatch(batch, scope).finally(() => {
       this.#batches.delete(batch.id);

@@ -48,6 +48,9 @@ function page(info: ClusterInfo, now: ClusterStatus): string {
     ['Temporal', `${info.temporal.address} (namespace ${info.temporal.namespace})`],
     ['Postgres', info.postgres.url.replace(/:[^:@/]*@/, '@')],
     ['Nuwa', info.nuwa.kuafu.join(', ')],
+    ['Grafana', info.grafana],
+    ['Prometheus', info.prometheus],
+    ['Alerts', info.alertmanager],
     ['admin key', info.admin.keyFile],
   ];
   const addresses = places.filter(([, place]) => place !== undefined).map(([what, place]) => `${what.padEnd(10)} ${place}`);

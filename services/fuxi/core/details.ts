@@ -23,7 +23,7 @@ function dagLines(plan: JobPlan): string[] {
       task.after.length > 0
         ? task.after.join(' + ')
         : task.inputFiles > 0
-          ? `${task.inputFiles} files, ${formatBytes(task.inputBytes)}`
+          ? `${task.inputFiles} ${task.inputFiles === 1 ? 'file' : 'files'}, ${formatBytes(task.inputBytes)}`
           : '(no input)';
     const output = plan.outputs.find((candidate) => candidate.task === name);
     return `${from} ──▶ ${name} (${task.program})${output ? ` ──▶ ${output.directory}` : ''}`;

@@ -13,6 +13,7 @@ import { list } from './ops/list.ts';
 import { read } from './ops/read.ts';
 import { seal } from './ops/seal.ts';
 import { verify } from './ops/verify.ts';
+import { tellChunkServer } from './tell.ts';
 
 export interface ChunkServerOptions {
   /** How often free space is looked at. @default 3_000 */
@@ -27,6 +28,7 @@ export async function startChunkServer(config: RoleConfig, options: ChunkServerO
   const store = await ChunkStore.open(config.dataDir);
   const cluster = await joinCluster({ cluster: config.cluster, nuwa: config.nuwa, creator: `${CHUNK_SERVICE}/${node}`, log });
   const context: ChunkServerContext = { node, store, chunkServerAt: (address) => cluster.kuafu.service(chunkServerService, address), log };
+  const telling = tellChunkServer(store);
   const server = await serve({
     address: config.listen,
     log,
@@ -39,7 +41,7 @@ export async function startChunkServer(config: RoleConfig, options: ChunkServerO
         delete: (request) => deleteChunks(context, request),
         list: (request) => list(context, request),
       }),
-    ],
+    ].map((implementation) => telling.outcomes.counted(implementation)),
   });
   const info: ServiceInfo = { address: server.address, node, rack, pid: process.pid, attributes: { ...(await store.space()) } };
   const registration = await cluster.nuwa.register(CHUNK_SERVICE, node, info);
@@ -52,6 +54,7 @@ export async function startChunkServer(config: RoleConfig, options: ChunkServerO
     await registration.unregister().catch(() => {});
     await server.close();
     await cluster.leave();
+    telling.stop();
     await store.close();
   };
   return { address: server.address, stop: () => (stopping ??= stop()) };
