@@ -5,6 +5,7 @@
 import { rm } from 'node:fs/promises';
 import { isDeepStrictEqual } from 'node:util';
 import type { Logger } from '../../base/log.ts';
+import { killProcessGroup } from '../../base/process.ts';
 import type { PanguClient } from '../../pangu/contract.ts';
 import { type DayuControl, DayuError, type Deployment, type Instance } from '../contract.ts';
 import { storageFailure } from '../storage-failure.ts';
@@ -67,7 +68,7 @@ export class Application {
         life ? 'instance.adopted' : 'instance.gone',
       );
       if (life) this.#instances.set(role, this.#create(role, record.deployment, { life, record }));
-      else delete this.#state.instances[role];
+      else await this.#forget(role, record);
     }
     void this.#converge({ mend: false });
   }
@@ -158,14 +159,24 @@ export class Application {
   /** Errors: StartFailed, Unhealthy, the signal's reason. */
   async #untilServing(withinMs: number, signal: AbortSignal): Promise<void> {
     const instances = [...this.#instances.values()];
-    const ended = (): RoleInstance | undefined => instances.find(({ ends }) => ends > 0);
+    const endsBefore = new Map(instances.map((instance) => [instance, instance.ends]));
+    const ended = (): RoleInstance | undefined => instances.find((instance) => instance.ends > endsBefore.get(instance)!);
     const all = (): true | undefined => (instances.every((instance) => instance.isServing) ? true : undefined);
     const outcome = await this.#options.changes.until(() => ended() ?? all(), { signal, withinMs });
-    if (outcome === true) return;
+    if (outcome === true) {
+      await Promise.all(instances.map(({ writtenDown }) => writtenDown));
+      return;
+    }
     if (outcome) throw await outcome.failure('StartFailed');
     const late = instances.find((instance) => !instance.isServing)!;
     const why = late.state === 'healthy' ? 'it could not be registered in Nuwa' : late.toInstance().message?.split('\n', 1)[0];
     throw await late.failure('Unhealthy', `not healthy after ${withinMs} ms${why ? `: ${why}` : ''}`);
+  }
+
+  /** Of an instance that ended while no agent looked; what it left in its process group ends too. */
+  async #forget(role: string, { pid, startTime }: InstanceRecord): Promise<void> {
+    delete this.#state.instances[role];
+    if (pid !== undefined && startTime !== undefined) await killProcessGroup(pid, startTime);
   }
 
   #create(role: string, deployment: Deployment, adopted?: { life: Life; record: InstanceRecord }): RoleInstance {

@@ -178,11 +178,14 @@ describe('a version that is no good', () => {
 
 describe('an instance', () => {
   test('that ends by itself is started again, counted, and found again', async () => {
-    const [first] = await node.deploy(await node.version('1.0.0'));
+    const deployment = await node.version('1.0.0');
+    const [first] = await node.deploy(deployment);
     process.kill(first!.pid!, 'SIGKILL');
     await expect.poll(async () => (await node.entry())?.pid, { timeout: 15_000 }).not.toBeOneOf([first!.pid, undefined]);
     const { instances } = await node.cluster.cluster.kuafu.service(dayuAgentService, 'nuwa://test/dayu-agent/n1').instances({});
     expect(instances).toMatchObject([{ state: 'healthy', restarts: 1 }]);
+    // What it went through before does not count against an order that finds it well.
+    expect(await node.deploy(deployment)).toEqual(instances);
   });
 
   test('is out of Nuwa while it is not well, and back when it is', async () => {
@@ -226,6 +229,16 @@ describe('an instance', () => {
 });
 
 describe('orders', () => {
+  test('that make no sense are refused, and nothing is written', async () => {
+    const deployment = await node.version('1.0.0');
+    const release = { ...deployment.release, application: '../../elsewhere' };
+    await expect(node.deploy({ ...deployment, release })).rejects.toMatchObject({
+      code: 'InvalidDescriptor',
+      details: { problems: [{ path: 'release.application' }] },
+    });
+    await expect(node.agent.remove('../../elsewhere', control)).rejects.toMatchObject({ code: 'UnknownApplication' });
+  });
+
   test('of which a newer one comes end the older, and the newest is what runs', async () => {
     const versions = await Promise.all(['1.0.0', '2.0.0', '3.0.0'].map((version) => node.version(version)));
     const [one, two, three] = versions.map((version) => node.deploy(version));
