@@ -70,16 +70,19 @@ export class Application {
       if (life) this.#instances.set(role, this.#create(role, record.deployment, { life, record }));
       else await this.#forget(role, record);
     }
-    void this.#converge({ mend: false });
+    this.#converge({ mend: false }).catch((error) => log.error({ error }, 'application.not_converged'));
   }
 
   list(): Instance[] {
     return [...this.#instances.values()].map((instance) => instance.toInstance());
   }
 
-  deploy(deployment: Deployment, { signal, heartbeat, healthyWithinMs }: DayuControl & { healthyWithinMs: number }): Promise<Instance[]> {
+  async deploy(
+    deployment: Deployment,
+    { signal, heartbeat, healthyWithinMs }: DayuControl & { healthyWithinMs: number },
+  ): Promise<Instance[]> {
     const { application, version } = deployment.release;
-    return this.#orders.run(signal, async (given) => {
+    return this.#orders.run(AbortSignal.any([signal, this.#stopping.signal]), async (given) => {
       heartbeat(`fetching ${application} ${version}`);
       await ensureRelease(this.#options.pangu, this.places, deployment.release, given);
       const { desired, previous } = this.#state;
@@ -96,8 +99,8 @@ export class Application {
     });
   }
 
-  remove({ signal, heartbeat }: DayuControl): Promise<void> {
-    return this.#orders.run(signal, async (given) => {
+  async remove({ signal, heartbeat }: DayuControl): Promise<void> {
+    return this.#orders.run(AbortSignal.any([signal, this.#stopping.signal]), async (given) => {
       heartbeat(`stopping ${this.#options.application}`);
       if (this.#state.desired) await this.#want({ desired: undefined, previous: undefined });
       await orAborted(this.#converge({ mend: false }), given);
@@ -137,7 +140,7 @@ export class Application {
 
   /** Makes true what is written down: what is not meant to run is stopped, then what is meant to and is not there is started. `mend`: so is what is ill. */
   #converge(how: { mend: boolean }): Promise<void> {
-    this.#converging = this.#converging.then(async () => {
+    const converging = this.#converging.then(async () => {
       const { desired } = this.#state;
       const old = [...this.#instances.values()].filter(
         (instance) => !desired || !isDeepStrictEqual(instance.deployment, desired) || (how.mend && instance.isTroubled),
@@ -153,7 +156,8 @@ export class Application {
         if (!this.#instances.has(role)) this.#instances.set(role, this.#create(role, desired));
       }
     });
-    return this.#converging;
+    this.#converging = converging.catch(() => {}); // whoever waits for it hears of it; the next time may go better
+    return converging;
   }
 
   /** Errors: StartFailed, Unhealthy, the signal's reason. */

@@ -2,6 +2,7 @@ import { readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { processRegistry } from '../../../../services/base/metrics.ts';
 import { processStartTime } from '../../../../services/base/process.ts';
 import { dayuAgentService } from '../../../../services/dayu/contract.ts';
 import { type AgentUnderTest, ask, control, packageOf, startAgentUnderTest } from './agent-under-test.ts';
@@ -184,6 +185,12 @@ describe('an instance', () => {
     await expect.poll(async () => (await node.entry())?.pid, { timeout: 15_000 }).not.toBeOneOf([first!.pid, undefined]);
     const { instances } = await node.cluster.cluster.kuafu.service(dayuAgentService, 'nuwa://test/dayu-agent/n1').instances({});
     expect(instances).toMatchObject([{ state: 'healthy', restarts: 1 }]);
+    const metrics = await processRegistry.metrics();
+    expect(metrics).toContain('feitian_dayu_instances{application="hello",service="web",version="1.0.0",state="healthy"} 1');
+    expect(metrics).toMatch(/feitian_dayu_restarts_total\{application="hello",service="web"\} [1-9]/);
+    expect(metrics).toMatch(
+      /feitian_dayu_deploy_duration_seconds_count\{outcome="failed",application="hello"\}|feitian_dayu_deploy_duration_seconds_count\{application="hello",outcome="failed"\}/,
+    );
     // What it went through before does not count against an order that finds it well.
     expect(await node.deploy(deployment)).toEqual(instances);
   });

@@ -146,7 +146,9 @@ test('an agent that is stopped in good order stops its instances in time, and th
   const watching = node.agent.observe('hello', { ...control, ms: 60_000 });
   const watched = expect(watching).rejects.toThrow('the agent of n1 is stopping');
   const startedMs = performance.now();
-  await node.agent.stop();
+  const stopping = node.agent.stop();
+  await expect(node.agent.remove('hello', control)).rejects.toThrow('the agent of n1 is stopping');
+  await stopping;
   await watched;
   expect(performance.now() - startedMs).toBeLessThan(7_000);
   expect([await alive(slow!.pid!), await node.entry(), await findInstances(node.config.dataDir)]).toEqual([false, undefined, []]);
