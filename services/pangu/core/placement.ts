@@ -11,6 +11,8 @@ export interface PlacementNode {
   id: string;
   rack: string;
   freeBytes: number;
+  /** It is about to leave: nothing new goes there. @default false */
+  draining?: boolean;
 }
 
 export interface PlacementWish {
@@ -18,13 +20,15 @@ export interface PlacementWish {
   chunkBytes: number;
   preferNode?: string;
   exclude?: readonly string[];
+  /** Replicas of the chunk that are there already. */
+  beside?: readonly { rack: string }[];
 }
 
-/** `noSpace`: servers are there but their disks are full; `noServer`: none is there that is not excluded. */
+/** `noSpace`: servers are there but their disks are full; `noServer`: none is there that is not excluded or about to leave. */
 export type Placement = { kind: 'placed'; nodes: string[] } | { kind: 'noSpace' } | { kind: 'noServer' };
 
 export function placeReplicas(nodes: readonly PlacementNode[], wish: PlacementWish, random: Random): Placement {
-  const up = nodes.filter((node) => !wish.exclude?.includes(node.id));
+  const up = nodes.filter((node) => !node.draining && !wish.exclude?.includes(node.id));
   // A chunk may grow to its full size, so a node that cannot hold one whole is full.
   let candidates = up.filter((node) => node.freeBytes >= wish.chunkBytes);
   if (candidates.length === 0) return { kind: up.length === 0 ? 'noServer' : 'noSpace' };
@@ -32,15 +36,15 @@ export function placeReplicas(nodes: readonly PlacementNode[], wish: PlacementWi
   const chosen: PlacementNode[] = [];
   while (chosen.length < wish.replicas && candidates.length > 0) {
     const preferred = chosen.length === 0 ? candidates.find((node) => node.id === wish.preferNode) : undefined;
-    const node = preferred ?? drawByFreeBytes(inLeastUsedRacks(candidates, chosen), random);
+    const node = preferred ?? drawByFreeBytes(inLeastUsedRacks(candidates, [...(wish.beside ?? []), ...chosen]), random);
     chosen.push(node);
     candidates = candidates.filter((other) => other !== node);
   }
   return { kind: 'placed', nodes: chosen.map((node) => node.id) };
 }
 
-function inLeastUsedRacks(candidates: PlacementNode[], chosen: readonly PlacementNode[]): PlacementNode[] {
-  const uses = (rack: string): number => chosen.filter((node) => node.rack === rack).length;
+function inLeastUsedRacks(candidates: PlacementNode[], taken: readonly { rack: string }[]): PlacementNode[] {
+  const uses = (rack: string): number => taken.filter((node) => node.rack === rack).length;
   const fewest = Math.min(...candidates.map((node) => uses(node.rack)));
   return candidates.filter((node) => uses(node.rack) === fewest);
 }

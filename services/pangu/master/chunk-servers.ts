@@ -27,8 +27,14 @@ export async function watchChunkServers(nuwa: NuwaClient, log: Logger): Promise<
     const id = path.slice(DIRECTORY.length + 1);
     try {
       const info = serviceInfoSchema.parse(JSON.parse(Buffer.from(value).toString()));
-      const { freeBytes } = info.attributes;
-      servers.set(id, { id, rack: info.rack ?? '', address: info.address, freeBytes: typeof freeBytes === 'number' ? freeBytes : 0 });
+      const { freeBytes, draining } = info.attributes;
+      servers.set(id, {
+        id,
+        rack: info.rack ?? '',
+        address: info.address,
+        freeBytes: typeof freeBytes === 'number' ? freeBytes : 0,
+        draining: draining === true,
+      });
     } catch (error) {
       log.warn({ path, error: messageOf(error) }, 'chunk-server.unreadable');
     }
