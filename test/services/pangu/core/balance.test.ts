@@ -23,7 +23,7 @@ const arbitraryCluster = fc
     return { nodes, replicas, to: 'n0' } satisfies BalanceInput;
   });
 
-function after({ nodes, replicas }: BalanceInput, moves: ReturnType<typeof planBalance>) {
+function carriedOut({ nodes, replicas }: BalanceInput, moves: ReturnType<typeof planBalance>) {
   const placed = new Map(replicas.map(({ chunk, nodes }) => [chunk, [...nodes]]));
   const bytes = new Map(nodes.map((node) => [node.id, node.bytes]));
   for (const { chunk, from, to, length } of moves) {
@@ -42,7 +42,7 @@ describe('a plan of balance', () => {
     fc.assert(
       fc.property(arbitraryCluster, (cluster) => {
         const moves = planBalance(cluster);
-        after(cluster, moves);
+        carriedOut(cluster, moves);
         expect(new Set(moves.map(({ chunk }) => chunk)).size).toBe(moves.length);
         expect(moves.every(({ to }) => to === 'n0')).toBe(true);
       }),
@@ -52,7 +52,7 @@ describe('a plan of balance', () => {
   it('never puts more replicas of a chunk into one rack than were in one before', () => {
     fc.assert(
       fc.property(arbitraryCluster, (cluster) => {
-        const { placed } = after(cluster, planBalance(cluster));
+        const { placed } = carriedOut(cluster, planBalance(cluster));
         const rackOf = (id: string): string => cluster.nodes.find((node) => node.id === id)!.rack;
         for (const { chunk, nodes } of cluster.replicas) {
           const before = new Set(nodes.map(rackOf)).size;
@@ -66,7 +66,7 @@ describe('a plan of balance', () => {
     fc.assert(
       fc.property(arbitraryCluster, (cluster) => {
         const moves = planBalance(cluster);
-        const { bytes } = after(cluster, moves);
+        const { bytes } = carriedOut(cluster, moves);
         const share = fairShare(cluster.nodes);
         for (const giver of new Set(moves.map(({ from }) => from))) {
           expect(cluster.nodes.find(({ id }) => id === giver)!.bytes).toBeGreaterThan(share);
@@ -80,7 +80,7 @@ describe('a plan of balance', () => {
     fc.assert(
       fc.property(arbitraryCluster, (cluster) => {
         const moves = planBalance(cluster);
-        const { placed, bytes } = after(cluster, moves);
+        const { placed, bytes } = carriedOut(cluster, moves);
         const again: BalanceInput = {
           ...cluster,
           nodes: cluster.nodes.map((node) => ({ ...node, bytes: bytes.get(node.id)! })),
