@@ -1,3 +1,16 @@
+import { createAddNode } from './dayu/add-node.ts';
+import { createAwaitNode, createAwaitNodeGone } from './dayu/await-node.ts';
+import { createBalanceNode } from './dayu/balance-node.ts';
+import { createBeginShrink } from './dayu/begin-shrink.ts';
+import { createCheckExpand } from './dayu/check-expand.ts';
+import { createDrainNode } from './dayu/drain-node.ts';
+import { createEndShrink } from './dayu/end-shrink.ts';
+import { createForgetNode } from './dayu/forget-node.ts';
+import type { createLeaveTubo } from './dayu/leave-tubo.ts';
+import { createMendReplicas } from './dayu/mend-replicas.ts';
+import type { NodeServices } from './dayu/node-services.ts';
+import { createRemoveNode } from './dayu/remove-node.ts';
+import { createSetDraining } from './dayu/set-draining.ts';
 import { createCleanupJob } from './fuxi/cleanup-job.ts';
 import { createExchange } from './fuxi/exchange.ts';
 import { createPlanJob } from './fuxi/plan-job.ts';
@@ -6,12 +19,24 @@ import type { createRunBatch } from './fuxi/run-batch.ts';
 import type { FuxiServices } from './fuxi/services.ts';
 
 /** Activities of the queue `feitian`: whichever worker is free runs them. */
-export function createActivities(services: FuxiServices) {
+export function createActivities(services: FuxiServices & NodeServices) {
   return {
     planJob: createPlanJob(services),
     exchange: createExchange(services),
     publishJob: createPublishJob(services),
     cleanupJob: createCleanupJob(services),
+    checkExpand: createCheckExpand(services),
+    addNode: createAddNode(services),
+    awaitNode: createAwaitNode(services),
+    balanceNode: createBalanceNode(services),
+    beginShrink: createBeginShrink(services),
+    setDraining: createSetDraining(services),
+    drainNode: createDrainNode(services),
+    removeNode: createRemoveNode(services),
+    awaitNodeGone: createAwaitNodeGone(services),
+    forgetNode: createForgetNode(services),
+    mendReplicas: createMendReplicas(services),
+    endShrink: createEndShrink(services),
   };
 }
 export type Activities = ReturnType<typeof createActivities>;
@@ -19,4 +44,5 @@ export type Activities = ReturnType<typeof createActivities>;
 /** Activities of the queue `tubo:<node>`: they run on that node. */
 export interface NodeActivities {
   runBatch: ReturnType<typeof createRunBatch>;
+  leaveTubo: ReturnType<typeof createLeaveTubo>;
 }

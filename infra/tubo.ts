@@ -1,4 +1,5 @@
 import { Worker } from '@temporalio/worker';
+import { createLeaveTubo } from '../activities/dayu/leave-tubo.ts';
 import { createRunBatch } from '../activities/fuxi/run-batch.ts';
 import type { NodeActivities } from '../activities/index.ts';
 import { createLogger } from '../services/base/log.ts';
@@ -21,7 +22,7 @@ export const start: StartRole = async (config) => {
   const [connection, workflows] = await Promise.all([connectWorker(temporal), createWorkflowPort(temporal)]);
   // Before it is registered nothing is sent here, and before it polls nothing is taken: so Tubo first.
   const tubo = await startTubo(config, { workflows });
-  const activities: NodeActivities = { runBatch: createRunBatch(tubo) };
+  const activities: NodeActivities = { runBatch: createRunBatch(tubo), leaveTubo: createLeaveTubo(tubo) };
   const worker = await Worker.create({
     connection,
     namespace: temporal.namespace,

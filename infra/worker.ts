@@ -5,8 +5,11 @@ import type { RoleConfig, RunningRole } from '../services/base/role.ts';
 import { FEITIAN_QUEUE, FUXI_MASTER_SERVICE, fuxiMasterService } from '../services/fuxi/contract.ts';
 import { joinCluster } from '../services/nuwa/client.ts';
 import { createPangu } from '../services/pangu/client.ts';
-import { connectWorker } from './temporal/connect.ts';
+import { MASTER_SERVICE, masterService } from '../services/pangu/master-contract.ts';
+import { createNodeProvider } from './node-provider.ts';
+import { connectClient, connectWorker } from './temporal/connect.ts';
 import { logThrough, runUntilStopped } from './temporal/run-worker.ts';
+import { isRunning } from './temporal/running-workflows.ts';
 import { workflowBundle } from './workflow-bundle.ts';
 
 /** The role `worker`: runs the workflows and every activity that is not bound to a node. As many of them as wanted may run side by side. */
@@ -15,14 +18,21 @@ export async function start(config: RoleConfig): Promise<RunningRole> {
   const { cluster, temporal } = config;
   const log = createLogger({ role: 'worker' });
   logThrough(log);
-  const [member, bundle, connection] = await Promise.all([
+  const [member, bundle, connection, client] = await Promise.all([
     joinCluster({ cluster, nuwa: config.nuwa, creator: 'worker', log }),
     workflowBundle(log),
     connectWorker(temporal),
+    connectClient(temporal),
   ]);
   const pangu = createPangu({ cluster, kuafu: member.kuafu, log });
   const fuxiMaster = member.kuafu.service(fuxiMasterService, `nuwa://${cluster}/${FUXI_MASTER_SERVICE}/`);
-  const worker = await createWorker(connection, temporal.namespace, bundle, createActivities({ pangu, fuxiMaster }));
+  const nodeServices = {
+    panguMaster: member.kuafu.service(masterService, `nuwa://${cluster}/${MASTER_SERVICE}/`),
+    nuwa: member.nuwa,
+    nodeProvider: createNodeProvider(process.env.FEITIAN_DIR),
+    isRunning: (workflowId: string, runId: string) => isRunning(client, workflowId, runId),
+  };
+  const worker = await createWorker(connection, temporal.namespace, bundle, createActivities({ pangu, fuxiMaster, ...nodeServices }));
   const running = runUntilStopped(worker, log);
 
   let stopped: Promise<void> | undefined;
@@ -31,6 +41,7 @@ export async function start(config: RoleConfig): Promise<RunningRole> {
     await running;
     await pangu.close();
     await member.leave();
+    await client.connection.close();
     await connection.close();
   };
   return { stop: () => (stopped ??= stop()) };

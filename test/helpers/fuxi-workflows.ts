@@ -55,7 +55,7 @@ export async function play<T>(
   const granted = new Map<string, number>();
   let made = 0;
 
-  const activities: Activities = {
+  const activities: Pick<Activities, 'planJob' | 'publishJob' | 'cleanupJob' | 'exchange'> = {
     planJob: async () => plan,
     publishJob: async (publication) => void trace.published.push(publication),
     cleanupJob: async ({ runId }) => void trace.cleaned.push(runId),
