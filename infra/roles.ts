@@ -6,6 +6,7 @@ const ROLES = {
   'pangu-master': async () => (await import('../services/pangu/master/server.ts')).start,
   'pangu-chunk': async () => (await import('../services/pangu/chunk/server.ts')).start,
   'fuxi-master': async () => (await import('./fuxi-master.ts')).start,
+  'dayu-master': async () => (await import('./dayu-master.ts')).start,
   tubo: async () => (await import('./tubo.ts')).start,
   worker: async () => (await import('./worker.ts')).start,
 } as const satisfies Record<string, () => Promise<StartRole>>;
@@ -38,6 +39,7 @@ export const ROLE_NEEDS: Readonly<Record<RoleName, RoleNeeds>> = {
   'pangu-master': { nuwa: true, database: true },
   'pangu-chunk': { nuwa: true, node: true },
   'fuxi-master': { nuwa: true, temporal: true },
+  'dayu-master': { nuwa: true, database: true, temporal: true },
   tubo: { nuwa: true, node: true, temporal: true },
   worker: { nuwa: true, temporal: true },
 };

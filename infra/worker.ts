@@ -2,6 +2,7 @@ import { type NativeConnection, Worker } from '@temporalio/worker';
 import { createActivities } from '../activities/index.ts';
 import { createLogger } from '../services/base/log.ts';
 import type { RoleConfig, RunningRole } from '../services/base/role.ts';
+import { DAYU_MASTER_SERVICE, dayuMasterService } from '../services/dayu/contract.ts';
 import { FEITIAN_QUEUE, FUXI_MASTER_SERVICE, fuxiMasterService } from '../services/fuxi/contract.ts';
 import { joinCluster } from '../services/nuwa/client.ts';
 import { createPangu } from '../services/pangu/client.ts';
@@ -32,7 +33,13 @@ export async function start(config: RoleConfig): Promise<RunningRole> {
     nodeProvider: createNodeProvider(process.env.FEITIAN_DIR),
     isRunning: (workflowId: string, runId: string) => isRunning(client, workflowId, runId),
   };
-  const worker = await createWorker(connection, temporal.namespace, bundle, createActivities({ pangu, fuxiMaster, ...nodeServices }));
+  const dayuMaster = member.kuafu.service(dayuMasterService, `nuwa://${cluster}/${DAYU_MASTER_SERVICE}/`);
+  const worker = await createWorker(
+    connection,
+    temporal.namespace,
+    bundle,
+    createActivities({ pangu, fuxiMaster, dayuMaster, ...nodeServices }),
+  );
   const running = runUntilStopped(worker, log);
 
   let stopped: Promise<void> | undefined;

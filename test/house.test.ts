@@ -33,6 +33,8 @@ function placeOf(path: string): Place {
 const roomOf = (path: string): string => path.split('/').slice(0, 2).join('/');
 const isContract = (path: string): boolean => /^services\/[^/]+\/([a-z-]+-)?contract\.ts$/.test(path);
 const isClient = (path: string): boolean => /^services\/[^/]+\/client\.ts$/.test(path);
+/** They declare, and import nothing that runs. */
+const isMetrics = (path: string): boolean => /^services\/[^/]+\/metrics\.ts$/.test(path);
 const isPackage = (name: string): boolean => !name.startsWith('.');
 
 /** A file of `base` is pure when it imports nothing but other pure files of `base`. */
@@ -78,7 +80,7 @@ const PURE_PACKAGES = packages('zod', 'picomatch');
 
 const MAY_IMPORT: Record<Place, { own: Rule; packages: Rule }> = {
   workflows: {
-    own: anyOf(sameTop, core, isContract, isPureBase, types(base), types(path('activities/index.ts'))),
+    own: anyOf(sameTop, core, isContract, isMetrics, isPureBase, types(base), types(path('activities/index.ts'))),
     // @temporalio/common: what @temporalio/workflow is made of, and the only place of search attribute keys.
     packages: anyOf(packages('@temporalio/workflow', '@temporalio/common'), types(packages('@temporalio'))),
   },
@@ -93,7 +95,7 @@ const MAY_IMPORT: Record<Place, { own: Rule; packages: Rule }> = {
   shell: { own: anyOf(sameRoom, isClient, isContract, base, path('services/kuafu/server.ts')), packages: () => true },
   base: { own: base, packages: () => true },
   dashboards: {
-    own: anyOf(sameTop, (target) => /^services\/[^/]+\/metrics\.ts$/.test(target)),
+    own: anyOf(sameTop, isMetrics),
     // Node's own are for writing the files out.
     packages: (target) => target.startsWith('@grafana/') || target.startsWith('node:'),
   },

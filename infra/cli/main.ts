@@ -7,8 +7,8 @@ const GROUPS: Record<string, () => Promise<{ register(program: Command): void }>
   status: () => import('./commands/status.ts'),
   fs: () => import('./commands/fs.ts'),
   job: () => import('./commands/job.ts'),
-  dayu: () => import('./commands/dayu.ts'),
   nuwa: () => import('./commands/nuwa.ts'),
+  dayu: () => import('./commands/dayu.ts'),
   run: () => import('./commands/run.ts'),
   launch: () => import('./commands/launch.ts'),
 };

@@ -2,12 +2,13 @@
  * What a cluster leaves behind when its launcher could not clear it away, and the check after every stop that nothing is left.
  *
  * Processes are found in three ways, as each sees what the others can't: the launcher's record (every process it started), the pid files of Tubo's
- * containers (process groups of their own), and on Linux the launch id in the environment (all descendants that kept it).
+ * containers and the notes of Dayu's agents (process groups of their own), and on Linux the launch id in the environment (all descendants that kept it).
  */
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { isSameProcess, killProcessGroup, type ProcessIdentity, processStartTime, sendSignal } from '../../services/base/process.ts';
+import { findInstances } from '../../services/dayu/agent/leftovers.ts';
 import { ClusterError } from '../errors.ts';
 import type { Layout } from './layout.ts';
 import { awaitFree } from './ports.ts';
@@ -37,7 +38,7 @@ async function end(process: ProcessIdentity, stopSignal: NodeJS.Signals): Promis
   await killProcessGroup(pid, startTime);
 }
 
-/** Kills the containers of all nodes, or of one, with everything in their process groups. */
+/** Kills the containers and services of all nodes, or of one, with everything in their process groups. */
 export async function killContainers(layout: Layout, node?: string): Promise<void> {
   await Promise.all((await containers(layout, node)).map(({ pid, startTime }) => killProcessGroup(pid, startTime)));
 }
@@ -46,6 +47,7 @@ async function containers(layout: Layout, onlyNode?: string): Promise<ProcessIde
   const nodes = onlyNode ? [onlyNode] : await readdir(join(layout.dir, 'nodes')).catch(() => []);
   const found: ProcessIdentity[] = [];
   for (const node of nodes) {
+    found.push(...(await findInstances(layout.dataOf('tubo', node))));
     const directory = join(layout.dataOf('tubo', node), 'containers');
     for (const id of await readdir(directory).catch(() => [])) {
       try {

@@ -28,6 +28,7 @@ const STOP_TIER: Record<RoleName, number> = {
   worker: STOP_TIERS.work,
   tubo: STOP_TIERS.work,
   'fuxi-master': STOP_TIERS.work,
+  'dayu-master': STOP_TIERS.work,
   'pangu-master': STOP_TIERS.storage,
   'pangu-chunk': STOP_TIERS.storage,
   nuwa: STOP_TIERS.coordination,

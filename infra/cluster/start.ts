@@ -1,8 +1,8 @@
 /**
  * The start of a cluster, whole: what comes after what, and what side by side.
  *
- *     postgres ──► tables ──► pangu-master          fuxi-master, worker and tubo wait for temporal,
- *     temporal ─────────────► fuxi-master, worker,  and everybody but nuwa for nuwa
+ *     postgres ──► tables ──► pangu-master, dayu-master   fuxi-master, dayu-master, worker and tubo wait for
+ *     temporal ─────────────► fuxi-master, worker,        temporal, and everybody but nuwa for nuwa
  *     nuwa ─────────────────► tubo, pangu-chunk
  */
 import { mkdir, readFile } from 'node:fs/promises';

@@ -2,7 +2,8 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { messageOf } from '../../services/base/errors.ts';
 import type { TemporalConfig } from '../../services/base/role.ts';
-import { SEARCH_ATTRIBUTES } from '../../services/fuxi/contract.ts';
+import { DAYU_SEARCH_ATTRIBUTES } from '../../services/dayu/contract.ts';
+import { SEARCH_ATTRIBUTES as FUXI_SEARCH_ATTRIBUTES } from '../../services/fuxi/contract.ts';
 import { ClusterError } from '../errors.ts';
 import { runProgram } from '../setup/run-program.ts';
 
@@ -31,6 +32,8 @@ const PRAGMAS: Record<string, string | number> = { journal_mode: 'wal', synchron
 
 /** Flags that older versions of the CLI don't know and that can be done without. */
 const OPTIONAL_FLAGS = ['--ui-disable-news-fetch'];
+
+const SEARCH_ATTRIBUTES = { ...FUXI_SEARCH_ATTRIBUTES, ...DAYU_SEARCH_ATTRIBUTES };
 
 export async function temporalCommand(
   cli: string,

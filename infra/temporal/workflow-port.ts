@@ -1,10 +1,11 @@
 import { WorkflowNotFoundError } from '@temporalio/client';
 import type { TemporalConfig } from '../../services/base/role.ts';
+import type { RolloutPort } from '../../services/dayu/master/context.ts';
 import type { WorkflowPort } from '../../services/fuxi/contract.ts';
 import { connectClient } from './connect.ts';
 
 /** How services speak to workflows: through a Temporal client. */
-export async function createWorkflowPort(config: TemporalConfig): Promise<WorkflowPort & { close(): Promise<void> }> {
+export async function createWorkflowPort(config: TemporalConfig): Promise<WorkflowPort & RolloutPort & { close(): Promise<void> }> {
   const client = await connectClient(config);
   return {
     async signal(workflowId, runId, name, payload) {
@@ -21,6 +22,14 @@ export async function createWorkflowPort(config: TemporalConfig): Promise<Workfl
       const query = `WorkflowType = '${workflowType.replaceAll("'", '')}' AND ExecutionStatus = 'Running'`;
       for await (const { workflowId, runId } of client.workflow.list({ query })) running.push({ workflowId, runId });
       return running;
+    },
+    async isRunning(workflowId, runId) {
+      try {
+        return (await client.workflow.getHandle(workflowId, runId).describe()).status.name === 'RUNNING';
+      } catch (error) {
+        if (error instanceof WorkflowNotFoundError) return false;
+        throw error;
+      }
     },
     close: () => client.connection.close(),
   };

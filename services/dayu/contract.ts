@@ -23,6 +23,7 @@ export const DAYU_CODES = [
   'StartFailed', // an instance could not be started, or ended by itself before it was healthy
   'Unhealthy', // an instance runs and its health check does not pass
   'StorageFailed', // Pangu or the node's disk refused
+  'Superseded', // a newer order for the application came to the node
 ] as const;
 export type DayuCode = (typeof DAYU_CODES)[number];
 
@@ -173,14 +174,15 @@ export const historyEntrySchema = z.object({
   /** What happened and why, as a sentence. */
   text: z.string(),
   workflowId: z.string().optional(),
+  /** Of a rollout that ended. */
+  outcome: z.enum(ROLLOUT_STATES).exclude(['running']).optional(),
 });
 export type HistoryEntry = z.output<typeof historyEntrySchema>;
 
 // ---- the rollout document: the one argument of the workflow `dayuRollout` ----
 
-const count = z.union([z.int().min(1), z.string().regex(/^([1-9]\d?|100)%$/, 'must be a whole number from 1, or "1%" to "100%"')], {
-  error: 'must be a whole number from 1, or "1%" to "100%"',
-});
+const COUNT = 'must be a whole number from 1, or "1%" to "100%"';
+const count = z.union([z.int(COUNT).min(1, COUNT), z.string().regex(/^([1-9]\d?|100)%$/, COUNT)], { error: COUNT });
 
 export const rolloutSchema = z.strictObject({
   application: applicationName,

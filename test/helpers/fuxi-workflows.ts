@@ -5,6 +5,7 @@ import type { Activities } from '../../activities/index.ts';
 import { ensureTemporalCli } from '../../infra/setup/temporal.ts';
 import { workflowBundle } from '../../infra/workflow-bundle.ts';
 import { silentLogger } from '../../services/base/log.ts';
+import { DAYU_SEARCH_ATTRIBUTES } from '../../services/dayu/contract.ts';
 import {
   type AttemptResult,
   type BatchRequest,
@@ -119,7 +120,9 @@ export async function openStage(nodes = ['node-1', 'node-2', 'node-3']): Promise
   const environment = await TestWorkflowEnvironment.createLocal({ server: { executable: { type: 'existing-path', path } } });
   await environment.connection.operatorService.addSearchAttributes({
     namespace: 'default',
-    searchAttributes: Object.fromEntries(Object.entries(SEARCH_ATTRIBUTES).map(([name, type]) => [name, type === 'INT' ? 3 : 2])),
+    searchAttributes: Object.fromEntries(
+      Object.entries({ ...SEARCH_ATTRIBUTES, ...DAYU_SEARCH_ATTRIBUTES }).map(([name, type]) => [name, type === 'INT' ? 3 : 2]),
+    ),
   });
   return { environment, nodes };
 }

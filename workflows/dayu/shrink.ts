@@ -9,6 +9,7 @@ import { parseShrink } from '../../services/dayu/core/nodes-documents.ts';
 import { NodesState, stepMs } from '../../services/dayu/core/nodes-state.ts';
 import type { NodesResult, Shrink, ShrinkFacts } from '../../services/dayu/nodes-contract.ts';
 import { tuboQueue } from '../../services/fuxi/contract.ts';
+import { removeApplications } from './node-applications.ts';
 import { explained, long, NodesRun, quick, refuse, rootOf } from './nodes-run.ts';
 
 /** So long writers may go on with chunks that they have begun on a node; a chunk of 64 MiB takes seconds. */
@@ -124,6 +125,7 @@ class ShrinkRun {
     await Promise.all(
       nodes.map(async (node) => {
         this.#show(node, { state: 'leaving', message: 'services and jobs end there' });
+        await removeApplications(node);
         await this.#leaveTubo(node);
         // What was written while the rest was copied: by masters that had not heard yet, and in chunks that were open.
         await this.#drain(node, 0);

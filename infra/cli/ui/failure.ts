@@ -28,7 +28,8 @@ export function explainFailure(error: unknown): JobFailure {
   if (!first) return { type: 'Error', message: String(error), because: [] };
   const because = [...new Set(rest.map((each) => each.message))].filter((message) => !first.message.includes(message));
   const failure: JobFailure = { type: first.type ?? first.name, message: first.message, because };
-  if (failure.type === 'InvalidJob' && Array.isArray(first.details?.[0])) failure.problems = first.details[0] as JobFailure['problems'];
+  if ((failure.type === 'InvalidJob' || failure.type === 'InvalidRollout') && Array.isArray(first.details?.[0]))
+    failure.problems = first.details[0] as JobFailure['problems'];
   return failure;
 }
 

@@ -22,6 +22,14 @@ export function parseBytes(text: string): number | undefined {
   return Number.isSafeInteger(bytes) ? bytes : undefined;
 }
 
+/** `500ms`, `10s`, `2m`, `1h`, `0`; `undefined` when it is none of these. */
+export function parseMs(text: string): number | undefined {
+  const [, digits, unit] = /^(\d+(?:\.\d+)?)(ms|s|m|h)$/.exec(text === '0' ? '0s' : text) ?? [];
+  if (digits === undefined) return undefined;
+  const ms = Number(digits) * { ms: 1, s: 1_000, m: 60_000, h: 3_600_000 }[unit as 'ms' | 's' | 'm' | 'h'];
+  return Number.isSafeInteger(ms) ? ms : undefined;
+}
+
 /** `850 ms`, `12.3 s`, `2 min 05 s`, `1 h 02 min`. */
 export function formatMs(ms: number): string {
   if (ms < 999.5) return `${Math.round(ms)} ms`;

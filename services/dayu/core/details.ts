@@ -1,0 +1,47 @@
+import type { RolloutPlan, RolloutProgress } from '../contract.ts';
+
+/**
+ * What the Temporal Web UI shows as a rollout's current details: its waves and a table of nodes. Fixed-width text in a code block, as the Web UI
+ * draws neither diagrams nor Markdown tables.
+ */
+export function rolloutDetails(progress: RolloutProgress, plan: RolloutPlan | undefined): string {
+  const lines = [`**${progress.application} ${progress.version}** is ${progress.phase}`, ''];
+  if (progress.reason) lines.push(progress.reason, '');
+  if (!plan) return lines.join('\n');
+  if (plan.waves.length > 0) lines.push('```', ...waveLines(progress, plan), '', ...nodeTable(progress), '```', '');
+  if (plan.unchanged.length > 0) lines.push(`Runs it already: ${plan.unchanged.join(', ')}`);
+  return lines.join('\n').trimEnd();
+}
+
+function waveLines(progress: RolloutProgress, plan: RolloutPlan): string[] {
+  return plan.waves.map(({ kind, rack, steps, because }, i) => {
+    const done = steps.every(({ node }) => progress.nodes[node]?.state === 'healthy');
+    const mark = i + 1 === progress.wave && progress.finishedAtMs === undefined ? '▶' : done ? '✓' : ' ';
+    return `${mark} ${i + 1}. ${kind}, ${rack}: ${steps.map(({ node }) => node).join(', ')}  (${because})`;
+  });
+}
+
+const MESSAGE_MAX = 160;
+
+export function nodeTable({ nodes }: RolloutProgress): string[] {
+  const rows = [['node', 'wave', 'from → to', 'state', 'message']];
+  for (const [node, { wave, from, to, state, message = '' }] of Object.entries(nodes))
+    rows.push([node, String(wave), describeChange(from, to), state, oneLine(message)]);
+  const widths = rows[0]!.map((_, column) => Math.max(...rows.map((row) => row[column]!.length)));
+  return rows.map((row) =>
+    row
+      .map((cell, column) => cell.padEnd(widths[column]!))
+      .join('  ')
+      .trimEnd(),
+  );
+}
+
+export function describeChange(from: string | undefined, to: string): string {
+  return `${from ?? '(none)'} → ${to}`;
+}
+
+/** For a table and a summary: the first of it, in one line. */
+export function oneLine(text: string): string {
+  const line = text.replaceAll(/\s+/g, ' ').trim();
+  return line.length > MESSAGE_MAX ? `${line.slice(0, MESSAGE_MAX - 1)}…` : line;
+}
