@@ -1,5 +1,6 @@
 import { Worker } from '@temporalio/worker';
 import { createDeploy } from '../activities/dayu/deploy.ts';
+import { createLeaveTubo } from '../activities/dayu/leave-tubo.ts';
 import { createObserve } from '../activities/dayu/observe.ts';
 import { createRemoveApplication } from '../activities/dayu/remove-application.ts';
 import { createRunBatch } from '../activities/fuxi/run-batch.ts';
@@ -33,6 +34,7 @@ export const start: StartRole = async (config) => {
     deploy: createDeploy(agent),
     removeApplication: createRemoveApplication(agent),
     observe: createObserve(agent),
+    leaveTubo: createLeaveTubo(tubo),
   };
   const worker = await Worker.create({
     connection,

@@ -6,8 +6,11 @@ import { DAYU_MASTER_SERVICE, dayuMasterService } from '../services/dayu/contrac
 import { FEITIAN_QUEUE, FUXI_MASTER_SERVICE, fuxiMasterService } from '../services/fuxi/contract.ts';
 import { joinCluster } from '../services/nuwa/client.ts';
 import { createPangu } from '../services/pangu/client.ts';
-import { connectWorker } from './temporal/connect.ts';
+import { MASTER_SERVICE, masterService } from '../services/pangu/master-contract.ts';
+import { createNodeProvider } from './node-provider.ts';
+import { connectClient, connectWorker } from './temporal/connect.ts';
 import { runUntilStopped } from './temporal/run-worker.ts';
+import { isRunning } from './temporal/running-workflows.ts';
 import { prepareRuntime } from './temporal/runtime.ts';
 import { workflowBundle } from './workflow-bundle.ts';
 
@@ -17,15 +20,27 @@ export async function start(config: RoleConfig): Promise<RunningRole> {
   const { cluster, temporal } = config;
   const log = createLogger({ role: 'worker' });
   await prepareRuntime(log);
-  const [member, bundle, connection] = await Promise.all([
+  const [member, bundle, connection, client] = await Promise.all([
     joinCluster({ cluster, nuwa: config.nuwa, creator: 'worker', log }),
     workflowBundle(log),
     connectWorker(temporal),
+    connectClient(temporal),
   ]);
   const pangu = createPangu({ cluster, kuafu: member.kuafu, log });
   const fuxiMaster = member.kuafu.service(fuxiMasterService, `nuwa://${cluster}/${FUXI_MASTER_SERVICE}/`);
+  const nodeServices = {
+    panguMaster: member.kuafu.service(masterService, `nuwa://${cluster}/${MASTER_SERVICE}/`),
+    nuwa: member.nuwa,
+    nodeProvider: createNodeProvider(process.env.FEITIAN_DIR),
+    isRunning: (workflowId: string, runId: string) => isRunning(client, workflowId, runId),
+  };
   const dayuMaster = member.kuafu.service(dayuMasterService, `nuwa://${cluster}/${DAYU_MASTER_SERVICE}/`);
-  const worker = await createWorker(connection, temporal.namespace, bundle, createActivities({ pangu, fuxiMaster, dayuMaster }));
+  const worker = await createWorker(
+    connection,
+    temporal.namespace,
+    bundle,
+    createActivities({ pangu, fuxiMaster, dayuMaster, ...nodeServices }),
+  );
   const running = runUntilStopped(worker, log);
 
   let stopped: Promise<void> | undefined;
@@ -35,6 +50,7 @@ export async function start(config: RoleConfig): Promise<RunningRole> {
     await running;
     await pangu.close();
     await member.leave();
+    await client.connection.close();
     await connection.close();
   };
   return { stop: () => (stopped ??= stop()) };

@@ -1,4 +1,7 @@
 /** The front door: every workflow type that can be started. */
+
 export { dayuRollout } from './dayu/dayu-rollout.ts';
+export { dayuExpand } from './dayu/expand.ts';
+export { dayuShrink } from './dayu/shrink.ts';
 export { fuxiJob } from './fuxi/fuxi-job.ts';
 export { fuxiTask } from './fuxi/fuxi-task.ts';

@@ -10,6 +10,8 @@ import { type ClusterCode, ClusterError } from '../errors.ts';
 
 const target = { role: z.string(), node: z.string().optional() };
 
+const nodeName = z.string().regex(/^[a-z0-9][a-z0-9-]{0,62}$/, 'must be lower-case letters, digits and dashes');
+
 export const controlRequestSchema = z.discriminatedUnion('method', [
   z.object({ method: z.literal('status') }),
   /** Resolves when the cluster is up; fails when it won't be. */
@@ -22,10 +24,16 @@ export const controlRequestSchema = z.discriminatedUnion('method', [
   z.object({ method: z.literal('hold'), node: z.string() }),
   /** Starts them again; resolves when they are ready. */
   z.object({ method: z.literal('release'), node: z.string() }),
+  /** A node more: resolves when its processes are ready. One that is there already is fine. */
+  z.object({ method: z.literal('addNode'), id: nodeName, rack: nodeName }),
+  /** Stops a node's processes for good; with `deleteData` removes its directory too. One that is not there is fine. */
+  z.object({ method: z.literal('removeNode'), id: nodeName, deleteData: z.boolean().default(false) }),
   /** Resolves when all has ended but the launcher itself, which follows at once. */
   z.object({ method: z.literal('stop') }),
 ]);
-export type ControlRequest = z.infer<typeof controlRequestSchema>;
+export type ControlRequest = z.output<typeof controlRequestSchema>;
+/** As it is sent. */
+export type ControlQuestion = z.input<typeof controlRequestSchema>;
 
 type Reply = { ok: true; result: unknown } | { ok: false; code: ClusterCode; message: string; details: Record<string, unknown> };
 
@@ -60,7 +68,7 @@ async function answer(line: string, handle: (request: ControlRequest) => Promise
 }
 
 /** Errors: NotRunning when nobody listens or the launcher goes before it answered; else what it answered. */
-export function askControl(path: string, request: ControlRequest): Promise<unknown> {
+export function askControl(path: string, request: ControlQuestion): Promise<unknown> {
   return new Promise((resolve, reject) => {
     const socket = connect(path);
     const absent = (cause?: unknown) =>

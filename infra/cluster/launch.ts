@@ -54,6 +54,10 @@ export interface ClusterHandle {
   holdNode(id: string): Promise<void>;
   /** Resolves when they are ready again. */
   releaseNode(id: string): Promise<void>;
+  /** One node more; resolves when its processes are ready. It is there again after `down` and `up`. Errors: BadConfig, StartFailed. */
+  addNode(id: string, rack: string): Promise<void>;
+  /** Stops a node's processes for good, whatever it holds. @default its directory stays */
+  removeNode(id: string, options?: { deleteData?: boolean }): Promise<void>;
   /** Takes the cluster down and checks that nothing is left. Safe to call twice. */
   stop(): Promise<void>;
 }
@@ -90,6 +94,8 @@ function handleOf(dir: string, info: ClusterInfo, wasUp: boolean): ClusterHandle
     awaitRestart: async (role, node, pid) => (await ask({ method: 'awaitRestart', role, ...(node ? { node } : {}), pid })) as ProcessStatus,
     holdNode: async (node) => void (await ask({ method: 'hold', node })),
     releaseNode: async (node) => void (await ask({ method: 'release', node })),
+    addNode: async (id, rack) => void (await ask({ method: 'addNode', id, rack })),
+    removeNode: async (id, { deleteData = false } = {}) => void (await ask({ method: 'removeNode', id, deleteData })),
     stop: async () => void (await stopCluster(dir)),
   };
 }

@@ -18,10 +18,12 @@ import type { ClusterStatus, LauncherEvent } from './events.ts';
 import { type Layout, layoutOf } from './layout.ts';
 import { clearLeftovers, GRACE_MS, killContainers, LAUNCH_ID_VARIABLE, verifyNothingLeft } from './leftovers.ts';
 import { acquireLock } from './lock.ts';
+import { NodeChanges } from './node-changes.ts';
+import { readNodes } from './nodes-file.ts';
 import type { ClusterShape } from './options.ts';
 import { writePrivateFile } from './private-file.ts';
 import { type LauncherRecord, readRecord, writeRecord } from './record.ts';
-import { describeFailure, startEverything } from './start.ts';
+import { describeFailure, type StartedCluster, startEverything } from './start.ts';
 import { Supervisor, statusOf } from './supervisor.ts';
 
 export interface LaunchRequest {
@@ -48,13 +50,14 @@ function tellStarter(event: LauncherEvent): void {
 
 class Launcher {
   readonly #layout: Layout;
-  readonly #shape: ClusterShape;
+  #shape: ClusterShape;
   readonly #log = createLogger({ role: 'launcher' });
   readonly #launchId = randomUUID();
   readonly #ports = new Set<number>();
   readonly #supervisor: Supervisor;
   #state: ClusterStatus['state'] = 'starting';
-  #info: Omit<ClusterInfo, 'processes'> | undefined;
+  #cluster: StartedCluster | undefined;
+  #nodes: NodeChanges | undefined;
   readonly #ready = deferred();
   readonly #stopping = new AbortController();
   readonly #stopped = deferred();
@@ -99,7 +102,9 @@ class Launcher {
     const old = await readRecord(layout.recordFile);
     if (old) await this.#step('leftovers cleared', () => clearLeftovers(layout, old));
     await ensureAdminKey(layout.adminKey);
-    this.#info = await startEverything({
+    const nodes = await readNodes(layout.nodesFile);
+    if (nodes) this.#shape = { ...this.#shape, nodes };
+    const cluster = await startEverything({
       layout,
       shape: this.#shape,
       launchId: this.#launchId,
@@ -115,6 +120,16 @@ class Launcher {
       },
     });
     this.#stopping.signal.throwIfAborted();
+    this.#cluster = cluster;
+    this.#nodes = new NodeChanges({
+      layout,
+      cluster,
+      supervisor: this.#supervisor,
+      ports: this.#ports,
+      stopping: this.#stopping.signal,
+      onChange: () => this.#writeDown(),
+      log: this.#log,
+    });
     this.#state = 'ready';
     this.#writeDown();
     this.#log.info({}, 'cluster.ready');
@@ -175,8 +190,8 @@ class Launcher {
   #writeDown(): void {
     try {
       writeRecord(this.#layout.recordFile, this.#record());
-      if (this.#state !== 'ready' || !this.#info) return;
-      const info: ClusterInfo = { ...this.#info, processes: this.#supervisor.running() };
+      if (this.#state !== 'ready' || !this.#cluster) return;
+      const info: ClusterInfo = { ...this.#cluster.info, processes: this.#supervisor.running() };
       writePrivateFile(this.#layout.clusterFile, `${JSON.stringify(info, undefined, 2)}\n`);
     } catch (error) {
       this.#log.error({ error }, 'cluster.not_written_down');
@@ -212,6 +227,12 @@ class Launcher {
       case 'release':
         await Promise.all(supervisor.ofNode(request.node).map((held) => held.release()));
         return;
+      case 'addNode':
+        await this.#ready.promise;
+        return await this.#nodes!.add(request.id, request.rack);
+      case 'removeNode':
+        await this.#ready.promise;
+        return await this.#nodes!.remove(request.id, request.deleteData);
       case 'stop':
         this.#stop('it was asked to');
         return await this.#stopped.promise;

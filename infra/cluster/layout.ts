@@ -12,10 +12,14 @@ export interface Layout {
   /** Held by the one launcher of this directory. */
   readonly lockFile: string;
   readonly controlSocket: string;
+  /** Which nodes there are, once nodes came or left: then this counts, not what `up` is told. */
+  readonly nodesFile: string;
   readonly logs: string;
   readonly keys: string;
   readonly adminKey: string;
   logOf(role: string, node?: string): string;
+  /** All that one node keeps. */
+  nodeDirectory(node: string): string;
   dataOf(role: string, node?: string): string;
 }
 
@@ -35,10 +39,12 @@ export function layoutOf(directory: string): Layout {
     recordFile: join(dir, 'launcher.json'),
     lockFile: join(dir, 'launcher.lock'),
     controlSocket: socketPath(dir),
+    nodesFile: join(dir, 'nodes.json'),
     logs,
     keys,
     adminKey: join(keys, 'admin.pem'),
     logOf: (role, node) => join(logs, `${node ? `${role}-${node}` : role}.log`),
+    nodeDirectory: (node) => join(dir, 'nodes', node),
     dataOf: (role, node) => (node ? join(dir, 'nodes', node, role) : join(dir, role)),
   };
 }

@@ -11,7 +11,7 @@ import { isSameProcess, killProcessGroup, type ProcessIdentity, processStartTime
 import { findInstances } from '../../services/dayu/agent/leftovers.ts';
 import { ClusterError } from '../errors.ts';
 import type { Layout } from './layout.ts';
-import { isFree } from './ports.ts';
+import { awaitFree } from './ports.ts';
 import type { LauncherRecord } from './record.ts';
 
 /** Time to end in good order before the rest is killed. */
@@ -71,7 +71,7 @@ export async function verifyNothingLeft(layout: Layout, record: LauncherRecord):
     for (const { pid, startTime } of strays) if (await isSameProcess(pid, startTime)) sendSignal(pid, 'SIGKILL');
     left = [...left, ...(await gone(strays, GONE_MS_MAX))];
   }
-  const ports = await busy(record.ports);
+  const ports = await awaitFree(record.ports);
   if (left.length === 0 && ports.length === 0) return;
   const what = [...left.map(({ pid }) => `process ${pid}`), ...ports.map((port) => `port ${port}`)].join(', ');
   throw new ClusterError('Leftovers', `still there after the stop: ${what}`, { details: { pids: left.map(({ pid }) => pid), ports } });
@@ -84,17 +84,6 @@ async function gone(processes: readonly ProcessIdentity[], maxMs: number): Promi
   for (;;) {
     const alive = await Promise.all(left.map(({ pid, startTime }) => isSameProcess(pid, startTime)));
     left = left.filter((_, index) => alive[index]);
-    if (left.length === 0 || performance.now() > untilMs) return left;
-    await delay(LOOK_EVERY_MS);
-  }
-}
-
-async function busy(ports: readonly number[]): Promise<number[]> {
-  const untilMs = performance.now() + GONE_MS_MAX;
-  let left = [...ports];
-  for (;;) {
-    const free = await Promise.all(left.map(isFree));
-    left = left.filter((_, index) => !free[index]);
     if (left.length === 0 || performance.now() > untilMs) return left;
     await delay(LOOK_EVERY_MS);
   }

@@ -1,4 +1,5 @@
 import { createServer } from 'node:net';
+import { setTimeout as delay } from 'node:timers/promises';
 import { ClusterError } from '../errors.ts';
 
 /**
@@ -27,6 +28,21 @@ export async function wantedPort(wanted: number | undefined, what: string): Prom
   if (!(await isFree(wanted))) throw new ClusterError('StartFailed', `port ${wanted}, wanted for ${what}, is in use`);
   given.add(wanted);
   return wanted;
+}
+
+/** A port is free when its process is gone; only a machine that hangs takes longer. */
+const FREE_MS_MAX = 5_000;
+
+/** Waits until nobody listens on any of them; @returns those that are still in use. */
+export async function awaitFree(ports: readonly number[]): Promise<number[]> {
+  const untilMs = performance.now() + FREE_MS_MAX;
+  let left = [...ports];
+  for (;;) {
+    const free = await Promise.all(left.map(isFree));
+    left = left.filter((_, index) => !free[index]);
+    if (left.length === 0 || performance.now() > untilMs) return left;
+    await delay(20);
+  }
 }
 
 export function isFree(port: number): Promise<boolean> {

@@ -44,17 +44,29 @@ export interface StartContext {
 
 const ENTRY = fileURLToPath(new URL('../bin/feitian.mjs', import.meta.url));
 
-export async function startEverything(context: StartContext): Promise<Omit<ClusterInfo, 'processes'>> {
+/** What became of it, and what it takes to change it later. */
+export interface StartedCluster {
+  info: Omit<ClusterInfo, 'processes'>;
+  /** Starts all that runs on one node more. */
+  startNode(node: ClusterNode): Promise<void>;
+  /** Of a node's processes, whether they run or not. */
+  portsOf(node: string): number[];
+}
+
+type ClusterNode = ClusterShape['nodes'][number];
+
+export async function startEverything(context: StartContext): Promise<StartedCluster> {
   const { layout, shape, step } = context;
   const env = ownEnvironment(context.launchId);
   const places = placesOf(shape);
   await makePrivateDirectories(layout, places);
+  const ports = await rolePorts(context, places);
   const plan: PlanInput = {
     layout,
     shape,
     entry: { command: process.execPath, args: [ENTRY] },
     env,
-    ports: await rolePorts(context, places),
+    ports,
     temporalEnv: {},
   };
 
@@ -67,15 +79,18 @@ export async function startEverything(context: StartContext): Promise<Omit<Clust
   );
   const tablesReady = databaseReady.then((url) => step('database tables', () => migrate(url)));
 
-  const startRole = async (role: RoleName): Promise<void> => {
+  const inputOf = async (role: RoleName): Promise<PlanInput> => {
     const needs = ROLE_NEEDS[role];
     await nuwaReady;
     if (needs.database) await tablesReady;
-    const input: PlanInput = {
+    return {
       ...plan,
       ...(needs.database ? { databaseUrl: await databaseReady } : {}),
       ...(needs.temporal ? { temporalEnv: (await temporalReady).env, scrape: (await temporalReady).scrape } : {}),
     };
+  };
+  const startRole = async (role: RoleName): Promise<void> => {
+    const input = await inputOf(role);
     const ofRole = places.filter((place) => place.role === role);
     const title = ofRole.length > 1 ? `${role} × ${ofRole.length}` : role;
     await step(title, () => Promise.all(ofRole.map(({ node }) => context.start(roleSpec(input, role, node)))));
@@ -84,8 +99,16 @@ export async function startEverything(context: StartContext): Promise<Omit<Clust
   const watching = startWatching(context, plan, temporalReady);
   await Promise.all([tablesReady, temporalReady, watching, ...[...others].map(startRole)]);
 
+  const startNode = async (node: ClusterNode): Promise<void> => {
+    const ofNode = placesOf({ ...shape, nodes: [node] }).filter((place) => place.node);
+    await makePrivateDirectories(layout, ofNode);
+    for (const [name, port] of await rolePorts(context, ofNode)) ports.set(name, port);
+    await Promise.all(ofNode.map(async ({ role }) => context.start(roleSpec(await inputOf(role), role, node))));
+  };
+  const portsOf = (node: string): number[] => [...ports].filter(([name]) => name.endsWith(`/${node}`)).map(([, port]) => port);
+
   const { config, ui } = await temporalReady;
-  return {
+  const info = {
     name: shape.name,
     temporal: { address: config.address, namespace: config.namespace, ...(ui ? { ui } : {}) },
     postgres: { url: await databaseReady },
@@ -94,6 +117,7 @@ export async function startEverything(context: StartContext): Promise<Omit<Clust
     ...(await watching),
     admin: { keyFile: layout.adminKey },
   };
+  return { info, startNode, portsOf };
 }
 
 async function startWatching(

@@ -29,13 +29,16 @@ export class Supervisor {
     return supervised;
   }
 
-  /** Those who use others go before those who are used. */
-  async stopAll(graceMs: number): Promise<void> {
-    const tiers = [...new Set(this.#processes.map(({ spec }) => spec.stopTier))].sort((a, b) => a - b);
-    for (const tier of tiers) {
-      const ofTier = this.#processes.filter(({ spec }) => spec.stopTier === tier);
-      await Promise.all(ofTier.map((supervised) => supervised.stop(graceMs)));
-    }
+  stopAll(graceMs: number): Promise<void> {
+    return stopInTiers(this.#processes, graceMs);
+  }
+
+  /** Stops all processes of a node and forgets them; also when there are none. */
+  async removeNode(node: string, graceMs: number): Promise<void> {
+    const ofNode = this.#processes.filter(({ spec }) => spec.node === node);
+    await stopInTiers(ofNode, graceMs);
+    for (const supervised of ofNode) this.#processes.splice(this.#processes.indexOf(supervised), 1);
+    this.#onChange();
   }
 
   /** Errors: UnknownProcess. */
@@ -72,6 +75,15 @@ export class Supervisor {
 
   statuses(): ProcessStatus[] {
     return this.#processes.map(statusOf);
+  }
+}
+
+/** Those who use others go before those who are used. */
+async function stopInTiers(processes: readonly SupervisedProcess[], graceMs: number): Promise<void> {
+  const tiers = [...new Set(processes.map(({ spec }) => spec.stopTier))].sort((a, b) => a - b);
+  for (const tier of tiers) {
+    const ofTier = processes.filter(({ spec }) => spec.stopTier === tier);
+    await Promise.all(ofTier.map((supervised) => supervised.stop(graceMs)));
   }
 }
 

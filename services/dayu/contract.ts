@@ -12,6 +12,8 @@ import { defineService, method } from '../kuafu/contract.ts';
 export const DAYU_CODES = [
   'InvalidDescriptor', // details.problems: { path, message }[]
   'InvalidRollout', // the document; details.problems
+  'InvalidExpand', // the same for nodes that come
+  'InvalidShrink', // and for nodes that go
   'BadPackage', // the archive: broken, leads outside its directory, not what its checksum says
   'UnknownApplication',
   'UnknownVersion', // details.versions: those there are

@@ -17,6 +17,8 @@ export const CHUNK_CODES = [
   'NoSpace', // the disk is full
   'DiskFailed', // the disk returned an error
   'WrongNode', // this server is another node
+  'Draining', // this server takes no new chunks: it is about to leave
+  'SourceFailed', // the server to copy from did not give the bytes; details.node, details.cause (its code)
   'ChainBroken', // bytes are here, but a server further down did not take them; details.node, details.cause (its code)
 ] as const;
 export type ChunkCode = (typeof CHUNK_CODES)[number];
@@ -58,10 +60,31 @@ export const chunkServerService = defineService(CHUNK_SERVICE, {
       }),
       response: z.object({ length: z.int() }),
     }),
-    /** Ends a chunk at `length`; what it holds beyond goes. */
+    /** Ends a chunk at `length`, and what it holds beyond goes; without `length` where it is. Sealed already, it may still end earlier. */
     seal: method({
-      request: z.object({ node: nodeSchema, chunk: chunkIdSchema, length: offsetSchema, durable: z.boolean() }),
+      request: z.object({ node: nodeSchema, chunk: chunkIdSchema, length: offsetSchema.optional(), durable: z.boolean() }),
+      response: z.object({ length: z.int() }),
+    }),
+    /**
+     * Pulls the first `length` bytes of a chunk that is sealed on the server `from`, checks them, writes them, seals and syncs. What is here of it already
+     * is kept. Errors: SourceFailed, NoSpace, Draining, DiskFailed.
+     */
+    copy: method({
+      request: z.object({
+        node: nodeSchema,
+        chunk: chunkIdSchema,
+        capacityBytes: z.int().min(BLOCK_BYTES).max(CHUNK_BYTES_MAX).multipleOf(BLOCK_BYTES),
+        length: offsetSchema,
+        from: z.object({ node: nodeSchema, address: z.string() }),
+      }),
+      response: z.object({ copiedBytes: z.int() }),
+      idempotent: true,
+    }),
+    /** `draining`: this server is about to leave and takes no new chunks, also after a restart, until it is told otherwise. */
+    setDraining: method({
+      request: z.object({ node: nodeSchema, draining: z.boolean() }),
       response: z.object({}),
+      idempotent: true,
     }),
     /** The bytes, and their CRC32C piece by piece, so that the reader can check the way too. */
     read: method({

@@ -56,6 +56,44 @@ export const writtenChunkSchema = z.object({
 });
 export type WrittenChunk = z.input<typeof writtenChunkSchema>;
 
+/** Of a chunk server: what masters know of it and what the tables say of its replicas. */
+export const serverSchema = z.object({
+  node: nodeSchema,
+  rack: z.string(),
+  /** It is registered now. */
+  up: z.boolean(),
+  draining: z.boolean(),
+  freeBytes: bytesSchema,
+  replicas: z.int(),
+  /** Of replicas, as far as masters were told; open chunks grow beside. */
+  bytes: bytesSchema,
+});
+export type ChunkServerState = z.infer<typeof serverSchema>;
+
+export const heldReplicaSchema = z.object({
+  chunk: idSchema,
+  length: bytesSchema,
+  state: z.enum(CHUNK_STATES),
+  /** Its file was removed: it goes by itself. */
+  removed: z.boolean(),
+  nodes: z.array(nodeSchema),
+});
+export type HeldReplica = z.infer<typeof heldReplicaSchema>;
+
+/**
+ * `done`: one more replica is there, and the one to be moved is not; `gone`: nothing to do (any more); `open`: somebody writes to the chunk;
+ * `noTarget`: no server may take it; `failed`: as `reason` says. Nothing has changed unless it is `done` or `gone`.
+ */
+export const copyOutcomeSchema = z.object({
+  outcome: z.enum(['done', 'gone', 'open', 'noTarget', 'failed']),
+  bytes: bytesSchema.default(0),
+  node: nodeSchema.optional(),
+  reason: z.string().optional(),
+});
+export type CopyOutcome = z.input<typeof copyOutcomeSchema>;
+
+export const HELD_REPLICAS_LIMIT_MAX = 5_000;
+
 export const masterService = defineService('pangu-master', {
   errors: PanguError,
   methods: {
@@ -152,6 +190,43 @@ export const masterService = defineService('pangu-master', {
       response: z.object({ dropped: z.boolean() }),
       idempotent: true,
     }),
+    /** Every chunk server that is there or holds replicas, and the most replicas that any file wants. */
+    servers: method({
+      request: z.object({}),
+      response: z.object({ servers: z.array(serverSchema), replicasMax: z.int() }),
+      idempotent: true,
+    }),
+    /** A chunk server is about to leave, or stays after all. It remembers that itself. Errors: EIO (it is not there). */
+    setDraining: method({
+      request: z.object({ node: nodeSchema, draining: z.boolean() }),
+      response: z.object({}),
+      idempotent: true,
+    }),
+    /** What a node holds, by chunk. */
+    heldReplicas: method({
+      request: z.object({ node: nodeSchema, after: idSchema.optional(), limit: z.int().min(1).max(HELD_REPLICAS_LIMIT_MAX) }),
+      response: z.object({ replicas: z.array(heldReplicaSchema), more: z.boolean() }),
+      idempotent: true,
+    }),
+    /**
+     * Puts a replica of `from` on another node: `to`, or the one that suits best. With `seal`, and only on a server that is draining, a chunk that is
+     * still written to is sealed there, so that its writer goes on in another one, and what is there is moved.
+     */
+    moveReplica: method({
+      request: z.object({ chunk: idSchema, from: nodeSchema, to: nodeSchema.optional(), seal: z.boolean().default(false) }),
+      response: copyOutcomeSchema,
+      idempotent: true,
+    }),
+    /** Sealed chunks with fewer replicas than their file wants and servers could hold, by id. */
+    underReplicated: method({
+      request: z.object({ after: idSchema.optional(), limit: z.int().min(1).max(HELD_REPLICAS_LIMIT_MAX) }),
+      response: z.object({ chunks: z.array(idSchema), more: z.boolean() }),
+      idempotent: true,
+    }),
+    /** One replica more for a chunk that has too few. */
+    replicate: method({ request: z.object({ chunk: idSchema }), response: copyOutcomeSchema, idempotent: true }),
+    /** A node that has left and holds nothing is not waited for any more. Errors: EINVAL (it is there, or holds replicas). */
+    forgetNode: method({ request: z.object({ node: nodeSchema }), response: z.object({}), idempotent: true }),
   },
 });
 export type MasterContract = typeof masterService;

@@ -12,7 +12,8 @@ import { CHUNK_STATES, FILE_STATES, INODE_TYPES } from './core/states.ts';
  *  4. A row with children cannot go, and a child cannot join a row that is gone: the foreign key holds both against races.
  *  5. `size` of a file is the sum of `length` over its chunks; in a closed file all are sealed and tile [0, size) by `offset`.
  *  6. A chunk of a closed file has at least one row in `replicas`.
- *  7. Each file on a chunk server's disk is named by a row in `replicas` or `garbage`, from before it was made until after it is removed.
+ *  7. Each file on a chunk server's disk is named by a row in `replicas`, `copies` or `garbage`, from before it was made until after it is removed.
+ *  8. A chunk is copied to one node at a time, and never to one that has it or has yet to remove it.
  */
 export const pangu = pgSchema('pangu');
 
@@ -77,13 +78,24 @@ export const replicas = pangu.table(
       .references(() => chunks.id),
     node: text('node').notNull(),
   },
-  (table) => [primaryKey({ name: 'replicas_pkey', columns: [table.chunk, table.node] })],
+  (table) => [
+    primaryKey({ name: 'replicas_pkey', columns: [table.chunk, table.node] }),
+    // What a node holds, in the order in which it is gone through.
+    index('replicas_node_index').on(table.node, table.chunk),
+  ],
 );
 
 /** Chunk files to be removed from chunk servers' disks. */
 export const garbage = pangu.table('garbage', { chunk: text('chunk').notNull(), node: text('node').notNull() }, (table) => [
   primaryKey({ name: 'garbage_pkey', columns: [table.node, table.chunk] }),
 ]);
+
+/** Replicas being made. One that is not done by `until` becomes garbage, and whoever makes it is not to believe in it any more. */
+export const copies = pangu.table('copies', {
+  chunk: text('chunk').primaryKey(),
+  node: text('node').notNull(),
+  until: time('until').notNull(),
+});
 
 /** Commands that were carried out, by the id their caller gave them: asked again after a lost reply, they are done already. */
 export const requests = pangu.table('requests', { id: text('id').primaryKey(), keepUntil: time('keep_until').notNull() }, (table) => [

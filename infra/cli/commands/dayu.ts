@@ -10,6 +10,7 @@ import { withTemporal } from '../ui/temporal.ts';
 import { formatBytes } from '../ui/units.ts';
 import { type VerbOptions, verb } from '../ui/verb.ts';
 import { queryRollout } from '../ui/watch-rollout.ts';
+import { registerNodeVerbs } from './dayu-nodes.ts';
 import { registerRolloutVerbs } from './dayu-rollouts.ts';
 
 /** `feitian dayu …`: packages and what runs of them; the verbs of rollouts are in dayu-rollouts.ts. */
@@ -26,7 +27,7 @@ export function register(program: Command): void {
     .action(action(pack));
 
   registerRolloutVerbs(dayu);
-  // The verbs of nodes, expand and shrink, are registered here: registerNodeVerbs(dayu) of dayu-nodes.ts.
+  registerNodeVerbs(dayu);
 
   verb(
     dayu,

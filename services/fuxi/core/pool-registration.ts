@@ -13,11 +13,11 @@ const VIRTUAL = 'virtual.';
 
 /** @returns the node, or in a few words what the registration lacks. */
 export function nodeOfRegistration({ instance, node, rack, attributes }: TuboRegistration, incarnation: string): PoolNode | string {
-  const { cpu, memoryMiB } = attributes;
+  const { cpu, memoryMiB, leaving } = attributes;
   if (typeof cpu !== 'number' || !(cpu > 0)) return 'its attribute cpu is not a number above 0';
   if (typeof memoryMiB !== 'number' || !(memoryMiB > 0)) return 'its attribute memoryMiB is not a number above 0';
   const virtual: Record<string, number> = {};
   for (const [name, value] of Object.entries(attributes))
     if (name.startsWith(VIRTUAL) && typeof value === 'number') virtual[name.slice(VIRTUAL.length)] = value;
-  return { id: node ?? instance, rack: rack ?? '', incarnation, capacity: { cpu, memoryMiB, virtual } };
+  return { id: node ?? instance, rack: rack ?? '', incarnation, capacity: { cpu, memoryMiB, virtual }, leaving: leaving === true };
 }

@@ -74,7 +74,7 @@ function emptiest(nodes: Iterable<NodeBooks>, { resources, avoid }: Requester, k
   let best: NodeBooks | undefined;
   for (const node of nodes) {
     // The cheap question first: of thousands of nodes few are emptier than the best so far.
-    if (best && !isEmptier(node, best)) continue;
+    if (node.leaving || (best && !isEmptier(node, best))) continue;
     if (fits(resources, node.free) && !keptClear.has(node.id) && !avoid.includes(node.id)) best = node;
   }
   return best;
@@ -93,7 +93,7 @@ function containersOn(requester: Requester, node: string): number {
 /** Keeps one node for a request that has waited long: of those large enough, the one with the most free cpu. */
 function maybeKeepClear(pool: Pool, requester: Requester, keptClear: Set<string>): void {
   const candidates = [...pool.nodes.values()].filter(
-    (node) => !keptClear.has(node.id) && !requester.avoid.includes(node.id) && fits(requester.resources, node.capacity),
+    (node) => !node.leaving && !keptClear.has(node.id) && !requester.avoid.includes(node.id) && fits(requester.resources, node.capacity),
   );
   candidates.sort((a, b) => b.free.cpu - a.free.cpu || (a.id < b.id ? -1 : 1));
   if (candidates[0]) keptClear.add(candidates[0].id);

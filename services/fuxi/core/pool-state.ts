@@ -16,6 +16,8 @@ export interface PoolNode {
   /** One life of the node's Tubo; another one means that whatever ran there is gone. */
   incarnation: string;
   capacity: Resources;
+  /** It is about to leave: what was granted stays, nothing more is. @default false */
+  leaving?: boolean;
 }
 
 export interface PoolContainer {

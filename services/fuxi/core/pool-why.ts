@@ -29,7 +29,7 @@ function whyWaiting(pool: Pool, requester: Requester, place: number): string {
   const needs = `needs ${describe(requester.resources)}`;
   const holds = requester.containers.size > 0 ? `holds ${requester.containers.size} of ${requester.want}; ` : '';
   if (pool.recovering) return `${holds}${needs}; FuxiMaster has just started and hears first what others hold`;
-  const nodes = [...pool.nodes.values()];
+  const nodes = [...pool.nodes.values()].filter(({ leaving }) => !leaving);
   if (nodes.length === 0) return `${holds}${needs}; no node is there`;
   const never = whyNever(pool, requester);
   if (never !== undefined) return `${holds}${never}`;

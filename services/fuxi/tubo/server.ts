@@ -6,10 +6,12 @@ import { mkdir } from 'node:fs/promises';
 import { availableParallelism, totalmem } from 'node:os';
 import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { systemClock } from '../../base/clock.ts';
 import { createLogger, type Logger } from '../../base/log.ts';
 import type { RoleConfig } from '../../base/role.ts';
 import { implement, serve } from '../../kuafu/server.ts';
 import { joinCluster } from '../../nuwa/client.ts';
+import type { Registration } from '../../nuwa/contract.ts';
 import { createPangu } from '../../pangu/client.ts';
 import { type BatchRequest, type BatchResult, FuxiError, TUBO_SERVICE, tuboService, type WorkflowPort } from '../contract.ts';
 import { passedEnvironment } from '../runner/environment.ts';
@@ -17,6 +19,7 @@ import { toEnvironment } from '../runner/messages.ts';
 import { AttemptTable, segment } from './attempt-table.ts';
 import { type BatchControl, type BatchServices, runBatch } from './batch.ts';
 import { Container } from './container.ts';
+import { Leaving } from './leaving.ts';
 import { removeLeftovers } from './leftovers.ts';
 import { joinNodes } from './membership.ts';
 import { createAttempts } from './ops/attempts.ts';
@@ -30,8 +33,21 @@ export interface Tubo {
   /** Where it answers Kuafu calls. */
   readonly address: string;
   runBatch(request: BatchRequest, control: BatchControl): Promise<BatchResult>;
+  /**
+   * The node leaves the cluster for good: nothing new is taken, what runs may go on to its end for up to `graceMs`, then containers end and the node is out
+   * of FuxiMaster's books. Called again, also after a restart, it goes on where it was.
+   */
+  leave(control: LeaveControl): Promise<void>;
   /** Kills all containers, unregisters, closes. Safe to call twice. */
   stop(): Promise<void>;
+}
+
+export interface LeaveControl {
+  graceMs: number;
+  /** Called every second with how many batches still run. */
+  onWaiting(batches: number): void;
+  /** Its end is the end of the waiting, not of the leaving: what was begun is gone on with by the next call. */
+  signal: AbortSignal;
 }
 
 /** Programs that belong to no package, when `FEITIAN_PROGRAMS` names no other directories. */
@@ -43,6 +59,7 @@ export async function startTubo(config: RoleConfig, ports: { workflows: Workflow
   if (!node) throw new Error('role tubo needs a node');
   const log = ports.log ?? createLogger({ role: TUBO_SERVICE, node: node.id });
   const directories = { containers: join(dataDir, 'containers'), logs: join(dataDir, 'logs'), packages: join(dataDir, 'packages') };
+  const leaving = await Leaving.open(dataDir);
   const leftovers = await removeLeftovers(directories.containers);
   if (leftovers > 0) log.warn({ leftovers }, 'containers.killed');
   for (const directory of Object.values(directories)) await mkdir(directory, { recursive: true });
@@ -64,21 +81,38 @@ export async function startTubo(config: RoleConfig, ports: { workflows: Workflow
     return new Container({ directory, env, packages });
   }, services);
 
-  await joinNodes(member.nuwa, node);
   // Last, for from now on containers are granted here.
   const { cpu, memoryMiB } = config.resources ?? { cpu: availableParallelism(), memoryMiB: Math.floor(totalmem() / 2 ** 20 / 2) };
-  const registration = await member.nuwa.register(TUBO_SERVICE, node.id, {
-    address: server.address,
-    node: node.id,
-    rack: node.rack,
-    pid: process.pid,
-    attributes: { cpu, memoryMiB },
-  });
+  const info = { address: server.address, node: node.id, rack: node.rack, pid: process.pid, attributes: { cpu, memoryMiB } };
+  let registration: Registration | undefined;
+  if (leaving.on) {
+    log.info({}, 'node.left'); // whatever ran here went with the Tubo before
+  } else {
+    await joinNodes(member.nuwa, node);
+    registration = await member.nuwa.register(TUBO_SERVICE, node.id, info);
+  }
+  const leavingReason = `${node.id} is leaving the cluster`;
+  if (leaving.on) containers.refuse(leavingReason);
+  const unregister = async (): Promise<void> => {
+    await registration?.unregister();
+    registration = undefined;
+  };
+  const leave = async ({ graceMs, onWaiting, signal }: LeaveControl): Promise<void> => {
+    if (!leaving.on) log.info({ graceMs }, 'node.leaving');
+    await leaving.begin();
+    containers.refuse(leavingReason);
+    // First no more is granted here while what was granted goes on, then nothing is there any more.
+    await registration?.update({ ...info, attributes: { ...info.attributes, leaving: true } });
+    await containers.idle(graceMs, onWaiting, signal);
+    await unregister();
+    await containers.stop('its node left the cluster');
+    log.info({}, 'node.left');
+  };
 
   let stopped: Promise<void> | undefined;
   const stop = async (): Promise<void> => {
-    await registration.unregister().catch((error) => log.warn({ error }, 'unregister.failed'));
-    await containers.stop();
+    await unregister().catch((error) => log.warn({ error }, 'unregister.failed'));
+    await containers.stop('its Tubo was stopped');
     stopTidying();
     telling.stop();
     await server.close();
@@ -96,9 +130,13 @@ export async function startTubo(config: RoleConfig, ports: { workflows: Workflow
         );
       return containers.runBatch(request, control);
     },
+    leave,
     stop: () => (stopped ??= stop()),
   };
 }
+
+/** How often who waits for batches to end is told of them. */
+const LOOK_MS = 1_000;
 
 interface Held {
   container: Container;
@@ -111,7 +149,8 @@ class Containers {
   readonly #create: (id: string) => Container;
   readonly #services: BatchServices;
   readonly #held = new Map<string, Held>();
-  #stopping = false;
+  /** Why no new batch is taken, if so. */
+  #refusal: string | undefined;
 
   constructor(create: (id: string) => Container, services: BatchServices) {
     this.#create = create;
@@ -127,7 +166,7 @@ class Containers {
       held.batch.abort(new FuxiError('Killed', 'its container was given to a newer batch'));
       await held.batch.ended.catch(() => {});
     }
-    if (this.#stopping) throw new FuxiError('NodeLost', 'this Tubo is stopping');
+    if (this.#refusal !== undefined) throw new FuxiError('NodeLost', this.#refusal);
     const own = new AbortController();
     const signal = AbortSignal.any([control.signal, own.signal]);
     const running = runBatch(request, held.container, { ...control, signal }, this.#services);
@@ -143,11 +182,28 @@ class Containers {
     }
   }
 
-  async stop(): Promise<void> {
-    this.#stopping = true;
+  refuse(reason: string): void {
+    this.#refusal = reason;
+  }
+
+  /** Resolves when no batch is at work, or the time is over. */
+  async idle(withinMs: number, onWaiting: (batches: number) => void, signal: AbortSignal): Promise<void> {
+    const untilMs = systemClock.monotonicMs() + withinMs;
+    for (;;) {
+      const batches = [...this.#held.values()].flatMap(({ batch }) => batch ?? []);
+      if (batches.length === 0 || systemClock.monotonicMs() >= untilMs) return;
+      signal.throwIfAborted();
+      onWaiting(batches.length);
+      const ended = Promise.allSettled(batches.map((batch) => batch.ended));
+      await Promise.race([ended, systemClock.sleep(Math.min(LOOK_MS, untilMs - systemClock.monotonicMs()))]);
+    }
+  }
+
+  async stop(reason: string): Promise<void> {
+    this.#refusal ??= 'this Tubo is stopping';
     await Promise.all(
       [...this.#held.values()].map(async ({ container, batch }) => {
-        batch?.abort(new FuxiError('NodeLost', 'its Tubo was stopped'));
+        batch?.abort(new FuxiError('NodeLost', reason));
         await batch?.ended.catch(() => {});
         await container.end();
       }),

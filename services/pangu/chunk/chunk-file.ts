@@ -141,11 +141,12 @@ export class ChunkFile {
     return done;
   }
 
-  /** Ends the chunk at `length`. Errors: BadRange (it is shorter), DiskFailed. */
-  async seal(length: number, durable: boolean): Promise<void> {
+  /** Ends the chunk at the length that is asked for, or where it is. Errors: BadRange (it is shorter), DiskFailed. */
+  async seal(asked: number | undefined, durable: boolean): Promise<void> {
     this.#ending = true;
     this.#early.wake(this.#accepted, new ChunkError('Sealed', `chunk ${this.chunk} is being sealed`));
     await this.#enqueue(async () => {
+      const length = asked ?? this.#length;
       if (length > this.#length) throw this.#badRange(`a seal at ${length} when ${this.#length} are there`);
       if (this.#sealed && length === this.#length) return;
       // Block CRCs are of whole blocks: the part that stays of the last one gets its own, from bytes that verified.

@@ -82,6 +82,15 @@ export class ChunkStore {
     return this.#with(chunk, find, work);
   }
 
+  /** The same for a copy: it may come after the chunk was deleted here, and what is here of it and can't be read makes way. */
+  async useForCopy<T>(chunk: string, capacityBytes: number, work: (file: ChunkFile) => Promise<T>): Promise<T> {
+    await this.use(chunk, async () => {}).catch(async (error) => {
+      if (error instanceof ChunkError && error.code === 'BadChecksum') await this.delete(chunk);
+    });
+    this.#deleted.delete(chunk);
+    return this.useOrCreate(chunk, capacityBytes, false, work);
+  }
+
   async delete(chunk: string): Promise<void> {
     const entry = this.#entries.get(chunk);
     if (entry) this.#letGo(chunk, entry);

@@ -2,11 +2,18 @@ import type { Logger } from '../../base/log.ts';
 import type { ServiceClient } from '../../kuafu/contract.ts';
 import { ChunkError, type ChunkServerContract } from '../chunk-contract.ts';
 import type { ChunkStore } from './chunk-store.ts';
+import type { Draining } from './draining.ts';
+
+/** Figures of this server in its registration. */
+export type Attributes = Record<string, number | boolean>;
 
 /** What a chunk server's operations work with. */
 export interface ChunkServerContext {
   readonly node: string;
   readonly store: ChunkStore;
+  readonly draining: Draining;
+  /** Tells others what changed about this server. */
+  announce(attributes: Attributes): Promise<void>;
   chunkServerAt(address: string): ServiceClient<ChunkServerContract>;
   readonly log: Logger;
 }

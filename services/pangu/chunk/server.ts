@@ -2,16 +2,19 @@ import { createLogger, type Logger } from '../../base/log.ts';
 import type { RoleConfig, RunningRole, StartRole } from '../../base/role.ts';
 import { implement, serve } from '../../kuafu/server.ts';
 import { joinCluster } from '../../nuwa/client.ts';
-import type { ServiceInfo } from '../../nuwa/contract.ts';
+import type { Registration, ServiceInfo } from '../../nuwa/contract.ts';
 import { CHUNK_SERVICE, chunkServerService } from '../chunk-contract.ts';
 import { startSpaceReports } from './background/report-space.ts';
 import { ChunkStore } from './chunk-store.ts';
-import type { ChunkServerContext } from './context.ts';
+import type { Attributes, ChunkServerContext } from './context.ts';
+import { Draining } from './draining.ts';
 import { append } from './ops/append.ts';
+import { copy } from './ops/copy.ts';
 import { deleteChunks } from './ops/delete.ts';
 import { list } from './ops/list.ts';
 import { read } from './ops/read.ts';
 import { seal } from './ops/seal.ts';
+import { setDraining } from './ops/set-draining.ts';
 import { verify } from './ops/verify.ts';
 import { tellChunkServer } from './tell.ts';
 
@@ -27,7 +30,22 @@ export async function startChunkServer(config: RoleConfig, options: ChunkServerO
   const log = options.log ?? createLogger({ role: CHUNK_SERVICE, node });
   const store = await ChunkStore.open(config.dataDir);
   const cluster = await joinCluster({ cluster: config.cluster, nuwa: config.nuwa, creator: `${CHUNK_SERVICE}/${node}`, log });
-  const context: ChunkServerContext = { node, store, chunkServerAt: (address) => cluster.kuafu.service(chunkServerService, address), log };
+  const draining = await Draining.open(config.dataDir);
+  const space = await store.space();
+  let attributes: Attributes = { ...space, draining: draining.on };
+  let registration: Registration | undefined;
+  const infoNow = (): ServiceInfo => ({ address: server.address, node, rack, pid: process.pid, attributes });
+  const context: ChunkServerContext = {
+    node,
+    store,
+    draining,
+    announce: async (changed) => {
+      attributes = { ...attributes, ...changed };
+      await registration?.update(infoNow());
+    },
+    chunkServerAt: (address) => cluster.kuafu.service(chunkServerService, address),
+    log,
+  };
   const telling = tellChunkServer(store);
   const server = await serve({
     address: config.listen,
@@ -36,6 +54,8 @@ export async function startChunkServer(config: RoleConfig, options: ChunkServerO
       implement(chunkServerService, {
         append: (request, call) => append(context, request, call),
         seal: (request) => seal(context, request),
+        copy: (request, call) => copy(context, request, call),
+        setDraining: (request) => setDraining(context, request),
         read: (request) => read(context, request),
         verify: (request) => verify(context, request),
         delete: (request) => deleteChunks(context, request),
@@ -43,15 +63,14 @@ export async function startChunkServer(config: RoleConfig, options: ChunkServerO
       }),
     ].map((implementation) => telling.outcomes.counted(implementation)),
   });
-  const info: ServiceInfo = { address: server.address, node, rack, pid: process.pid, attributes: { ...(await store.space()) } };
-  const registration = await cluster.nuwa.register(CHUNK_SERVICE, node, info);
-  const reports = startSpaceReports({ registration, info, store, log, reportMs: options.reportMs });
+  registration = await cluster.nuwa.register(CHUNK_SERVICE, node, infoNow());
+  const reports = startSpaceReports({ announce: context.announce, freeBytes: space.freeBytes, store, log, reportMs: options.reportMs });
   log.info({ address: server.address, rack }, 'chunk-server.started');
 
   let stopping: Promise<void> | undefined;
   const stop = async (): Promise<void> => {
     await reports.stop();
-    await registration.unregister().catch(() => {});
+    await registration?.unregister().catch(() => {});
     await server.close();
     await cluster.leave();
     telling.stop();

@@ -13,6 +13,9 @@ const SEAL_TIMEOUT_MS = 10_000;
 /** Chunks tried for one range of a file. Each failure excludes a node, so more than this means that something else is wrong. */
 const ATTEMPTS_MAX = 8;
 
+/** Refusals of a server that still holds what it took before: its disk is full, or it is about to leave and a master sealed the chunk there. */
+const STILL_THERE = ['NoSpace', 'Sealed'];
+
 export interface WritePiece extends Piece {
   readonly bytes: Buffer;
   readonly finish: 'none' | 'sync' | 'seal';
@@ -168,9 +171,9 @@ export class ChunkRun {
 
   async #sealSurvivors(attempt: Attempt, length: number, culprits: string[], error: unknown): Promise<void> {
     const { context, durable } = this.#owner;
-    // A full disk still holds what it took; a node that does not answer is worth asking only when it is the last.
+    // A node that does not answer is worth asking only when it is the last.
     const hopeless = (node: string): boolean =>
-      culprits.includes(node) && causeOf(error) !== 'NoSpace' && attempt.replicas.length > culprits.length;
+      culprits.includes(node) && !STILL_THERE.includes(causeOf(error) ?? '') && attempt.replicas.length > culprits.length;
     const sealed = await Promise.all(
       attempt.replicas.map(async ({ node, address }) => {
         if (hopeless(node)) return false;

@@ -7,7 +7,7 @@ import type { Allocation, LocatedChunk, Replica } from '../master-contract.ts';
 import type { MasterContext } from './context.ts';
 
 /** Of a chunk `c`. A subquery, so that the planner looks up each chunk by key, whatever it believes of the tables' sizes. */
-const NODES = sql`(select coalesce(json_agg(r.node), '[]') from pangu.replicas r where r.chunk = c.id)`;
+export const NODES = sql`(select coalesce(json_agg(r.node), '[]') from pangu.replicas r where r.chunk = c.id)`;
 
 export interface PlacedChunk {
   chunk: string;

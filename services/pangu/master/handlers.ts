@@ -7,15 +7,22 @@ import { abandon } from './ops/abandon.ts';
 import { allocate } from './ops/allocate.ts';
 import { commit } from './ops/commit.ts';
 import { create } from './ops/create.ts';
+import { forgetNode } from './ops/forget-node.ts';
+import { heldReplicas } from './ops/held-replicas.ts';
 import { locate } from './ops/locate.ts';
 import { mkdir } from './ops/mkdir.ts';
+import { moveReplica } from './ops/move-replica.ts';
 import { open } from './ops/open.ts';
 import { publish } from './ops/publish.ts';
 import { readdir } from './ops/readdir.ts';
 import { remove } from './ops/remove.ts';
 import { rename } from './ops/rename.ts';
+import { replicate } from './ops/replicate.ts';
 import { reportBadReplica } from './ops/report-bad-replica.ts';
+import { servers } from './ops/servers.ts';
+import { setDraining } from './ops/set-draining.ts';
 import { stat } from './ops/stat.ts';
+import { underReplicated } from './ops/under-replicated.ts';
 
 export function masterHandlers(context: MasterContext): ServiceHandlers<MasterContract> {
   const handle =
@@ -43,5 +50,12 @@ export function masterHandlers(context: MasterContext): ServiceHandlers<MasterCo
     remove: handle(remove),
     publish: handle(publish),
     reportBadReplica: handle(reportBadReplica),
+    servers: handle(servers),
+    setDraining: handle(setDraining),
+    heldReplicas: handle(heldReplicas),
+    moveReplica: handle(moveReplica),
+    underReplicated: handle(underReplicated),
+    replicate: handle(replicate),
+    forgetNode: handle(forgetNode),
   };
 }

@@ -5,6 +5,7 @@ import { tmpdir, userInfo } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { BLOCK_BYTES, type PanguClient } from '../../../services/pangu/contract.ts';
+import { masterService } from '../../../services/pangu/master-contract.ts';
 import { type PanguCluster, startPanguCluster } from '../../helpers/pangu-cluster.ts';
 
 const MIB = 1024 * 1024;
@@ -147,6 +148,24 @@ describe.skipIf(noMounts)('when disks are full', () => {
     expect(nodes.length).toBeGreaterThan(4);
     expect((await pangu.readFile('/fits')).equals(bytes)).toBe(true);
     await pangu.unlink('/fits');
+  });
+
+  it('copies nothing to a disk that has no room, whatever the master believes, and leaves nothing of it there', async () => {
+    const master = cluster.cluster.kuafu.service(masterService, 'nuwa://test/pangu-master/');
+    await expect.poll(async () => (await cluster.chunkFiles('small')).length, { timeout: 10_000 }).toBe(0);
+    const bytes = randomBytes(8 * MIB);
+    await pangu.writeFile('/fills', randomBytes(6 * MIB), { replicas: 1, preferNode: 'small', chunkBytes: 8 * MIB });
+    await pangu.writeFile('/too-much', bytes, { replicas: 1, preferNode: 'large1', chunkBytes: 8 * MIB });
+    const { chunk } = (await pangu.locate('/too-much'))[0]!;
+    expect(await master.moveReplica({ chunk, from: 'large1', to: 'small' })).toMatchObject({
+      outcome: 'failed',
+      reason: expect.stringContaining('NoSpace'),
+    });
+    expect((await pangu.locate('/too-much'))[0]!.nodes).toEqual(['large1']);
+    expect((await pangu.readFile('/too-much')).equals(bytes)).toBe(true);
+    await expect.poll(async () => (await cluster.chunkFiles('small')).length, { timeout: 10_000 }).toBe(1);
+    expect(await master.moveReplica({ chunk, from: 'large1' })).toMatchObject({ outcome: 'done', node: 'large2' });
+    await Promise.all(['/fills', '/too-much'].map((path) => pangu.unlink(path)));
   });
 
   it('fails with ENOSPC when no disk has room, shows nothing of the file, and has the space again soon', async () => {

@@ -1,33 +1,34 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { messageOf } from '../../../base/errors.ts';
 import type { Logger } from '../../../base/log.ts';
-import type { Registration, ServiceInfo } from '../../../nuwa/contract.ts';
 import type { ChunkStore } from '../chunk-store.ts';
+import type { ChunkServerContext } from '../context.ts';
 
 /** Placement needs the free bytes roughly; each report wakes every master. */
 const REPORT_MS = 3_000;
 const CHANGE_MIN = 0.01;
 
 export function startSpaceReports(options: {
-  registration: Registration;
-  info: ServiceInfo;
+  announce: ChunkServerContext['announce'];
+  /** What was told last. */
+  freeBytes: number;
   store: ChunkStore;
   log: Logger;
   reportMs?: number;
 }): {
   stop(): Promise<void>;
 } {
-  const { registration, info, store, log, reportMs = REPORT_MS } = options;
+  const { announce, store, log, reportMs = REPORT_MS } = options;
   const stopping = new AbortController();
   const run = async (): Promise<void> => {
-    let told = Number(info.attributes?.freeBytes ?? 0);
+    let told = options.freeBytes;
     for (;;) {
       await delay(reportMs, undefined, { signal: stopping.signal }).catch(() => {});
       if (stopping.signal.aborted) return;
       try {
         const space = await store.space();
         if (Math.abs(space.freeBytes - told) < space.totalBytes * CHANGE_MIN && !changedMuch(space.freeBytes, told)) continue;
-        await registration.update({ ...info, attributes: { ...info.attributes, ...space } });
+        await announce(space);
         told = space.freeBytes;
       } catch (error) {
         log.warn({ error: messageOf(error) }, 'space.report.failed');

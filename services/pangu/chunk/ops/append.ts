@@ -1,7 +1,8 @@
 import type { z } from 'zod';
-import { FeitianError, messageOf } from '../../../base/errors.ts';
+import { FeitianError, hasCode, messageOf } from '../../../base/errors.ts';
 import type { CallContext } from '../../../kuafu/contract.ts';
 import { ChunkError, type chunkServerService } from '../../chunk-contract.ts';
+import type { ChunkFile } from '../chunk-file.ts';
 import { type ChunkServerContext, checkNode } from '../context.ts';
 
 type Request = z.output<(typeof chunkServerService.methods.append)['request']>;
@@ -12,15 +13,23 @@ const REMAINING_SHARE = 0.8;
 export async function append(context: ChunkServerContext, request: Request, call: CallContext): Promise<{ length: number }> {
   checkNode(context, request);
   const { chunk, capacityBytes, offset, crcs, finish, durable } = request;
+  // Asked before anything waits, so that nobody can find a chunk missing here that is then made.
+  const make = !context.draining.on;
   const below = forward(context, request, call);
-  const here = context.store.useOrCreate(chunk, capacityBytes, offset === 0, (file) =>
-    file.append(offset, call.attachment, crcs, finish, durable, call),
-  );
+  const work = (file: ChunkFile): Promise<void> => file.append(offset, call.attachment, crcs, finish, durable, call);
+  const here = make ? context.store.useOrCreate(chunk, capacityBytes, offset === 0, work) : useOnly(context, chunk, work);
   const [written, forwarded] = await Promise.allSettled([here, below]);
   if (written.status === 'rejected') throw written.reason;
   context.store.traffic.writtenBytes += call.attachment.length;
   if (forwarded.status === 'rejected') throw brokenChain(forwarded.reason, request.next[0]!.node);
   return { length: offset + call.attachment.length };
+}
+
+async function useOnly({ node, store }: ChunkServerContext, chunk: string, work: (file: ChunkFile) => Promise<void>): Promise<void> {
+  return store.use(chunk, work).catch((error) => {
+    if (!hasCode(error, 'NoChunk')) throw error;
+    throw new ChunkError('Draining', `${node} is about to leave and takes no new chunks`, { cause: error });
+  });
 }
 
 /**

@@ -1,7 +1,18 @@
+import { hasCode } from '../../../base/errors.ts';
+import { ChunkError } from '../../chunk-contract.ts';
 import { type ChunkServerContext, checkNode } from '../context.ts';
 
-export async function seal(context: ChunkServerContext, request: { node: string; chunk: string; length: number; durable: boolean }) {
+export async function seal(context: ChunkServerContext, request: { node: string; chunk: string; length?: number; durable: boolean }) {
   checkNode(context, request);
-  await context.store.use(request.chunk, (file) => file.seal(request.length, request.durable));
-  return {};
+  const { node, store, draining } = context;
+  try {
+    return await store.use(request.chunk, async (file) => {
+      await file.seal(request.length, request.durable);
+      return { length: file.length };
+    });
+  } catch (error) {
+    // Worth more than that it is not here: it never will be.
+    if (!draining.on || !hasCode(error, 'NoChunk')) throw error;
+    throw new ChunkError('Draining', `${node} does not have chunk ${request.chunk} and takes no new ones`, { cause: error });
+  }
 }

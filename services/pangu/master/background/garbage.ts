@@ -6,12 +6,13 @@ import { DELETE_MAX } from '../../chunk-contract.ts';
 import type { MasterContext } from '../context.ts';
 
 /**
- * Gives back the space of what was removed, in three steps that each leave the tables true:
+ * Gives back the space of what was removed, in four steps that each leave the tables true:
  *
  *   1. inodes out of the tree for longer than the grace: a directory lets go of its children, which then stand there like it; a file's
  *      replicas become rows of `garbage`, and its rows go
  *   2. rows of `garbage` whose chunk server is there: it is told to delete the chunks; then the rows go
- *   3. remembered requests whose time is over
+ *   3. copies that were not done in time become rows of `garbage`
+ *   4. remembered requests whose time is over
  *
  * Every master runs this; rows another one works on are skipped, and a chunk deleted twice is deleted. Rows of a chunk server that is away
  * stay until it is back.
@@ -57,6 +58,9 @@ export function startGarbageLoop(
 export async function collectOnce(context: MasterContext, graceMs: number): Promise<boolean> {
   const collected = await collectInodes(context.db, graceMs);
   const deleted = await deleteChunks(context);
+  await context.db.execute(sql`
+    with late as (delete from pangu.copies where until < now() returning chunk, node)
+    insert into pangu.garbage (chunk, node) select chunk, node from late on conflict do nothing`);
   await context.db.execute(sql`delete from pangu.requests where keep_until < now()`);
   return collected || deleted;
 }

@@ -43,6 +43,19 @@ describe('who is served', () => {
     expect(grantedNodes(pool)).toEqual({ b: ['node-1'] });
   });
 
+  test('a node that is leaving gets no more, keeps what it gave, and is no hope for those who wait', () => {
+    const pool = poolOf({ 'node-1': 2, 'node-2': 1 });
+    ask(pool, 'a', { want: 2 });
+    expect(Object.values(grantedNodes(pool)).flat().sort()).toEqual(['node-1', 'node-2']);
+    apply(pool, { kind: 'nodeUp', node: nodeOf('node-1', 2, { leaving: true }) });
+    ask(pool, 'b');
+    expect(grantedNodes(pool)).toEqual({});
+    expect(pool.containers.size).toBe(2);
+    expect(waiting(pool)[0]!.why).not.toContain('node-1');
+    const effects = apply(pool, { kind: 'nodeDown', node: 'node-1', reason: 'it left' });
+    expect(lost(effects)).toEqual([{ containers: [expect.stringContaining('node-1')], reason: 'it left' }]);
+  });
+
   test('a request that fits nowhere now does not stop smaller ones behind it', () => {
     const pool = poolOf({ 'node-1': 2 });
     ask(pool, 'half');

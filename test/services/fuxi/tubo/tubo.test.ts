@@ -5,10 +5,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { silentLogger } from '../../../../services/base/log.ts';
 import { processStartTime, sendSignal } from '../../../../services/base/process.ts';
 import { FuxiError, tuboService } from '../../../../services/fuxi/contract.ts';
 import { removeLeftovers } from '../../../../services/fuxi/tubo/leftovers.ts';
 import { removeOld } from '../../../../services/fuxi/tubo/retention.ts';
+import { startTubo, type Tubo } from '../../../../services/fuxi/tubo/server.ts';
 import { failureOf, type NodeUnderTest, okay, startNodeUnderTest, tuboConfig } from '../runner/node-under-test.ts';
 
 let node: NodeUnderTest;
@@ -186,6 +188,22 @@ async function attempts(runId?: string) {
   return (await tubo.attempts(runId === undefined ? {} : { runId })).attempts;
 }
 
+const forever = { signal: new AbortController().signal, heartbeat: () => {} };
+
+/** A second Tubo, on node n3. */
+async function startOther(dataDir: string): Promise<Tubo> {
+  const config = { ...tuboConfig(node.cluster, dataDir), node: { id: 'n3', rack: 'r2' } };
+  return startTubo(config, { workflows: { signal: async () => 'sent', listRunning: async () => [] }, log: silentLogger });
+}
+
+/** What n3 has registered, or the code of the error. */
+async function registered(): Promise<unknown> {
+  return node.cluster.cluster.nuwa.get('/services/tubo/n3').then(
+    ({ value }) => JSON.parse(Buffer.from(value).toString()),
+    ({ code }) => code,
+  );
+}
+
 describe('Tubo', () => {
   test('registers what its node offers', async () => {
     const { value } = await node.cluster.cluster.nuwa.get('/services/tubo/n1');
@@ -249,6 +267,62 @@ describe('Tubo', () => {
     await removeOld(directory, Date.now() + 60_000);
     expect(await readdir(directory)).toEqual([]);
     await rm(directory, { recursive: true });
+  });
+
+  test('that leaves takes nothing new, lets what runs end, and is out of Nuwa then', async () => {
+    const dataDir = await mkdtemp(join(tmpdir(), 'feitian-test-leave-'));
+    const tubo = await startOther(dataDir);
+    const job = await node.job();
+    const request = job.request({ task: 'slow', program: sh(`echo $$ > ${dataDir}/pid; sleep 1.5`), container: 'c', node: 'n3' });
+    const running = tubo.runBatch(request, forever);
+    await pidIn(join(dataDir, 'pid'));
+    const waited: number[] = [];
+    const left = tubo.leave({ graceMs: 20_000, onWaiting: (batches) => waited.push(batches), signal: forever.signal });
+    await until(() => waited.length > 0);
+    expect(await registered()).toMatchObject({ attributes: { leaving: true } });
+    await expect(
+      tubo.runBatch(job.request({ task: 'new', program: sh('true'), container: 'd', node: 'n3' }), forever),
+    ).rejects.toMatchObject({
+      code: 'NodeLost',
+      message: expect.stringContaining('n3 is leaving the cluster'),
+    });
+    expect(okay(await running)).toHaveLength(1);
+    await left;
+    expect(waited.every((batches) => batches === 1)).toBe(true);
+    expect(await registered()).toBe('NoNode');
+    await tubo.stop();
+    await rm(dataDir, { recursive: true });
+  });
+
+  test('that leaves ends what has not ended in time, which counts as the loss of the node', async () => {
+    const dataDir = await mkdtemp(join(tmpdir(), 'feitian-test-leave-'));
+    const tubo = await startOther(dataDir);
+    const job = await node.job();
+    const request = job.request({ task: 'endless', program: sh(`echo $$ > ${dataDir}/pid; sleep 600`), container: 'c', node: 'n3' });
+    const running = tubo.runBatch(request, forever);
+    const pid = await pidIn(join(dataDir, 'pid'));
+    await tubo.leave({ graceMs: 300, onWaiting: () => {}, signal: forever.signal });
+    expect(failureOf(await running)).toMatchObject({ code: 'NodeLost', message: 'its node left the cluster' });
+    await until(() => gone(pid), 2_000);
+    expect(await readdir(join(dataDir, 'containers'))).toEqual([]);
+    await tubo.stop();
+    await rm(dataDir, { recursive: true });
+  });
+
+  test('that was told to leave and is started again does not come back, and can be told once more', async () => {
+    const dataDir = await mkdtemp(join(tmpdir(), 'feitian-test-leave-'));
+    await writeFile(join(dataDir, 'leaving'), ''); // as one that was killed on the way left it
+    await node.cluster.cluster.nuwa.delete('/nodes/n3').catch(() => {});
+    const tubo = await startOther(dataDir);
+    expect(await registered()).toBe('NoNode');
+    await expect(node.cluster.cluster.nuwa.get('/nodes/n3')).rejects.toMatchObject({ code: 'NoNode' });
+    await tubo.leave({ graceMs: 60_000, onWaiting: () => expect.unreachable('nothing runs'), signal: forever.signal });
+    const job = await node.job();
+    await expect(tubo.runBatch(job.request({ task: 't', program: sh('true'), node: 'n3' }), forever)).rejects.toMatchObject({
+      code: 'NodeLost',
+    });
+    await tubo.stop();
+    await rm(dataDir, { recursive: true });
   });
 
   test('that stops kills what runs, says so, and leaves Nuwa', async () => {

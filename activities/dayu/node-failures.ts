@@ -1,0 +1,8 @@
+import { ApplicationFailure } from '@temporalio/activity';
+import type { Problem } from '../../services/dayu/contract.ts';
+import { describeProblems } from '../../services/dayu/core/schema-problems.ts';
+
+/** A document that the cluster as it is can't fulfil. */
+export function refuseNodes(type: 'InvalidExpand' | 'InvalidShrink', problems: Problem[]): ApplicationFailure {
+  return ApplicationFailure.create({ nonRetryable: true, type, message: describeProblems(problems), details: [problems] });
+}

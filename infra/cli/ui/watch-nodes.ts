@@ -1,0 +1,87 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import type { WorkflowHandle } from '@temporalio/client';
+import cliProgress from 'cli-progress';
+import type { NodesProgress } from '../../../services/dayu/nodes-contract.ts';
+import { drawBar } from './bars.ts';
+import { nodesLine } from './nodes-view.ts';
+import { formatBytes, formatMs } from './units.ts';
+
+const INTERVAL_MS = 300;
+/** A worker that is down must not hold up the picture for long. */
+const QUERY_TIMEOUT_MS = 3_000;
+
+/** Shows nodes that come or go until it is over: bars on a terminal, else one line whenever something changed. */
+export async function watchNodes(handle: WorkflowHandle, stream: NodeJS.WriteStream = process.stderr): Promise<void> {
+  const picture = stream.isTTY ? new BarPicture(stream) : new LinePicture(stream);
+  try {
+    for (;;) {
+      const progress = await queryNodes(handle);
+      if (progress) picture.show(progress);
+      if (progress?.finishedAtMs !== undefined) return;
+      // One that could not say how it ended, or is not to be asked any more.
+      if ((await handle.describe()).status.name !== 'RUNNING') return;
+      await delay(INTERVAL_MS);
+    }
+  } finally {
+    picture.stop();
+  }
+}
+
+/** `undefined` when no worker answers, or it is not so far. */
+export async function queryNodes(handle: WorkflowHandle): Promise<NodesProgress | undefined> {
+  try {
+    return await handle.client.withDeadline(Date.now() + QUERY_TIMEOUT_MS, () => handle.query<NodesProgress>('progress'));
+  } catch {
+    return undefined;
+  }
+}
+
+class LinePicture {
+  readonly #stream: NodeJS.WriteStream;
+  #last = '';
+
+  constructor(stream: NodeJS.WriteStream) {
+    this.#stream = stream;
+  }
+
+  show(progress: NodesProgress): void {
+    const line = nodesLine(progress);
+    if (line === this.#last) return;
+    this.#last = line;
+    this.#stream.write(`${formatMs(Date.now() - progress.startedAtMs).padStart(9)}  ${line}\n`);
+  }
+
+  stop(): void {}
+}
+
+/** One bar of bytes for each node. */
+class BarPicture {
+  readonly #bars: cliProgress.MultiBar;
+  readonly #byNode = new Map<string, cliProgress.SingleBar>();
+
+  constructor(stream: NodeJS.WriteStream) {
+    this.#bars = new cliProgress.MultiBar({
+      stream,
+      hideCursor: true,
+      fps: 10,
+      format: (_options, { progress }, { line }: { line: string }) => `${drawBar(progress, 24)} ${line}`,
+    });
+  }
+
+  show({ nodes }: NodesProgress): void {
+    for (const [id, { state, bytesMoved, bytesLeft, message }] of Object.entries(nodes)) {
+      const total = bytesMoved + bytesLeft;
+      const line = `${id} ${state}, ${formatBytes(bytesMoved)} of ${formatBytes(total)}${message ? `, ${message}` : ''}`;
+      const known = this.#byNode.get(id);
+      const bar = known ?? this.#bars.create(Math.max(1, total), 0, { line });
+      this.#byNode.set(id, bar);
+      bar.setTotal(Math.max(1, total));
+      bar.update(state === 'done' ? Math.max(1, total) : bytesMoved, { line });
+    }
+  }
+
+  stop(): void {
+    this.#bars.update();
+    this.#bars.stop();
+  }
+}

@@ -1,0 +1,39 @@
+import type { NodesPlan, NodesProgress } from '../nodes-contract.ts';
+
+/** What the Temporal Web UI shows as the current details: a table of nodes as fixed-width text, and below it what each waits for. */
+export function nodesDetails(progress: NodesProgress, plan: NodesPlan | undefined): string {
+  const title = progress.kind === 'expand' ? 'Nodes join' : 'Nodes leave';
+  const lines = [`**${title}**: ${progress.phase}`, ''];
+  if (progress.reason) lines.push(progress.reason, '');
+  lines.push('```', ...nodesTable(progress), '```', '');
+  for (const [id, { message }] of Object.entries(progress.nodes)) if (message) lines.push(`- **${id}**: ${message}`);
+  if (plan && progress.finishedAtMs === undefined) lines.push('', ...plan.steps.map((step, i) => `${i + 1}. ${step}`));
+  return lines.join('\n').trimEnd();
+}
+
+export function nodesTable({ nodes }: NodesProgress): string[] {
+  const rows = [['node', 'rack', 'state', 'replicas moved', 'left', 'bytes moved', 'left']];
+  for (const [id, node] of Object.entries(nodes))
+    rows.push([
+      id,
+      node.rack,
+      node.state,
+      String(node.replicasMoved),
+      String(node.replicasLeft),
+      formatBytes(node.bytesMoved),
+      formatBytes(node.bytesLeft),
+    ]);
+  const widths = rows[0]!.map((_, column) => Math.max(...rows.map((row) => row[column]!.length)));
+  return rows.map((row) =>
+    row
+      .map((cell, column) => (column < 3 ? cell.padEnd(widths[column]!) : cell.padStart(widths[column]!)))
+      .join('  ')
+      .trimEnd(),
+  );
+}
+
+export function formatBytes(bytes: number): string {
+  const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB'];
+  const exponent = bytes < 1024 ? 0 : Math.min(units.length - 1, Math.floor(Math.log2(bytes) / 10));
+  return `${(bytes / 1024 ** exponent).toFixed(exponent === 0 ? 0 : 1)} ${units[exponent]}`;
+}

@@ -1,0 +1,214 @@
+import { sql } from 'drizzle-orm';
+import { inTransaction, type Queryable, rows } from '../../base/database.ts';
+import { hasCode, messageOf } from '../../base/errors.ts';
+import { ChunkError } from '../chunk-contract.ts';
+import { type Placement, placeReplicas } from '../core/placement.ts';
+import type { ChunkState } from '../core/states.ts';
+import type { CopyOutcome } from '../master-contract.ts';
+import { discardReplicas, NODES } from './chunks.ts';
+import type { ChunkServerInfo, MasterContext } from './context.ts';
+import { reportBadReplica } from './ops/report-bad-replica.ts';
+
+/**
+ * One replica of one chunk is copied to another node. With `from`, the one there goes in the same transaction in which the new one is counted, so that
+ * a chunk never has fewer replicas than before.
+ *
+ *   1. a row in `copies` names the file that is about to be made (tables.ts, invariants 7 and 8); who finds one there joins in
+ *   2. the target pulls the bytes from a replica; one that turns out bad is reported, and another is read
+ *   3. one transaction, under the lock of the chunk's row, looks again: is the copy still wanted, and is it still ours? Then rows change;
+ *      else the copy becomes garbage
+ *
+ * A master that dies in between leaves the row of `copies`, which whoever asks next goes on with, or whose time runs out.
+ */
+export interface CopyWish {
+  chunk: string;
+  /** This one is to go. @default one more is wanted */
+  from?: string;
+  to?: string;
+  /** Seal a chunk that is still written to. */
+  seal: boolean;
+}
+
+/** A busy disk still does this, and one call is not to last forever. */
+const BYTES_PER_MS_MIN = 4 * 1024;
+const COPY_MS_MIN = 15_000;
+/** From the end of the copy to its transaction. */
+const SETTLE_MS = 15_000;
+const SEAL_TIMEOUT_MS = 10_000;
+
+/** What a source may be guilty of; anything else is the target's or the network's. */
+const BAD_REPLICA_CODES = ['BadChecksum', 'NoChunk', 'BadRange', 'DiskFailed'];
+
+interface Chunk {
+  id: string;
+  length: number;
+  state: ChunkState;
+  chunkBytes: number;
+  wanted: number;
+  removed: boolean;
+  nodes: string[];
+  /** Nodes that have yet to remove their file of it. */
+  garbage: string[];
+  copyTo: string | null;
+}
+
+export async function copyReplica(context: MasterContext, wish: CopyWish): Promise<CopyOutcome> {
+  const { from } = wish;
+  const chunk = await readChunk(context, wish.chunk);
+  if (!chunk || chunk.removed || (from !== undefined && !chunk.nodes.includes(from))) return { outcome: 'gone' };
+  if (from === undefined && chunk.nodes.length >= chunk.wanted) return { outcome: 'gone' };
+  if (chunk.nodes.length === 0) return { outcome: 'failed', reason: `chunk ${chunk.id} has no replica` };
+
+  const frozen = chunk.state === 'open' ? await freeze(context, chunk, wish) : { length: chunk.length };
+  if ('outcome' in frozen) return frozen;
+  const sources = sourcesOf(context, chunk, from);
+  if (sources.length === 0) return { outcome: 'failed', reason: `no replica of chunk ${chunk.id} is on a server that is there` };
+  const timeoutMs = COPY_MS_MIN + frozen.length / BYTES_PER_MS_MIN;
+  const target = await reserve(context, chunk, wish, sources.length * timeoutMs + SETTLE_MS, frozen.length);
+  if ('outcome' in target) return target;
+
+  const copied = await copyFrom(context, { chunk, target, sources, length: frozen.length, timeoutMs });
+  if (copied !== undefined) {
+    await inTransaction(context.db, (tx) => giveUp(tx, chunk.id, target.id));
+    return { outcome: 'failed', reason: copied };
+  }
+  const outcome = await settle(context, { chunk: chunk.id, from, to: target.id, length: frozen.length });
+  context.log.debug({ chunk: chunk.id, from, to: target.id, outcome }, 'replica.copied');
+  return { outcome, bytes: frozen.length, node: target.id };
+}
+
+async function readChunk({ db }: MasterContext, id: string): Promise<Chunk | undefined> {
+  const [chunk] = await rows<Chunk>(
+    db,
+    sql`
+      select c.id, c.length, c.state, i.chunk_bytes as "chunkBytes", i.replicas as wanted, i.deleted_at is not null as removed, ${NODES} as nodes,
+        (select coalesce(json_agg(g.node), '[]') from pangu.garbage g where g.chunk = c.id) as garbage,
+        (select node from pangu.copies where chunk = c.id) as "copyTo"
+      from pangu.chunks c join pangu.inodes i on i.id = c.file where c.id = ${id}`,
+  );
+  return chunk;
+}
+
+/**
+ * Of a chunk that is written to, every acknowledged byte is on every replica. So once the one that is to go takes no more, what it has is all that
+ * its writer can ever have had acknowledged; the writer is refused there at its next append and goes on in another chunk.
+ */
+async function freeze(
+  { chunkServers, chunkServerAt, db }: MasterContext,
+  { id, length }: Chunk,
+  { from, seal }: CopyWish,
+): Promise<{ length: number } | CopyOutcome> {
+  const server = from === undefined ? undefined : chunkServers.get(from);
+  if (!server?.draining || !seal) return { outcome: 'open' };
+  const call = chunkServerAt(server.address);
+  try {
+    return await call.seal({ node: server.id, chunk: id, durable: true }, { timeoutMs: SEAL_TIMEOUT_MS });
+  } catch (error) {
+    // Never begun, and it won't be: a draining server makes no chunk.
+    if (!hasCode(error, 'Draining') || length > 0) return { outcome: 'failed', reason: messageOf(error) };
+    await call.delete({ node: server.id, chunks: [id] });
+    await inTransaction(db, (tx) => discardReplicas(tx, [{ chunk: id, node: server.id }]));
+    return { outcome: 'gone' };
+  }
+}
+
+/** The replica that is to go is read first: its server has little else to do. Of an open chunk only that one is certain to be long enough. */
+function sourcesOf({ chunkServers }: MasterContext, { nodes, state }: Chunk, from: string | undefined): ChunkServerInfo[] {
+  const order = state === 'open' ? [from!] : [...nodes].sort((a, b) => Number(b === from) - Number(a === from));
+  return order.flatMap((node) => chunkServers.get(node) ?? []);
+}
+
+/** Chooses where the copy goes, and writes that down. */
+async function reserve(
+  context: MasterContext,
+  chunk: Chunk,
+  wish: CopyWish,
+  ms: number,
+  bytes: number,
+): Promise<ChunkServerInfo | CopyOutcome> {
+  const node = chunk.copyTo ?? place(context, chunk, wish, bytes);
+  if (typeof node !== 'string') return { outcome: 'noTarget', reason: whyNoTarget(node, bytes) };
+  const until = sql`now() + make_interval(secs => ${ms / 1000})`;
+  const [row] = await rows<{ node: string }>(
+    context.db,
+    sql`
+      insert into pangu.copies (chunk, node, until) values (${chunk.id}, ${node}, ${until})
+      on conflict (chunk) do update set until = excluded.until returning node`,
+  );
+  const server = context.chunkServers.get(row!.node);
+  return server ?? { outcome: 'failed', reason: `${row!.node}, where chunk ${chunk.id} is being copied to, is away` };
+}
+
+function place({ chunkServers, random }: MasterContext, chunk: Chunk, { from, to }: CopyWish, bytes: number): string | Placement {
+  const staying = chunk.nodes.filter((node) => node !== from);
+  // Where a server is that is away nobody knows; a rack of its own keeps it from counting for one that is known.
+  const beside = staying.map((node) => chunkServers.get(node) ?? { rack: `of ${node}` });
+  const exclude = [...chunk.nodes, ...chunk.garbage];
+  const candidates = chunkServers.list().filter(({ id }) => to === undefined || id === to);
+  const placement = placeReplicas(candidates, { replicas: 1, chunkBytes: bytes, exclude, beside }, random);
+  return placement.kind === 'placed' ? placement.nodes[0]! : placement;
+}
+
+function whyNoTarget(placement: Placement, bytes: number): string {
+  return placement.kind === 'noSpace' ? `no other server has ${bytes} bytes free` : 'no server is there that may take it';
+}
+
+/** @returns why it could not be copied, if so. */
+async function copyFrom(
+  context: MasterContext,
+  copy: { chunk: Chunk; target: ChunkServerInfo; sources: ChunkServerInfo[]; length: number; timeoutMs: number },
+): Promise<string | undefined> {
+  const { chunk, target, length, timeoutMs } = copy;
+  const { chunkServerAt, log } = context;
+  let reason = '';
+  for (const { id: node, address } of copy.sources) {
+    try {
+      const request = { node: target.id, chunk: chunk.id, capacityBytes: chunk.chunkBytes, length, from: { node, address } };
+      await chunkServerAt(target.address).copy(request, { timeoutMs });
+      return undefined;
+    } catch (error) {
+      reason = messageOf(error);
+      log.warn({ chunk: chunk.id, from: node, to: target.id, error: reason }, 'replica.copy.failed');
+      if (!(error instanceof ChunkError) || error.code !== 'SourceFailed') return reason;
+      if (BAD_REPLICA_CODES.includes(String(error.details.cause))) await reportBadReplica(context, { chunk: chunk.id, node, reason });
+    }
+  }
+  return reason;
+}
+
+function settle(
+  { db }: MasterContext,
+  copy: { chunk: string; from: string | undefined; to: string; length: number },
+): Promise<'done' | 'gone' | 'failed'> {
+  const { from, to } = copy;
+  return inTransaction(db, async (tx) => {
+    const [chunk] = await rows<{ length: number; wanted: number }>(
+      tx,
+      sql`
+        select c.length, i.replicas as wanted from pangu.chunks c join pangu.inodes i on i.id = c.file
+        where c.id = ${copy.chunk} for update of c`,
+    );
+    const ours = await rows(tx, sql`select 1 from pangu.copies where chunk = ${copy.chunk} and node = ${to} for update`);
+    const left = (await rows<{ node: string }>(tx, sql`select node from pangu.replicas where chunk = ${copy.chunk}`)).map(
+      ({ node }) => node,
+    );
+    const leaves = from !== undefined && left.includes(from);
+    // Whoever joined in was quicker, or its time was over.
+    if (ours.length === 0) return left.includes(to) && !leaves ? 'done' : 'failed';
+    const wanted = chunk !== undefined && copy.length >= chunk.length && (leaves || left.length < chunk.wanted);
+    if (!wanted) {
+      await giveUp(tx, copy.chunk, to);
+      return 'gone';
+    }
+    await tx.execute(sql`delete from pangu.copies where chunk = ${copy.chunk}`);
+    await tx.execute(sql`insert into pangu.replicas (chunk, node) values (${copy.chunk}, ${to})`);
+    if (leaves) await discardReplicas(tx, [{ chunk: copy.chunk, node: from }]);
+    return 'done';
+  });
+}
+
+async function giveUp(tx: Queryable, chunk: string, node: string): Promise<void> {
+  await tx.execute(sql`
+    with gone as (delete from pangu.copies where chunk = ${chunk} and node = ${node} returning chunk, node)
+    insert into pangu.garbage (chunk, node) select chunk, node from gone on conflict do nothing`);
+}
