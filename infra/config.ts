@@ -60,7 +60,7 @@ const schema = z.object({
     .default(Math.floor(totalmem() / 2 / 1_048_576)),
 });
 
-const VARIABLES: Record<keyof z.input<typeof schema>, string> = {
+export const VARIABLES: Record<keyof z.input<typeof schema>, string> = {
   cluster: 'FEITIAN_CLUSTER',
   node: 'FEITIAN_NODE',
   rack: 'FEITIAN_RACK',

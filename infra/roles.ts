@@ -9,6 +9,7 @@ const ROLES = {
   'dayu-master': async () => (await import('./dayu-master.ts')).start,
   tubo: async () => (await import('./tubo.ts')).start,
   worker: async () => (await import('./worker.ts')).start,
+  shennong: async () => (await import('./shennong.ts')).start,
 } as const satisfies Record<string, () => Promise<StartRole>>;
 
 export type RoleName = keyof typeof ROLES;
@@ -42,4 +43,5 @@ export const ROLE_NEEDS: Readonly<Record<RoleName, RoleNeeds>> = {
   'dayu-master': { nuwa: true, database: true, temporal: true },
   tubo: { nuwa: true, node: true, temporal: true },
   worker: { nuwa: true, temporal: true },
+  shennong: { nuwa: true, database: true, temporal: true },
 };

@@ -10,8 +10,10 @@ import type { StartRole } from '../services/base/role.ts';
 import { startDayuAgent } from '../services/dayu/agent/server.ts';
 import { tuboQueue } from '../services/fuxi/contract.ts';
 import { startTubo } from '../services/fuxi/tubo/server.ts';
+import { tellNode } from '../services/shennong/client.ts';
 import { connectWorker } from './temporal/connect.ts';
-import { logThrough, runUntilStopped } from './temporal/run-worker.ts';
+import { runUntilStopped } from './temporal/run-worker.ts';
+import { prepareRuntime } from './temporal/runtime.ts';
 import { createWorkflowPort } from './temporal/workflow-port.ts';
 
 /** More than a node ever has containers: FuxiMaster is who bounds what runs here. */
@@ -22,7 +24,7 @@ export const start: StartRole = async (config) => {
   const { temporal, node } = config;
   if (!temporal || !node) throw new Error('role tubo needs a node and the address of Temporal');
   const log = createLogger({ role: 'tubo', node: node.id });
-  logThrough(log);
+  await prepareRuntime(log);
   const [connection, workflows] = await Promise.all([connectWorker(temporal), createWorkflowPort(temporal)]);
   // Before it is registered nothing is sent here, and before it polls nothing is taken: so Tubo first.
   const tubo = await startTubo(config, { workflows });
@@ -50,6 +52,7 @@ export const start: StartRole = async (config) => {
     shutdownForceTime: '10 seconds',
   });
   const running = runUntilStopped(worker, log);
+  const stopTelling = tellNode(config);
 
   let stopped: Promise<void> | undefined;
   const stop = async (): Promise<void> => {
@@ -57,6 +60,7 @@ export const start: StartRole = async (config) => {
     // Services need their time to end; the worker has nothing to do with that.
     await Promise.all([running, agent.stop()]);
     await tubo.stop();
+    stopTelling();
     await workflows.close();
     await connection.close();
   };

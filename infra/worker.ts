@@ -9,8 +9,9 @@ import { createPangu } from '../services/pangu/client.ts';
 import { MASTER_SERVICE, masterService } from '../services/pangu/master-contract.ts';
 import { createNodeProvider } from './node-provider.ts';
 import { connectClient, connectWorker } from './temporal/connect.ts';
-import { logThrough, runUntilStopped } from './temporal/run-worker.ts';
+import { runUntilStopped } from './temporal/run-worker.ts';
 import { isRunning } from './temporal/running-workflows.ts';
+import { prepareRuntime } from './temporal/runtime.ts';
 import { workflowBundle } from './workflow-bundle.ts';
 
 /** The role `worker`: runs the workflows and every activity that is not bound to a node. As many of them as wanted may run side by side. */
@@ -18,7 +19,7 @@ export async function start(config: RoleConfig): Promise<RunningRole> {
   if (!config.temporal) throw new Error('the role worker needs a Temporal server: set TEMPORAL_ADDRESS');
   const { cluster, temporal } = config;
   const log = createLogger({ role: 'worker' });
-  logThrough(log);
+  await prepareRuntime(log);
   const [member, bundle, connection, client] = await Promise.all([
     joinCluster({ cluster, nuwa: config.nuwa, creator: 'worker', log }),
     workflowBundle(log),
@@ -44,7 +45,8 @@ export async function start(config: RoleConfig): Promise<RunningRole> {
 
   let stopped: Promise<void> | undefined;
   const stop = async (): Promise<void> => {
-    worker.shutdown();
+    // The SDK hears the signal too, and may have begun already.
+    if (worker.getState() === 'RUNNING') worker.shutdown();
     await running;
     await pangu.close();
     await member.leave();

@@ -5,7 +5,7 @@ import { JOBS_DIRECTORY, jobDirectory, taskDirectory } from '../../services/fuxi
 import type { FileSource, Job, Task } from '../../services/fuxi/core/document.ts';
 import { INSTANCES_MAX } from '../../services/fuxi/core/document.ts';
 import type { PlannedJob, PlannedTask } from '../../services/fuxi/core/planned-job.ts';
-import { type InputFile, planSplits } from '../../services/fuxi/core/splits.ts';
+import { type InputFile, planSplits, RANGES_MAX, sizeOfSplits } from '../../services/fuxi/core/splits.ts';
 import { type PanguClient, PanguError } from '../../services/pangu/contract.ts';
 import { explainPangu, refuse } from './failures.ts';
 import type { FuxiServices } from './services.ts';
@@ -47,16 +47,19 @@ async function planTask(services: FuxiServices, runId: string, task: Task): Prom
     const odd = files.find((file) => file.size % format.bytes !== 0);
     if (odd) throw refuse('InputCorrupt', `${odd.path} has ${odd.size} bytes, not a multiple of the record length ${format.bytes}`);
   }
+  const { instancesMin, rangesMax } = sizeOfSplits(files, task.instances);
+  if (instancesMin > INSTANCES_MAX) throw tooMany(task, `${instancesMin} instances`, INSTANCES_MAX);
+  if (rangesMax > RANGES_MAX) throw tooMany(task, `${rangesMax} splits`, RANGES_MAX);
   const { splits, ...planned } = planSplits(files, task.instances);
-  if (splits.instances.length > INSTANCES_MAX)
-    throw refuse(
-      'InvalidJob',
-      `task ${task.name} would have ${splits.instances.length} instances; at most ${INSTANCES_MAX} are allowed: set "splitBytes" or "instances"`,
-    );
+  if (splits.instances.length > INSTANCES_MAX) throw tooMany(task, `${splits.instances.length} instances`, INSTANCES_MAX);
   const path = `${taskDirectory(runId, task.name)}/splits.json`;
   await services.pangu.writeFile(path, JSON.stringify(splits satisfies SplitsFile));
   const inputBytes = files.reduce((sum, file) => sum + file.size, 0);
   return { ...planned, instances: splits.instances.length, splits: path, inputBytes, inputFiles: files.length };
+}
+
+function tooMany(task: Task, what: string, max: number): Error {
+  return refuse('InvalidJob', `task ${task.name} would have ${what}; at most ${max} are allowed: set "splitBytes" or "instances"`);
 }
 
 async function inputFiles(pangu: PanguClient, task: Task, sources: FileSource[]): Promise<InputFile[]> {

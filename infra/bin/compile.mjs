@@ -15,7 +15,7 @@ import { fileURLToPath, pathToFileURL } from 'node:url';
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 const CACHE = join(ROOT, 'node_modules', '.cache', 'feitian');
-const SOURCES = ['infra', 'services', 'activities', 'workflows'];
+const SOURCES = ['infra', 'services', 'activities', 'workflows', 'dashboards'];
 /** A process may load a part of the build it started from late in its life, so old builds stay for a while. */
 const KEEP_MS = 7 * 24 * 3600 * 1000;
 

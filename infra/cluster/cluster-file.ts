@@ -17,6 +17,7 @@ export const clusterInfoSchema = z.object({
   nodes: z.array(z.object({ id: z.string(), rack: z.string() })),
   processes: z.array(z.object({ role: z.string(), node: z.string().optional(), pid: z.number().int(), log: z.string() })),
   prometheus: z.string().optional(),
+  alertmanager: z.string().optional(),
   grafana: z.string().optional(),
   admin: z.object({ keyFile: z.string() }),
 });

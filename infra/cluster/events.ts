@@ -1,7 +1,7 @@
 /** What a launcher tells the process that started it, over the channel between them, until the cluster is up or is not to be. */
 export type LauncherEvent =
-  /** A step is done. */
-  | { kind: 'step'; step: string; ms: number; detail?: string }
+  /** A step is done; or left out, as something is missing that can be done without. */
+  | { kind: 'step'; step: string; ms: number; detail?: string; leftOut?: true }
   | { kind: 'ready' }
   /** Another launcher holds the directory. */
   | { kind: 'occupied' }
@@ -24,7 +24,8 @@ export interface ProcessStatus {
 }
 
 export interface ClusterStatus {
-  state: 'starting' | 'ready' | 'stopping';
+  /** `unsupervised`: the launcher is gone, and what runs goes on without it. */
+  state: 'starting' | 'ready' | 'stopping' | 'unsupervised';
   launcherPid: number;
   processes: ProcessStatus[];
 }

@@ -110,6 +110,10 @@ class Launcher {
       launchId: this.#launchId,
       ports: this.#ports,
       step: (name, work, detail) => this.#step(name, work, detail),
+      note: (step, detail) => {
+        this.#log.info({ step, detail }, 'cluster.left_out');
+        tellStarter({ kind: 'step', step, ms: 0, detail, leftOut: true });
+      },
       start: async (spec) => {
         this.#stopping.signal.throwIfAborted();
         await this.#supervisor.start(spec);

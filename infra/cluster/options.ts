@@ -14,7 +14,11 @@ export const clusterOptionsSchema = z.object({
   racks: z.number().int().min(1).max(26).optional(),
   cpuPerNode: z.number().positive().optional(),
   memoryMiBPerNode: z.number().int().positive().optional(),
-  ports: z.object({ postgres: port, temporal: port, temporalUi: port, nuwa: port }).default({}),
+  ports: z
+    .object({ postgres: port, temporal: port, temporalUi: port, nuwa: port, prometheus: port, alertmanager: port, grafana: port })
+    .default({}),
+  /** Prometheus, Alertmanager and Grafana, those of them that are on PATH. */
+  monitoring: z.boolean().default(false),
   /** Goes down by itself when the process that started it dies. */
   attached: z.boolean().default(false),
 });
@@ -25,7 +29,16 @@ export interface ClusterShape {
   nodes: { id: string; rack: string }[];
   cpuPerNode: number;
   memoryMiBPerNode: number;
-  ports: { postgres?: number; temporal?: number; temporalUi?: number; nuwa?: number };
+  ports: {
+    postgres?: number;
+    temporal?: number;
+    temporalUi?: number;
+    nuwa?: number;
+    prometheus?: number;
+    alertmanager?: number;
+    grafana?: number;
+  };
+  monitoring: boolean;
   attached: boolean;
 }
 

@@ -19,7 +19,12 @@ export interface PlanInput {
   temporalEnv: Readonly<Record<string, string | undefined>>;
   /** Known once Postgres is set up; nobody gets it who keeps no tables. */
   databaseUrl?: string;
+  /** What Shennong tells Prometheus to scrape beyond our own processes. */
+  scrape?: string;
 }
+
+/** The name of Shennong's HTTP port among the ports. */
+export const SHENNONG_HTTP = 'shennong-http';
 
 /** Stopped in this order, lower first: those who use others before those who are used. */
 export const STOP_TIERS = { work: 0, storage: 1, coordination: 2, engines: 3 } as const;
@@ -28,6 +33,7 @@ const STOP_TIER: Record<RoleName, number> = {
   worker: STOP_TIERS.work,
   tubo: STOP_TIERS.work,
   'fuxi-master': STOP_TIERS.work,
+  shennong: STOP_TIERS.work,
   'dayu-master': STOP_TIERS.work,
   'pangu-master': STOP_TIERS.storage,
   'pangu-chunk': STOP_TIERS.storage,
@@ -57,6 +63,7 @@ export function roleSpec(input: PlanInput, role: RoleName, node?: { id: string; 
       ...(needs.nuwa ? { FEITIAN_NUWA: `tcp://127.0.0.1:${ports.get('nuwa')}` } : {}),
       ...(needs.database ? { FEITIAN_DATABASE_URL: input.databaseUrl } : {}),
       ...(needs.temporal ? input.temporalEnv : {}),
+      ...(role === 'shennong' ? { FEITIAN_HTTP: `127.0.0.1:${ports.get(SHENNONG_HTTP)}`, FEITIAN_SCRAPE: input.scrape } : {}),
       ...(node
         ? {
             FEITIAN_NODE: node.id,

@@ -3,15 +3,15 @@
  * (`fsync` and `synchronous_commit` stay on): Pangu's names and chunk places live here.
  */
 import { spawn } from 'node:child_process';
-import { randomBytes } from 'node:crypto';
-import { chown, mkdir, mkdtemp, open, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { chown, mkdir, mkdtemp, open, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import postgres from 'postgres';
 import { ClusterError } from '../errors.ts';
 import { type PostgresPrograms, postgresPrograms } from '../setup/postgres.ts';
 import { runProgram } from '../setup/run-program.ts';
+import { ownPassword } from './own-password.ts';
 import { freePort } from './ports.ts';
 import { placeData } from './postgres-place.ts';
 
@@ -49,16 +49,6 @@ export async function preparePostgres(directory: string): Promise<PostgresHome> 
   const dataDir = await placeData(join(directory, 'postgres'), programs.runAs);
   if (!(await exists(join(dataDir, 'PG_VERSION')))) await initialise(programs, dataDir, password);
   return { programs, dataDir, password };
-}
-
-async function ownPassword(path: string): Promise<string> {
-  await mkdir(dirname(path), { recursive: true, mode: 0o700 });
-  try {
-    await writeFile(path, randomBytes(18).toString('base64url'), { flag: 'wx', mode: 0o600 });
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
-  }
-  return await readFile(path, 'utf8');
 }
 
 /** Done aside and renamed, so that a start that was broken off leaves no half database. */

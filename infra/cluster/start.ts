@@ -1,9 +1,11 @@
 /**
  * The start of a cluster, whole: what comes after what, and what side by side.
  *
- *     postgres ──► tables ──► pangu-master, dayu-master   fuxi-master, dayu-master, worker and tubo wait for
- *     temporal ─────────────► fuxi-master, worker,        temporal, and everybody but nuwa for nuwa
+ *     postgres ──► tables ──► pangu-master, dayu-master, shennong   everybody but nuwa waits for nuwa, and for temporal
+ *     temporal ─────────────► fuxi-master, worker                   who is right of it, dayu-master, shennong and tubo
  *     nuwa ─────────────────► tubo, pangu-chunk
+ *
+ * Prometheus, Alertmanager and Grafana need nobody to start, only the addresses.
  */
 import { mkdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -18,8 +20,9 @@ import { temporalFromEnvironment } from '../temporal-config.ts';
 import type { ClusterInfo } from './cluster-file.ts';
 import type { Layout } from './layout.ts';
 import { LAUNCH_ID_VARIABLE } from './leftovers.ts';
+import { type Monitoring, startMonitoring } from './monitoring.ts';
 import type { ClusterShape } from './options.ts';
-import { type PlanInput, placesOf, roleSpec, STOP_TIERS } from './plan.ts';
+import { type PlanInput, placesOf, roleSpec, SHENNONG_HTTP, STOP_TIERS } from './plan.ts';
 import { freePort, wantedPort } from './ports.ts';
 import { awaitPostgres, checkDatabase, postgresCommand, postgresEnvironment, postgresUrl, preparePostgres } from './postgres.ts';
 import { type ProcessSpec, processName } from './process-run.ts';
@@ -33,6 +36,8 @@ export interface StartContext {
   /** Filled with every port that is used, for the check at the end that they are free again. */
   ports: Set<number>;
   step<T>(name: string, work: () => Promise<T>, detail?: (result: T) => string | undefined): Promise<T>;
+  /** Says that something is left out that can be done without, and how to get it. */
+  note(name: string, detail: string): void;
   /** Resolves when the process is ready. */
   start(spec: ProcessSpec): Promise<void>;
 }
@@ -81,7 +86,7 @@ export async function startEverything(context: StartContext): Promise<StartedClu
     return {
       ...plan,
       ...(needs.database ? { databaseUrl: await databaseReady } : {}),
-      ...(needs.temporal ? { temporalEnv: (await temporalReady).env } : {}),
+      ...(needs.temporal ? { temporalEnv: (await temporalReady).env, scrape: (await temporalReady).scrape } : {}),
     };
   };
   const startRole = async (role: RoleName): Promise<void> => {
@@ -91,7 +96,8 @@ export async function startEverything(context: StartContext): Promise<StartedClu
     await step(title, () => Promise.all(ofRole.map(({ node }) => context.start(roleSpec(input, role, node)))));
   };
   const others = new Set(places.map(({ role }) => role).filter((role) => role !== 'nuwa'));
-  await Promise.all([tablesReady, temporalReady, ...[...others].map(startRole)]);
+  const watching = startWatching(context, plan, temporalReady);
+  await Promise.all([tablesReady, temporalReady, watching, ...[...others].map(startRole)]);
 
   const startNode = async (node: ClusterNode): Promise<void> => {
     const ofNode = placesOf({ ...shape, nodes: [node] }).filter((place) => place.node);
@@ -108,9 +114,21 @@ export async function startEverything(context: StartContext): Promise<StartedClu
     postgres: { url: await databaseReady },
     nuwa: { kuafu: [`127.0.0.1:${plan.ports.get('nuwa')}`], zookeeper: [] },
     nodes: shape.nodes,
+    ...(await watching),
     admin: { keyFile: layout.adminKey },
   };
   return { info, startNode, portsOf };
+}
+
+async function startWatching(
+  context: StartContext,
+  { ports, env }: PlanInput,
+  temporalReady: Promise<StartedTemporal>,
+): Promise<Monitoring> {
+  if (!context.shape.monitoring) return {};
+  const { config, ui } = await temporalReady;
+  const temporal = { namespace: config.namespace, ...(ui ? { ui } : {}) };
+  return await startMonitoring(context, { shennong: `127.0.0.1:${ports.get(SHENNONG_HTTP)}`, temporal, env });
 }
 
 /** @returns the URL. */
@@ -152,6 +170,8 @@ interface StartedTemporal {
   ui?: string;
   /** For roles that speak with it. */
   env: Environment;
+  /** Its own metrics, for Prometheus; nobody knows those of a server that is somebody else's. */
+  scrape: string;
 }
 
 async function startTemporal({ layout, shape, ports, step, start }: StartContext, env: Environment): Promise<StartedTemporal> {
@@ -164,7 +184,7 @@ async function startTemporal({ layout, shape, ports, step, start }: StartContext
     );
     const ui = process.env.FEITIAN_TEMPORAL_UI;
     const settings = Object.entries(process.env).filter(([name]) => name.startsWith('TEMPORAL_'));
-    return { config: existing, ...(ui ? { ui } : {}), env: Object.fromEntries(settings) };
+    return { config: existing, ...(ui ? { ui } : {}), env: Object.fromEntries(settings), scrape: '' };
   }
 
   const cli = await step('temporal CLI', ensureTemporalCli, ({ path, source }) => `${path} (${source})`);
@@ -192,7 +212,8 @@ async function startTemporal({ layout, shape, ports, step, start }: StartContext
   await step('temporal', work, () => `${config.address}, Web UI ${ui}`);
   // A file that isn't there, so that no profile from the user's home is taken for this server's.
   const noProfiles = join(layout.dir, 'temporal', 'profiles.toml');
-  return { config, ui, env: { TEMPORAL_ADDRESS: config.address, TEMPORAL_NAMESPACE: namespace, TEMPORAL_CONFIG_FILE: noProfiles } };
+  const clientEnv = { TEMPORAL_ADDRESS: config.address, TEMPORAL_NAMESPACE: namespace, TEMPORAL_CONFIG_FILE: noProfiles };
+  return { config, ui, env: clientEnv, scrape: `temporal=127.0.0.1:${own.metrics}` };
 }
 
 type Environment = Readonly<Record<string, string | undefined>>;
@@ -216,6 +237,8 @@ async function rolePorts({ shape, ports }: StartContext, places: ReturnType<type
     ports.add(port);
     byName.set(processName(role, node?.id), port);
   }
+  byName.set(SHENNONG_HTTP, await freePort());
+  ports.add(byName.get(SHENNONG_HTTP)!);
   return byName;
 }
 

@@ -18,7 +18,7 @@ export interface TemporalPorts {
  * The server reads each of its queues 20 times a second unless told otherwise, so that every step that waits for the one before costs 51 ms. With
  * these, and SQLite's write-ahead log: 12 ms a step, 309 activities a second instead of 145, 48 workflows a second instead of 23.
  */
-const DYNAMIC_CONFIG: Record<string, number> = {
+export const DYNAMIC_CONFIG: Record<string, number> = {
   'history.transferProcessorMaxPollRPS': 2000,
   'history.timerProcessorMaxPollRPS': 2000,
   'history.visibilityProcessorMaxPollRPS': 2000,

@@ -17,6 +17,7 @@ import { type PutTexts, putTexts } from './put-texts.ts';
 import type { Screen } from './screen.ts';
 import type { Texts } from './texts.ts';
 import { readCounts } from './top-words.ts';
+import { runTour, type Sights } from './tour.ts';
 
 const BOOKS = '/books';
 const TOP = 20;
@@ -72,6 +73,9 @@ export async function runDemo(context: DemoContext): Promise<void> {
     });
     if (options.killNode && !(await loser.lost())) throw new Error('the job was over before a node could be killed');
     await showAnswer(context, pangu, put, counted, web);
+    if (!options.tour) return;
+    const sights = await runTour({ info, screen, client, pangu, signal, nuwa: member.nuwa, kuafu: member.kuafu });
+    showSights(context, { ...(web ? { 'word count': web } : {}), ...sights });
   } finally {
     await pangu.close();
     await member.leave();
@@ -114,6 +118,14 @@ async function showAnswer(
   if (counts.words !== put.words)
     throw new Error(`the answer is wrong: ${formatCount(put.words)} words were put, and ${formatCount(counts.words)} were counted`);
   screen.fact('checked', `${formatCount(put.words)} words, equal`);
+}
+
+function showSights({ screen, cluster: { info } }: DemoContext, workflows: Sights): void {
+  screen.title('Where to look');
+  for (const [what, address] of Object.entries(workflows)) screen.line(`  ${what.padEnd(18)} ${address}`);
+  screen.line(`  ${'Prometheus'.padEnd(18)} ${info.prometheus ?? 'not found on PATH; see infra/README.md'}`);
+  const grafana = info.grafana ?? `not found on PATH; \`npm run dashboards -- --push URL\` loads the dashboards into one that runs`;
+  screen.line(`  ${'Grafana'.padEnd(18)} ${grafana}`);
 }
 
 export async function timed<T>(phases: Record<string, number>, phase: string, work: () => Promise<T>): Promise<T> {

@@ -3,7 +3,7 @@ import { readdir, stat } from 'node:fs/promises';
 import { relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { messageOf } from '../../services/base/errors.ts';
-import { type ClusterHandle, deleteClusterData, startCluster } from '../cluster/launch.ts';
+import { type ClusterHandle, deleteClusterData, type Step, startCluster } from '../cluster/launch.ts';
 import { layoutOf } from '../cluster/layout.ts';
 import { lockHolder } from '../cluster/lock.ts';
 import { type DemoContext, runDemo, timed } from './demo.ts';
@@ -44,8 +44,10 @@ async function demo(options: DemoOptions, screen: Screen, texts: Texts, signal: 
     phases.install = installMs;
     screen.done('packages', installMs);
   }
-  const onStep = ({ step, ms, detail }: { step: string; ms: number; detail?: string }) => screen.done(step, ms, detail);
-  const cluster = await timed(phases, 'start', () => startCluster({ dir: options.dir, attached: !options.keep, onStep, signal }));
+  const onStep = ({ step, ms, detail, leftOut }: Step) => (leftOut ? screen.leftOut(step, detail) : screen.done(step, ms, detail));
+  const cluster = await timed(phases, 'start', () =>
+    startCluster({ dir: options.dir, attached: !options.keep, monitoring: true, onStep, signal }),
+  );
   let ok = false;
   try {
     screen.done('cluster is up', phases.start!);
@@ -70,8 +72,10 @@ async function takeDown({ dir }: DemoOptions, screen: Screen, cluster: ClusterHa
 
 function tellHowToLook({ dir }: DemoOptions, screen: Screen, cluster: ClusterHandle): void {
   screen.title('The cluster is still up');
-  const { ui } = cluster.info.temporal;
-  if (ui) screen.fact('look', ui);
+  const { temporal, grafana, prometheus } = cluster.info;
+  if (temporal.ui) screen.fact('look', temporal.ui);
+  if (grafana) screen.fact('Grafana', grafana);
+  if (prometheus) screen.fact('Prometheus', prometheus);
   const feitian = 'npx feitian';
   const at = `--dir ${here(dir)}`;
   screen.fact('jobs', `${feitian} job list ${at}`);

@@ -6,6 +6,8 @@ export interface DemoOptions {
   files: string[];
   keep: boolean;
   killNode: boolean;
+  /** A service is rolled out too, well and badly. */
+  tour: boolean;
   color: boolean;
   dir: string;
 }
@@ -19,6 +21,11 @@ export function parseOptions(argv: readonly string[]): DemoOptions {
     .argument('[files...]', 'files to count the words of (default: the text in node_modules)')
     .option('--keep', 'leave the cluster up', false)
     .option('--kill-node', 'kill a node in the middle of the job', false)
+    .option(
+      '--tour',
+      'the whole shape: after the word count a service is rolled out, renewed under load, and saved from a bad version',
+      false,
+    )
     .option('--no-color', 'plain output')
     .option('--dir <directory>', 'where the cluster keeps its files; what is there is removed', DIRECTORY_DEFAULT)
     .exitOverride((error) => process.exit(error.exitCode === 0 ? 0 : 2));

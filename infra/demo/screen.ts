@@ -27,6 +27,12 @@ export class Screen {
     this.line(`  ${green('✓')} ${padded}${dim(formatMs(ms).padStart(9))}${detail ? `  ${detail}` : ''}`);
   }
 
+  /** Something is missing that can be done without. */
+  leftOut(name: string, detail = ''): void {
+    const { yellow, dim } = this.colors;
+    this.line(`  ${yellow('–')} ${name.padEnd(NAME_WIDTH)}${''.padStart(9)}  ${dim(detail)}`);
+  }
+
   fact(name: string, text: string): void {
     this.line(`  ${name.padEnd(10)}${text}`);
   }

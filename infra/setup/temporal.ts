@@ -2,8 +2,7 @@
  * Finding Temporal, in this order: the server that TEMPORAL_ADDRESS names; `temporal` on PATH; the one in the cache; and then whichever way of
  * fetching works first. A machine without a network but with the program in any of those places starts without trying any.
  */
-import { access, constants } from 'node:fs/promises';
-import { delimiter, isAbsolute, join } from 'node:path';
+import { join } from 'node:path';
 import type { Environment } from '../config.ts';
 import { ClusterError } from '../errors.ts';
 import { cacheDirectory } from './cache-directory.ts';
@@ -11,6 +10,7 @@ import { fetchProgram, type Way } from './fetch.ts';
 import { fetchWithGo } from './fetch-go.ts';
 import { fetchWithPip } from './fetch-pip.ts';
 import { fetchWithSdk } from './fetch-sdk.ts';
+import { onPath } from './on-path.ts';
 import { cachedProgram, type Program, runs } from './place-program.ts';
 import { runProgram } from './run-program.ts';
 
@@ -93,18 +93,4 @@ async function findOrFetch(program: Program, ways: readonly Way[], advice: strin
   const tried = [...rejected, { title: join(cache, program.name), reason: 'not there' }, ...fetched.tried];
   const list = tried.map(({ title, reason }) => `  - ${title}: ${reason.replaceAll('\n', '\n    ')}`).join('\n');
   throw new ClusterError('NoTemporal', `${program.name} was not found and could not be fetched. Tried:\n${list}\nInstall ${advice}.`);
-}
-
-async function onPath(name: string, env: Environment): Promise<string[]> {
-  const found: string[] = [];
-  for (const folder of (env.PATH ?? '').split(delimiter)) {
-    // Relative entries would mean another program in every directory.
-    if (!isAbsolute(folder)) continue;
-    const path = join(folder, name);
-    await access(path, constants.X_OK).then(
-      () => found.push(path),
-      () => {},
-    );
-  }
-  return found;
 }

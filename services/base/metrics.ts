@@ -1,4 +1,5 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+import { SECONDS } from './seconds.ts';
 
 /**
  * Metrics, declared once and used in two places. A room's `metrics.ts` says what there is (name, help, labels) and imports nothing that runs, so that
@@ -18,8 +19,7 @@ export interface MetricSpec {
 }
 export type MetricSpecs = Readonly<Record<string, MetricSpec>>;
 
-/** From a call within one machine to one that waits for a disk that is slow. */
-export const SECONDS = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10] as const;
+export { SECONDS };
 
 type LabelOf<S extends MetricSpec> = S['labels'] extends readonly (infer Label extends string)[] ? Label : never;
 type MetricOf<S extends MetricSpec> = S['kind'] extends 'counter'
@@ -43,4 +43,48 @@ function create({ kind, name, help, labels = [], buckets = SECONDS }: MetricSpec
   const options = { name, help, labelNames: [...labels], registers: [registry] };
   if (kind === 'counter') return new Counter(options);
   return kind === 'gauge' ? new Gauge(options) : new Histogram({ ...options, buckets: [...buckets] });
+}
+
+/** One value of a metric. `suffix` is for the parts of a histogram: `_bucket`, `_sum`, `_count`. */
+export interface Sample<Label extends string = string> {
+  labels?: Partial<Record<Label, string | number>>;
+  value: number;
+  suffix?: string;
+}
+type Tell<Label extends string> = () => Iterable<Sample<Label>> | Promise<Iterable<Sample<Label>>>;
+interface Told<Label extends string> {
+  get(): Promise<{ values: { labels: Partial<Record<Label, string | number>>; value: number }[] }>;
+}
+
+const tellers = new WeakMap<object, Set<Tell<string>>>();
+
+/**
+ * Lets a metric be told only when somebody asks for it: what is counted in plain fields, or known anyway, then costs nothing meanwhile.
+ * Several may tell of one metric; what has the same labels is added up. @returns how to stop telling.
+ */
+export function tellWhenAsked<Label extends string>(metric: Told<Label>, tell: Tell<NoInfer<Label>>): () => void {
+  const telling: Set<Tell<string>> = tellers.get(metric) ?? new Set();
+  if (!tellers.has(metric)) {
+    tellers.set(metric, telling);
+    const { name, help, type, aggregator } = metric as unknown as Record<'name' | 'help' | 'type' | 'aggregator', string>;
+    const get = async () => {
+      const told = await Promise.all([...telling].map(async (each) => [...(await each())]));
+      return { name, help, type, aggregator, values: addUp(name!, told.flat()) };
+    };
+    // A histogram is printed through the second one.
+    Object.assign(metric, { get, getForPromString: get });
+  }
+  telling.add(tell);
+  return () => void telling.delete(tell);
+}
+
+function addUp(name: string, samples: readonly Sample[]): object[] {
+  const sums = new Map<string, { labels: object; value: number; metricName: string }>();
+  for (const { labels = {}, value, suffix = '' } of samples) {
+    const key = suffix + JSON.stringify(labels);
+    const sum = sums.get(key);
+    if (sum) sum.value += value;
+    else sums.set(key, { labels, value, metricName: name + suffix });
+  }
+  return [...sums.values()];
 }

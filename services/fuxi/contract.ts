@@ -238,7 +238,13 @@ export const fuxiMasterService = defineService(FUXI_MASTER_SERVICE, {
   methods: {
     exchange: method({
       request: exchangeSchema,
-      response: z.object({ epoch: z.string(), held: z.number().int(), waiting: z.number().int() }),
+      response: z.object({
+        epoch: z.string(),
+        held: z.number().int(),
+        waiting: z.number().int(),
+        /** Why what is waited for can't come as the cluster is now: more than any node has. */
+        never: z.string().optional(),
+      }),
       idempotent: true,
     }),
     nodes: method({
@@ -337,6 +343,8 @@ export interface TaskProgress {
   attemptMs: number;
   startedAtMs?: number;
   finishedAtMs?: number;
+  /** What it waits for that no node of now can give. */
+  waits?: string;
 }
 
 /** Answer of the query `progress`. */

@@ -21,6 +21,7 @@ import { parseAddress } from './core/address.ts';
 import { sizeProblem } from './core/frame.ts';
 import { neverRan } from './core/messages.ts';
 import { mayRetry } from './core/retry.ts';
+import { type CallMeter, codeOf, meterOf } from './meter.ts';
 import type { Transports } from './transports/index.ts';
 import { byteLength } from './transports/outbox.ts';
 
@@ -85,7 +86,8 @@ class Client implements KuafuClient {
     const target: Target = { address, named, manyInstances, turn: this.#random.int(1 << 16) };
     const client: Record<string, (request: unknown, options?: CallOptions) => Promise<unknown>> = {};
     for (const [name, method] of Object.entries(contract.methods)) {
-      client[name] = (request, callOptions) => this.#call(contract, name, method, target, request, callOptions);
+      const meter = meterOf('client', contract.name, name);
+      client[name] = (request, callOptions) => this.#call(contract, name, method, meter, target, request, callOptions);
     }
     return client as ServiceClient<S>;
   }
@@ -103,31 +105,44 @@ class Client implements KuafuClient {
     contract: ServiceContract,
     name: string,
     method: Method,
+    meter: CallMeter,
     target: Target,
     request: unknown,
     options: CallOptions = {},
   ): Promise<unknown> {
     const { timeoutMs = TIMEOUT_MS_DEFAULT, signal, attachment } = options;
     const what = `${contract.name}.${name}`;
-    const deadlineMs = this.#clock.monotonicMs() + timeoutMs;
+    // Read again only after something was waited for: a look at the clock is a hundredth of a call.
+    let nowMs = this.#clock.monotonicMs();
+    const deadlineMs = nowMs + timeoutMs;
     let tried: Set<string> | undefined;
     let failure: unknown;
     for (let tries = 1; ; tries++) {
-      if (this.#closed) throw new KuafuError('Unavailable', `${what}: the client is closed`);
-      if (signal?.aborted) throw new KuafuError('Cancelled', `${what} was cancelled`, { cause: signal.reason });
+      if (this.#closed) throw this.#failed(meter, deadlineMs - timeoutMs, new KuafuError('Unavailable', `${what}: the client is closed`));
+      if (signal?.aborted)
+        throw this.#failed(meter, deadlineMs - timeoutMs, new KuafuError('Cancelled', `${what} was cancelled`, { cause: signal.reason }));
       // What went wrong says more than that it took too long.
-      if (deadlineMs <= this.#clock.monotonicMs()) throw failure ?? new KuafuError('DeadlineExceeded', `${what}: no time left to call`);
+      if (deadlineMs <= nowMs)
+        throw this.#failed(meter, deadlineMs - timeoutMs, failure ?? new KuafuError('DeadlineExceeded', `${what}: no time left to call`));
       let choice: Choice = { address: target.address, othersLeft: false };
       let sent = false;
       try {
-        if (target.named) choice = await this.#within(this.#choose(target, tried, signal), what, deadlineMs, signal);
-        const connection =
-          this.#connections.ready(choice.address) ??
-          (await this.#within(this.#connections.connect(choice.address), what, deadlineMs, signal));
-        const remainingMs = Math.max(1, Math.round(deadlineMs - this.#clock.monotonicMs()));
+        if (target.named) {
+          choice = await this.#within(this.#choose(target, tried, signal), what, deadlineMs, signal);
+          nowMs = this.#clock.monotonicMs();
+        }
+        let connection = this.#connections.ready(choice.address);
+        if (!connection) {
+          connection = await this.#within(this.#connections.connect(choice.address), what, deadlineMs, signal);
+          nowMs = this.#clock.monotonicMs();
+        }
+        const remainingMs = Math.max(1, Math.round(deadlineMs - nowMs));
         const body = encodeRequest(contract.name, name, remainingMs, request, attachment);
         sent = true;
-        return await new CallTry({ contract, name, method, connection, alarm: this.#alarm, deadlineMs, signal, body, attachment }).promise;
+        const alarm = this.#alarm;
+        const reply = await new CallTry({ contract, name, method, connection, alarm, deadlineMs, signal, body, attachment }).promise;
+        meter.succeeded(this.#clock.monotonicMs() - deadlineMs + timeoutMs);
+        return reply;
       } catch (error) {
         const broke = error instanceof Broken;
         const unsent = !sent && error instanceof KuafuError && error.code === 'Unavailable';
@@ -135,15 +150,24 @@ class Client implements KuafuClient {
         if ((broke || unsent) && target.named && choice.address !== target.address) this.#resolver!.suspect(target.address, choice.address);
 
         const facts = { broke, neverRan: unsent || neverRan(error) };
-        if (!mayRetry(facts, { idempotent: method.idempotent, manyInstances: target.manyInstances, tries })) throw failure;
+        if (!mayRetry(facts, { idempotent: method.idempotent, manyInstances: target.manyInstances, tries }))
+          throw this.#failed(meter, deadlineMs - timeoutMs, failure);
         (tried ??= new Set()).add(choice.address);
+        nowMs = this.#clock.monotonicMs();
         if (choice.othersLeft) continue;
         tried.clear();
         const pauseMs = Math.max(backoffMs(tries, this.#random, RETRY_BACKOFF), retryAfterMs(error));
-        if (this.#clock.monotonicMs() + pauseMs >= deadlineMs) throw failure;
+        if (nowMs + pauseMs >= deadlineMs) throw this.#failed(meter, deadlineMs - timeoutMs, failure);
         await this.#pause(pauseMs, signal);
+        nowMs = this.#clock.monotonicMs();
       }
     }
+  }
+
+  /** @returns the error, to be thrown. */
+  #failed(meter: CallMeter, startedMs: number, error: unknown): unknown {
+    meter.failed(codeOf(error), this.#clock.monotonicMs() - startedMs);
+    return error;
   }
 
   /** The next instance in turn, before all one that was not tried yet and is not known to be down. */

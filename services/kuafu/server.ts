@@ -2,7 +2,8 @@ import { type Clock, systemClock } from '../base/clock.ts';
 import { type Logger, silentLogger } from '../base/log.ts';
 import { Alarm } from './alarm.ts';
 import type { Implementation, KuafuServer, ServiceContract, ServiceHandlers } from './contract.ts';
-import { ServerConnection, type ServerShared } from './server/connection.ts';
+import { meterOf, totals } from './meter.ts';
+import { type ServedMethods, ServerConnection, type ServerShared } from './server/connection.ts';
 import { type Transports, transportOf } from './transports/index.ts';
 
 /** Joins a contract with the functions that fulfil it; `serve` takes any number of them. */
@@ -39,7 +40,7 @@ export async function serve(options: ServeOptions): Promise<KuafuServer> {
   let onIdle: (() => void) | undefined;
   const alarm = new Alarm(clock);
   const shared: ServerShared = {
-    services: new Map(implementations.map((implementation) => [implementation.contract.name, implementation])),
+    services: new Map(implementations.map((implementation) => [implementation.contract.name, methodsOf(implementation)])),
     callsPerConnectionMax: limits.callsPerConnectionMax ?? 2_048,
     callsMax: limits.callsMax ?? 8_192,
     requestBytesMax: limits.requestBytesMax ?? 512 * 1024 * 1024,
@@ -50,7 +51,7 @@ export async function serve(options: ServeOptions): Promise<KuafuServer> {
     calls: 0,
     requestBytes: 0,
     closed(connection) {
-      connections.delete(connection);
+      if (connections.delete(connection)) totals.serverConnections--;
       if (connections.size === 0) onIdle?.();
     },
   };
@@ -58,6 +59,7 @@ export async function serve(options: ServeOptions): Promise<KuafuServer> {
   const listener = await transportOf(address, transports).listen(address, (channel) => {
     const connection = new ServerConnection(channel, shared);
     connections.add(connection);
+    totals.serverConnections++;
     connection.start();
   });
   log.info({ address: listener.address, services: [...shared.services.keys()] }, 'kuafu.serving');
@@ -79,4 +81,13 @@ export async function serve(options: ServeOptions): Promise<KuafuServer> {
     address: listener.address,
     close: ({ graceMs = 5_000 } = {}) => (closing ??= close(graceMs)),
   };
+}
+
+function methodsOf({ contract, handlers }: Implementation): ServedMethods {
+  return new Map(
+    Object.entries(contract.methods).flatMap(([name, method]) => {
+      const handler = handlers[name];
+      return handler ? [[name, { method, handler, meter: meterOf('server', contract.name, name) }]] : [];
+    }),
+  );
 }

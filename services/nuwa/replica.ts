@@ -7,7 +7,7 @@ import { apply } from './core/apply.ts';
 import type { Command, Done } from './core/command.ts';
 import { EventRing, type RingBounds } from './core/event-ring.ts';
 import { restoreSnapshot, takeSnapshot } from './core/snapshot.ts';
-import { newState, type TreeState } from './core/state.ts';
+import { newState, type TreeNode, type TreeState } from './core/state.ts';
 import type { CommandLog } from './log/command-log.ts';
 import { lockDirectory } from './log/directory-lock.ts';
 import { assertRoom, makeDir } from './log/files.ts';
@@ -44,6 +44,8 @@ const BATCH_COMMANDS_MAX = 1_024;
 
 interface Submission {
   nowMs: number;
+  /** On the monotonic clock. */
+  submittedMs: number;
   command: Command;
   resolve(done: Done): void;
   reject(error: Error): void;
@@ -64,6 +66,9 @@ export class Replica {
   #closed = false;
   /** Told of the events of each batch, after all of it was applied. */
   onEvents: (events: readonly NuwaEvent[]) => void = () => {};
+  /** Told how long each command took to get on the disk. */
+  onCommitted: (tookMs: number) => void = () => {};
+  #nodes = 0;
 
   static async open(options: ReplicaOptions): Promise<Replica> {
     const replica = new Replica(options);
@@ -90,12 +95,23 @@ export class Replica {
     return this.#unwritable !== undefined;
   }
 
+  /** Nodes of the tree, its root not counted. */
+  get nodes(): number {
+    return this.#nodes;
+  }
+
+  /** Bytes of the log's open segment, which is what came since the last snapshot. */
+  get logBytes(): number {
+    return this.#log.segmentBytes;
+  }
+
   /** Resolves when the command is on the disk and applied. Errors: what the tree refuses, and Unwritable. */
   submit(command: Command): Promise<Done> {
     return new Promise((resolve, reject) => {
       if (this.#closed) return reject(new NuwaError('Unwritable', 'the server is closing'));
       if (this.#unwritable) return reject(this.#refusal());
-      this.#queue.push({ nowMs: this.#options.clock.nowMs(), command, resolve, reject });
+      const { clock } = this.#options;
+      this.#queue.push({ nowMs: clock.nowMs(), submittedMs: clock.monotonicMs(), command, resolve, reject });
       this.#pumping ??= this.#startPump();
     });
   }
@@ -135,6 +151,7 @@ export class Replica {
       await this.#unlock();
       throw error;
     }
+    this.#nodes = countNodes(this.#state.root);
     const { index, revision, sessions } = this.#state;
     const tookMs = Math.round(clock.monotonicMs() - startMs);
     log.info({ dir, index, revision, sessions: sessions.size, tookMs }, 'nuwa.log.opened');
@@ -167,6 +184,8 @@ export class Replica {
       } catch (error) {
         return this.#becomeUnwritable(batch, error);
       }
+      const nowMs = this.#options.clock.monotonicMs();
+      for (const { submittedMs } of batch) this.onCommitted(nowMs - submittedMs);
       written = batch;
     }
     this.#applyBatch(written);
@@ -189,6 +208,7 @@ export class Replica {
       for (const event of applied.events) {
         this.#ring.push(event);
         events.push(event);
+        if (event.kind !== 'changed') this.#nodes += event.kind === 'created' ? 1 : -1;
       }
       if (applied.reply.kind === 'done') resolve(applied.reply);
       else reject(new NuwaError(applied.reply.code, applied.reply.reason, { details: { revision: this.#state.revision } }));
@@ -237,4 +257,10 @@ export class Replica {
   #refusal(): NuwaError {
     return new NuwaError('Unwritable', `the log cannot be written: ${messageOf(this.#unwritable)}`, { cause: this.#unwritable });
   }
+}
+
+function countNodes(node: TreeNode): number {
+  let nodes = 0;
+  for (const child of node.children?.values() ?? []) nodes += 1 + countNodes(child);
+  return nodes;
 }

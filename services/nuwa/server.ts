@@ -16,6 +16,7 @@ import { poll } from './ops/poll.ts';
 import { set } from './ops/set.ts';
 import { Replica, type ReplicaOptions } from './replica.ts';
 import { SessionClock } from './session-clock.ts';
+import { tellNuwa } from './tell.ts';
 import { Watchers } from './watchers.ts';
 
 export const start: StartRole = (config) => startNuwa(config);
@@ -33,6 +34,7 @@ export async function startNuwa(
   const sessions = new SessionClock();
   const watchers = new Watchers();
   replica.onEvents = (events) => watchers.tell(events);
+  const telling = tellNuwa({ replica, watchers });
   const nuwa: NuwaContext = { replica, sessions, watchers, clock };
 
   const implementation = implement(nuwaService, {
@@ -47,14 +49,16 @@ export async function startNuwa(
     poll: poll(nuwa),
   });
   const server = await serve({ address: config.listen, implementations: [implementation], log }).catch(async (error: unknown) => {
+    telling.stop();
     await replica.close();
     throw error;
   });
 
   const stopping = new AbortController();
-  const expiring = expireSessions({ replica, sessions, clock, log, signal: stopping.signal });
+  const expiring = expireSessions({ replica, sessions, clock, log, signal: stopping.signal, onExpired: telling.sessionExpired });
   const stop = async (): Promise<void> => {
     stopping.abort();
+    telling.stop();
     watchers.close();
     await server.close({ graceMs: CLOSE_GRACE_MS });
     await expiring;

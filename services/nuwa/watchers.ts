@@ -12,6 +12,10 @@ export class Watchers {
   readonly #waiters = new Set<Waiter>();
   #closed = false;
 
+  get size(): number {
+    return this.#waiters.size;
+  }
+
   /** Resolves at the next change under the path, after `waitMs`, when the signal aborts, or when the server closes. */
   wait(path: string, recursive: boolean, waitMs: number, signal: AbortSignal): Promise<void> {
     if (this.#closed || signal.aborted) return Promise.resolve();

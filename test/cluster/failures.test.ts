@@ -11,6 +11,7 @@ describe('a job that cannot succeed fails clearly', () => {
   beforeAll(async () => {
     test = await openCluster({ nodes: 2 });
     await test.pangu.writeFile('/in/text', 'one two\nthree\n', { parents: true });
+    await test.pangu.writeFile('/large/text', Buffer.alloc(5_000_000, 'x'), { parents: true });
   }, 120_000);
   afterAll(() => test?.stop());
 
@@ -50,6 +51,25 @@ describe('a job that cannot succeed fails clearly', () => {
       'InvalidJob',
       /tasks\.map\.run\.command[\s\S]*tasks\.map\.cpus/,
     ],
+    [
+      'a document that names what every object has',
+      () => ({
+        name: 'proto',
+        tasks: { map: { run: { command: ['cat'] } } },
+        pipes: [{ source: { accessPoint: 'constructor:output' }, destination: { accessPoint: 'map:input' }, shuffle: 'hash' }],
+      }),
+      'InvalidJob',
+      /there is no task "constructor"/,
+    ],
+    [
+      'more splits than anybody can plan',
+      () => {
+        const many = job('splits', ['cat'], 'pangu://local/large/*');
+        return { ...many, pipes: [{ ...many.pipes[0], source: { filePattern: 'pangu://local/large/*', splitBytes: 1 } }, many.pipes[1]] };
+      },
+      'InvalidJob',
+      /would have 5000000 instances; at most 20000 are allowed/,
+    ],
   ])(
     '%s',
     async (_what, document, type, message) => {
@@ -65,6 +85,18 @@ describe('a job that cannot succeed fails clearly', () => {
     },
     60_000,
   );
+
+  it('a job that needs more than any node has waits, says so, and can be cancelled', async () => {
+    const large = job('large', ['cat']);
+    const document = { ...large, tasks: { map: { ...large.tasks.map, resources: { cpu: 64 } } } };
+    const handle = await test.submit(document, 'large');
+    const waits = async () => (await handle.query<{ tasks: Record<string, { waits?: string }> }>('progress')).tasks.map?.waits;
+    await expect.poll(waits, { timeout: 30_000 }).toMatch(/needs cpu 64.*more than any node has/);
+    const shown = await run(process.execPath, [FEITIAN, 'job', 'status', 'large', '--dir', test.dir]);
+    expect(shown.stdout).toMatch(/map waits: needs cpu 64/);
+    await handle.cancel();
+    await expect(handle.result()).rejects.toThrow();
+  }, 60_000);
 
   it('leaves nothing of a job that is cancelled', async () => {
     const handle = await test.submit(job('cancelled', ['sh', '-c', 'sleep 100']), 'cancelled');

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { leftovers, openCluster, outputLines, progressOf, resultOf, type TestCluster } from '../helpers/cluster.ts';
+import { leftovers, openCluster, outputLines, processesOf, progressOf, resultOf, type TestCluster } from '../helpers/cluster.ts';
 import { awkwardTexts, sortedLines } from '../helpers/word-count.ts';
 
 /**
@@ -53,6 +53,7 @@ describe('a process killed in mid-job', () => {
       await resultOf(handle);
       expect(await outputLines(test.pangu, `/out/${name}`)).toEqual(expected);
       expect(await leftovers(test.pangu)).toEqual([]);
+      await expect.poll(() => processesOf(name), { timeout: 10_000 }).toEqual([]);
       await test.cluster.awaitRestart(role, node, pid!);
     },
     120_000,
@@ -67,6 +68,7 @@ describe('a process killed in mid-job', () => {
     await resultOf(handle);
     expect(await outputLines(test.pangu, '/out/lost-node')).toEqual(expected);
     expect(await leftovers(test.pangu)).toEqual([]);
+    await expect.poll(() => processesOf('lost-node'), { timeout: 10_000 }).toEqual([]);
     await test.cluster.releaseNode('node-4');
   }, 120_000);
 });

@@ -1,4 +1,4 @@
-import { mkdtemp } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Client, WorkflowFailedError, WorkflowHandle } from '@temporalio/client';
@@ -64,6 +64,17 @@ export async function outputLines(pangu: PanguClient, directory: string): Promis
   const files: Buffer[] = [];
   for await (const { path } of pangu.readdir(directory)) files.push(await pangu.readFile(path));
   return sortedLines(files);
+}
+
+/** Processes of a job's attempts that run; Linux tells by their environment. */
+export async function processesOf(workflowId: string): Promise<string[]> {
+  const found: string[] = [];
+  for (const pid of await readdir('/proc').catch(() => [])) {
+    if (!/^\d+$/.test(pid)) continue;
+    const environment = await readFile(`/proc/${pid}/environ`, 'latin1').catch(() => ''); // gone, or somebody else's
+    if (environment.split('\0').includes(`FEITIAN_JOB=${workflowId}`)) found.push(pid);
+  }
+  return found;
 }
 
 /** What jobs left behind in Pangu; nothing, if all is well. */

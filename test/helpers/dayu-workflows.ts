@@ -1,6 +1,9 @@
 import { ApplicationFailure, Context } from '@temporalio/activity';
 import { Worker } from '@temporalio/worker';
-import type { PlaceRequest } from '../../activities/dayu/place.ts';
+import { createBeginRollout } from '../../activities/dayu/begin-rollout.ts';
+import { createEndRollout } from '../../activities/dayu/end-rollout.ts';
+import { createPlace, type PlaceRequest } from '../../activities/dayu/place.ts';
+import type { DayuServices } from '../../activities/dayu/services.ts';
 import type { Activities, NodeActivities } from '../../activities/index.ts';
 import { workflowBundle } from '../../infra/workflow-bundle.ts';
 import { silentLogger } from '../../services/base/log.ts';
@@ -19,10 +22,13 @@ export interface Order {
 }
 
 export interface RolloutPlay {
-  facts: PlanFacts;
+  /** What the master answers when it is one of literals. */
+  facts?: PlanFacts;
   /** Throws, or waits, to make an order fail or take its time. */
   onOrder?: (order: Order, signal: AbortSignal) => Promise<void> | void;
   begin?: Activities['beginRollout'];
+  /** A master of its own, instead of literals. */
+  master?: DayuServices['dayuMaster'];
 }
 
 export interface RolloutTrace {
@@ -35,15 +41,21 @@ export interface RolloutTrace {
 
 export async function playRollout<T>(
   { environment, nodes }: Stage,
-  { facts, onOrder, begin }: RolloutPlay,
+  { facts, onOrder, begin, master }: RolloutPlay,
   act: (trace: RolloutTrace) => Promise<T>,
 ): Promise<{ result: T; trace: RolloutTrace }> {
   const trace: RolloutTrace = { orders: [], placed: [], ended: [], busiest: 0 };
-  const activities: Pick<Activities, 'beginRollout' | 'place' | 'endRollout'> = {
-    beginRollout: begin ?? (async () => facts),
-    place: async (request) => void trace.placed.push(request),
-    endRollout: async (request) => void trace.ended.push(request),
-  };
+  const activities: Pick<Activities, 'beginRollout' | 'place' | 'endRollout'> = master
+    ? {
+        beginRollout: createBeginRollout({ dayuMaster: master }),
+        place: createPlace({ dayuMaster: master }),
+        endRollout: createEndRollout({ dayuMaster: master }),
+      }
+    : {
+        beginRollout: begin ?? (async () => facts!),
+        place: async (request) => void trace.placed.push(request),
+        endRollout: async (request) => void trace.ended.push(request),
+      };
   let busy = 0;
   const carryOut = async (order: Order): Promise<[]> => {
     trace.orders.push(order);

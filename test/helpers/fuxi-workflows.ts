@@ -71,12 +71,13 @@ export async function play<T>(
       const fitting = free.filter((container) => !words.avoid.includes(container.node)).slice(0, wanted);
       for (const container of fitting) free.splice(free.indexOf(container), 1);
       held.set(key, [...keeps, ...fitting]);
-      if (fitting.length === 0) return;
+      if (fitting.length === 0) return {};
       const number = (granted.get(key) ?? 0) + 1;
       granted.set(key, number);
       await environment.client.workflow
         .getHandle(words.taskWorkflowId)
         .signal(SIGNALS.grant, { epoch: 'one', number, containers: fitting });
+      return {};
     },
   };
 

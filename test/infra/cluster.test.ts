@@ -35,6 +35,7 @@ describe('a cluster that is up', () => {
         'pangu-master',
         'fuxi-master',
         'worker',
+        'shennong',
         'pangu-chunk × 2',
         'tubo × 2',
       ]),
@@ -54,7 +55,7 @@ describe('a cluster that is up', () => {
     ]);
     const roles = info.processes.map(({ role, node }) => (node ? `${role} ${node}` : role)).sort();
     const ofNodes = ['pangu-chunk node-1', 'pangu-chunk node-2', 'tubo node-1', 'tubo node-2'];
-    expect(roles).toEqual([...ofNodes, 'fuxi-master', 'nuwa', 'pangu-master', 'postgres', 'temporal', 'worker'].sort());
+    expect(roles).toEqual([...ofNodes, 'fuxi-master', 'nuwa', 'pangu-master', 'postgres', 'shennong', 'temporal', 'worker'].sort());
     for (const { pid, log } of info.processes) {
       expect(process.kill(pid, 0)).toBe(true);
       expect((await stat(log)).isFile()).toBe(true);

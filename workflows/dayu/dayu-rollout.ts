@@ -50,8 +50,9 @@ const { beginRollout, place, endRollout } = proxyActivities<Pick<Activities, 'be
   retry: { initialInterval: '200 milliseconds', maximumInterval: '3 seconds' },
 });
 
-/** Each try is itself several tries of the activity. */
+/** Each try is itself several tries of the activity. A node that is gone costs a minute and more each time, in which the others wait for their turn. */
 const TAKE_BACK_TRIES = 4;
+const TAKE_BACK_TRIES_LOST = 2;
 const REASON_MAX = 4_000;
 const WHY_MAX = 500;
 
@@ -293,7 +294,7 @@ class RolloutRun {
         return this.#show();
       } catch (error) {
         const failure = describeOrderFailure(node, error);
-        if (attempt === TAKE_BACK_TRIES) {
+        if (attempt >= (failure.startsWith('NodeLost: ') ? TAKE_BACK_TRIES_LOST : TAKE_BACK_TRIES)) {
           this.state.becomeFailed(node, failure);
           this.#show();
           return failure;

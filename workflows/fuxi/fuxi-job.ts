@@ -21,7 +21,7 @@ import {
 import type { Activities } from '../../activities/index.ts';
 import { FEITIAN_QUEUE, type JobPhase, type JobResult, type TaskInput, taskDirectory } from '../../services/fuxi/contract.ts';
 import { jobDetails } from '../../services/fuxi/core/details.ts';
-import { describeProblems, type Job, parseJob, type Task } from '../../services/fuxi/core/document.ts';
+import { describeProblems, type Job, type ParsedJob, parseJob, type Task } from '../../services/fuxi/core/document.ts';
 import { JobState, RERUN_SHARD } from '../../services/fuxi/core/job-state.ts';
 import type { PlannedJob } from '../../services/fuxi/core/planned-job.ts';
 import { shardsOf } from '../../services/fuxi/core/shards.ts';
@@ -42,21 +42,28 @@ import {
   taskProgressSignal,
   whyQuery,
 } from './messages.ts';
+import { beginCountingJob, count } from './metrics.ts';
 import { SEARCH_ATTRIBUTE_KEYS } from './search-attributes.ts';
 
-const { planJob, publishJob, cleanupJob } = proxyActivities<Activities>({
+const options = {
   startToCloseTimeout: '10 minutes',
   heartbeatTimeout: '30 seconds',
   retry: { initialInterval: '200 milliseconds', maximumInterval: '5 seconds' },
-});
+} as const;
+const { publishJob, cleanupJob } = proxyActivities<Activities>(options);
+/** Nothing is lost yet by giving up, and a plan that brings down whoever makes it must not be made for ever. */
+const { planJob } = proxyActivities<Activities>({ ...options, scheduleToCloseTimeout: '15 minutes' });
 
 export async function fuxiJob(document: unknown): Promise<JobResult> {
-  const parsed = parseJob(document);
+  beginCountingJob();
+  const parsed = readDocument(document);
   if (!parsed.ok) {
     const message = describeProblems(parsed.problems);
     setCurrentDetails(
-      `**InvalidJob**\n\n${parsed.problems.map(({ path, message }) => `- \`${path || 'document'}\`: ${message}`).join('\n')}`,
+      ['**InvalidJob**', '', '```', ...parsed.problems.map(({ path, message }) => `${path || 'document'}: ${message}`), '```'].join('\n'),
     );
+    upsertSearchAttributes([{ key: SEARCH_ATTRIBUTE_KEYS.phase, value: 'failed' }]);
+    count('jobs', 1, { outcome: 'failed' });
     throw ApplicationFailure.create({ nonRetryable: true, type: 'InvalidJob', message, details: [parsed.problems] });
   }
   const run = new JobRun(parsed.job);
@@ -81,6 +88,15 @@ export async function fuxiJob(document: unknown): Promise<JobResult> {
     description: DESCRIPTIONS.setPriority,
   });
   return run.main();
+}
+
+/** A document that the parser itself stumbles over is a bad document, and not a workflow task to be tried for ever. */
+function readDocument(document: unknown): ParsedJob {
+  try {
+    return parseJob(document);
+  } catch (error) {
+    return { ok: false, problems: [{ path: '', message: `can't be read: ${error instanceof Error ? error.message : String(error)}` }] };
+  }
 }
 
 type TaskHandle = ChildWorkflowHandle<typeof fuxiTask>;
@@ -216,7 +232,7 @@ class JobRun {
       taskQueue: FEITIAN_QUEUE,
       args: [input],
       parentClosePolicy: ParentClosePolicy.REQUEST_CANCEL,
-      staticSummary: `${task.name}: ${indexes.length} instances${part}${firstAttempt > 1 ? ', made again' : ''}`,
+      staticSummary: `${task.name}: ${indexes.length} ${indexes.length === 1 ? 'instance' : 'instances'}${part}${firstAttempt > 1 ? ', made again' : ''}`,
     });
     this.#running.set(handle, task.name);
     try {
@@ -323,6 +339,7 @@ class JobRun {
   // ---- the end ----
 
   async #cleanUp(failure: unknown): Promise<void> {
+    count('jobs', 1, { outcome: failure === undefined ? 'done' : isCancellation(failure) ? 'cancelled' : 'failed' });
     if (failure !== undefined) {
       this.state.failed(isCancellation(failure) ? undefined : rootOf(failure).message, Date.now());
       this.#enter(isCancellation(failure) ? 'cancelled' : 'failed');

@@ -37,6 +37,7 @@ import {
   taskProgressQuery,
   taskProgressSignal,
 } from './messages.ts';
+import { beginCountingTask, count } from './metrics.ts';
 
 export interface TaskRunInput {
   job: { workflowId: string; runId: string; name: string; user: string; quotaGroup: string; priority: number };
@@ -74,6 +75,7 @@ const { exchange } = proxyActivities<Activities>({
 });
 
 export async function fuxiTask(input: TaskRunInput): Promise<TaskRunResult> {
+  beginCountingTask();
   const run = new TaskRun(input);
   setHandler(grantSignal, (grant) => run.granted(grant));
   setHandler(containersLostSignal, ({ containers, reason }) => run.event(() => run.master.lose(containers, reason, Date.now())));
@@ -99,6 +101,8 @@ class TaskRun {
   #exchanged = false;
   #toldAtMs = Number.NEGATIVE_INFINITY;
   #told = '';
+  /** Done instances that the metrics have. */
+  #counted = 0;
 
   constructor(input: TaskRunInput) {
     const { task, instances } = input;
@@ -166,8 +170,10 @@ class TaskRun {
       for (;;) {
         this.#dirty = false;
         const decisions = this.master.decide(Date.now());
+        this.#countDone();
         this.#carryOut(decisions);
         setCurrentDetails(taskDetails(this.#input.task.name, this.master.progress));
+        if (decisions.outcome) count('tasks', 1, { outcome: decisions.outcome.kind });
         if (decisions.outcome?.kind === 'failed') throw this.#failure(decisions.outcome);
         if (decisions.outcome) break;
         const tellAtMs = this.#tellJob();
@@ -198,7 +204,17 @@ class TaskRun {
     }
   }
 
+  #countDone(): void {
+    const { done } = this.master.progress;
+    if (done > this.#counted) count('instances', done - this.#counted);
+    this.#counted = done;
+  }
+
   #start(batch: Batch): void {
+    const again = batch.attempts.filter(({ attempt, backup }) => attempt > this.#input.firstAttempt && !backup).length;
+    const backups = batch.attempts.filter(({ backup }) => backup).length;
+    if (again > 0) count('retries', again);
+    if (backups > 0) count('backups', backups);
     const scope = new CancellationScope();
     const ended = this.#runBatch(batch, scope).finally(() => {
       this.#batches.delete(batch.id);
@@ -280,7 +296,10 @@ class TaskRun {
     };
     try {
       const summary = `${task.name}: ${exchanged.want} containers wanted, ${exchanged.holding.length} held`;
-      await exchange.executeWithOptions({ summary }, [words]);
+      // An answer of before there was one to give has nothing in it.
+      const answer: { never?: string } | undefined = await exchange.executeWithOptions({ summary }, [words]);
+      const never = answer?.never;
+      if (never !== undefined) this.event(() => this.master.waitsFor(never, Date.now()));
     } catch (error) {
       ignoreCancellation(error);
     }
@@ -297,7 +316,7 @@ class TaskRun {
     const { parent } = workflowInfo();
     const { progress } = this.master;
     const counts = JSON.stringify(progress);
-    if (!parent || counts === this.#told || progress.containers === 0) return Number.POSITIVE_INFINITY;
+    if (!parent || counts === this.#told || (progress.containers === 0 && progress.waits === undefined)) return Number.POSITIVE_INFINITY;
     const nowMs = Date.now();
     const dueAtMs = this.#toldAtMs + progressIntervalMs(nowMs - (progress.startedAtMs ?? nowMs));
     if (nowMs < dueAtMs) return dueAtMs;

@@ -1,5 +1,6 @@
 import { posix } from 'node:path';
 import type { Command } from 'commander';
+import { hasCode } from '../../../services/base/errors.ts';
 import { BLOCK_BYTES, type FileStat, type PanguClient, type WriteOptions } from '../../../services/pangu/contract.ts';
 import { action, print, printJson, UsageError } from '../ui/action.ts';
 import { withPangu } from '../ui/cluster.ts';
@@ -90,7 +91,12 @@ export function register(program: Command): void {
     .action(
       action(async (paths: string[], options: VerbOptions & { parents?: boolean }) => {
         await withPangu(options.dir, async (pangu) => {
-          for (const path of paths) await pangu.mkdir(path, { recursive: options.parents ?? false });
+          for (const path of paths) {
+            await pangu.mkdir(path, { recursive: options.parents ?? false }).catch((error) => {
+              if (!hasCode(error, 'ENOENT') || options.parents) throw error;
+              throw new Error(`${error.message} (-p makes parents too)`, { cause: error });
+            });
+          }
         });
         if (options.json) printJson({ made: paths });
       }),
@@ -142,7 +148,11 @@ async function list(pangu: PanguClient, paths: string[]): Promise<FileStat[]> {
   return entries;
 }
 
-const nameOf = (entry: FileStat): string => (entry.type === 'directory' ? `${posix.basename(entry.path)}/` : posix.basename(entry.path));
+/** A name may hold anything, also what would break a line or drive a terminal. */
+function nameOf({ path, type }: FileStat): string {
+  const name = posix.basename(path).replace(/\p{Cc}/gu, (character) => `\\x${character.charCodeAt(0).toString(16).padStart(2, '0')}`);
+  return type === 'directory' ? `${name}/` : name;
+}
 
 function longListing(entries: FileStat[]): string {
   const columns = [

@@ -117,7 +117,12 @@ async function submit(
   options: VerbOptions & { id?: string; wait?: boolean; watch?: boolean },
 ): Promise<void> {
   const id = options.id ?? newJobId(document);
-  const started = client.workflow.start(JOB_WORKFLOW_TYPE, { taskQueue: FEITIAN_QUEUE, workflowId: id, args: [document] });
+  const started = client.workflow.start(JOB_WORKFLOW_TYPE, {
+    taskQueue: FEITIAN_QUEUE,
+    workflowId: id,
+    args: [document],
+    staticSummary: (document as { name: string }).name,
+  });
   const handle = await started.catch((error: Error) => {
     if (error.name !== 'WorkflowExecutionAlreadyStartedError') throw error;
     throw new Error(`a job with the id ${id} is running; see it with: feitian job watch ${id}`, { cause: error });

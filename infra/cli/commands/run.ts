@@ -1,6 +1,8 @@
 import { type Command, Option } from 'commander';
 import { createLogger } from '../../../services/base/log.ts';
-import type { RunningRole } from '../../../services/base/role.ts';
+import type { RoleConfig, RunningRole } from '../../../services/base/role.ts';
+import { tellKuafu } from '../../../services/kuafu/tell.ts';
+import { type MetricsEndpoint, startMetricsEndpoint } from '../../../services/shennong/endpoint/server.ts';
 import type { ReadyMessage } from '../../cluster/process-run.ts';
 import { type RoleFlags, roleConfigs } from '../../config.ts';
 import { isRoleName, loadRole, ROLE_NAMES, type RoleName } from '../../roles.ts';
@@ -38,12 +40,14 @@ async function run(names: string[], flags: RoleFlags): Promise<void> {
   const log = createLogger({ role: roles.join('+'), ...(configs[0]?.node ? { node: configs[0].node.id } : {}) });
 
   const running: RunningRole[] = [];
+  let metrics: MetricsEndpoint | undefined;
   const stop = async (signal: string): Promise<void> => {
     log.info({ signal }, 'role.stopping');
     setTimeout(() => {
       log.error({ afterMs: STOP_MS_MAX }, 'role.stop_timed_out');
       process.exit(1);
     }, STOP_MS_MAX);
+    await metrics?.stop();
     // Last started, first stopped.
     for (const role of running.toReversed()) await role.stop();
     log.info({}, 'role.stopped');
@@ -66,4 +70,18 @@ async function run(names: string[], flags: RoleFlags): Promise<void> {
   log.info({ address, startMs: Math.round(performance.now()) }, 'role.ready');
   const message: ReadyMessage = { kind: 'ready', ...(address ? { address } : {}) };
   if (process.connected) process.send?.(message, () => {}); // a launcher that is gone need not know
+  tellKuafu();
+  metrics = startMetricsEndpoint({
+    ...configs[0]!,
+    listen: configs[0]!.metrics!,
+    nuwa: nuwaOf(roles, configs, running),
+    role: roles.join('+'),
+    log,
+  });
+}
+
+/** Nuwa's own process finds itself, and needs to be told of no other. */
+function nuwaOf(roles: RoleName[], configs: RoleConfig[], running: RunningRole[]): string[] {
+  const own = running[roles.indexOf('nuwa')]?.address;
+  return configs[0]!.nuwa.length > 0 || !own ? configs[0]!.nuwa : [own];
 }

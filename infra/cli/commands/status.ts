@@ -1,6 +1,10 @@
 import type { Command } from 'commander';
 import pc from 'picocolors';
+import { hasCode, messageOf } from '../../../services/base/errors.ts';
+import { isSameProcess } from '../../../services/base/process.ts';
 import { attachCluster, type ClusterInfo, type ClusterStatus, type ProcessStatus } from '../../cluster/launch.ts';
+import { layoutOf } from '../../cluster/layout.ts';
+import { readRecord } from '../../cluster/record.ts';
 import { action, print, printJson } from '../ui/action.ts';
 import { renderTable } from '../ui/table.ts';
 import { formatMs } from '../ui/units.ts';
@@ -18,9 +22,26 @@ export function register(program: Command): void {
 
 async function status({ dir, json }: VerbOptions): Promise<void> {
   const cluster = await attachCluster(dir);
-  const [info, now] = [cluster.info, await cluster.status()];
+  const { info } = cluster;
+  const now = await cluster.status().catch(async (error) => {
+    if (!hasCode(error, 'NotRunning')) throw error;
+    process.stderr.write(`feitian: ${messageOf(error)}\n`);
+    process.exitCode = 1;
+    return withoutLauncher(cluster.dir, info);
+  });
   if (json) printJson({ ...info, dir: cluster.dir, ...now });
   else print(page(info, now));
+}
+
+/** A cluster works on without its launcher; nobody starts again what dies. */
+async function withoutLauncher(dir: string, info: ClusterInfo): Promise<Omit<ClusterStatus, 'launcherPid'>> {
+  const started = (await readRecord(layoutOf(dir).recordFile))?.processes ?? [];
+  const processes = info.processes.map(async ({ role, node, pid, log }) => {
+    const known = started.find((each) => each.pid === pid);
+    const alive = known !== undefined && (await isSameProcess(pid, known.startTime));
+    return { role, ...(node ? { node } : {}), ...(alive ? { pid } : {}), state: alive ? 'unsupervised' : 'ended', restarts: 0, log };
+  });
+  return { state: 'unsupervised', processes: await Promise.all(processes) };
 }
 
 const COLUMNS = [
@@ -33,7 +54,7 @@ const COLUMNS = [
   { title: 'log' },
 ] as const;
 
-function page(info: ClusterInfo, now: ClusterStatus): string {
+function page(info: ClusterInfo, now: Pick<ClusterStatus, 'processes'>): string {
   const rows = now.processes.map((process) => [
     process.role,
     process.node ?? '',
@@ -48,6 +69,9 @@ function page(info: ClusterInfo, now: ClusterStatus): string {
     ['Temporal', `${info.temporal.address} (namespace ${info.temporal.namespace})`],
     ['Postgres', info.postgres.url.replace(/:[^:@/]*@/, '@')],
     ['Nuwa', info.nuwa.kuafu.join(', ')],
+    ['Grafana', info.grafana],
+    ['Prometheus', info.prometheus],
+    ['Alerts', info.alertmanager],
     ['admin key', info.admin.keyFile],
   ];
   const addresses = places.filter(([, place]) => place !== undefined).map(([what, place]) => `${what.padEnd(10)} ${place}`);

@@ -15,6 +15,9 @@ interface Flags extends VerbOptions {
   temporalPort?: number;
   uiPort?: number;
   nuwaPort?: number;
+  prometheusPort?: number;
+  grafanaPort?: number;
+  monitoring: boolean;
 }
 
 export function register(program: Command): void {
@@ -38,6 +41,9 @@ export function register(program: Command): void {
     .option('--temporal-port <port>', 'instead of a free one', wholeNumber)
     .option('--ui-port <port>', "of Temporal's Web UI, instead of a free one", wholeNumber)
     .option('--nuwa-port <port>', 'instead of a free one', wholeNumber)
+    .option('--prometheus-port <port>', 'instead of a free one', wholeNumber)
+    .option('--grafana-port <port>', 'instead of a free one', wholeNumber)
+    .option('--no-monitoring', 'without Prometheus, Alertmanager and Grafana; otherwise those of them that are on PATH are started')
     .addHelpText('after', '\nFEITIAN_DATABASE_URL and TEMPORAL_ADDRESS name servers to use instead of starting some.')
     .action(action(up));
 }
@@ -60,7 +66,15 @@ async function up(flags: Flags): Promise<void> {
     racks: Math.min(flags.racks ?? 2, flags.nodes ?? 4),
     cpuPerNode: flags.cpuPerNode,
     memoryMiBPerNode: flags.memoryPerNode,
-    ports: { postgres: flags.postgresPort, temporal: flags.temporalPort, temporalUi: flags.uiPort, nuwa: flags.nuwaPort },
+    ports: {
+      postgres: flags.postgresPort,
+      temporal: flags.temporalPort,
+      temporalUi: flags.uiPort,
+      nuwa: flags.nuwaPort,
+      prometheus: flags.prometheusPort,
+      grafana: flags.grafanaPort,
+    },
+    monitoring: flags.monitoring,
     signal: interrupted.signal,
     onStep: (step) => say(stepLine(step)),
   };
@@ -79,16 +93,20 @@ async function up(flags: Flags): Promise<void> {
   }
 }
 
-export function stepLine({ step, ms, detail }: Step): string {
+export function stepLine({ step, ms, detail, leftOut }: Step): string {
+  if (leftOut) return `  ${pc.yellow('–')} ${step.padEnd(18)} ${''.padStart(7)}  ${pc.dim(detail ?? '')}`;
   return `  ${pc.green('✓')} ${step.padEnd(18)} ${formatMs(ms).padStart(7)}${detail ? `  ${pc.dim(detail)}` : ''}`;
 }
 
-function addresses({ name, temporal, nodes }: ClusterInfo, dir: string): string {
+function addresses({ name, temporal, nodes, grafana, prometheus, alertmanager }: ClusterInfo, dir: string): string {
   const racks = new Set(nodes.map(({ rack }) => rack)).size;
   return [
     `  cluster   ${name}: ${count(nodes.length, 'node')} in ${count(racks, 'rack')}, in ${dir}`,
     ...(temporal.ui ? [`  Web UI    ${pc.cyan(temporal.ui)}`] : []),
     `  Temporal  ${temporal.address}, namespace ${temporal.namespace}`,
+    ...(grafana ? [`  Grafana   ${pc.cyan(grafana)}`] : []),
+    ...(prometheus ? [`  Metrics   ${pc.cyan(prometheus)} (Prometheus)`] : []),
+    ...(alertmanager ? [`  Alerts    ${pc.cyan(alertmanager)} (Alertmanager)`] : []),
   ].join('\n');
 }
 

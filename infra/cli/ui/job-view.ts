@@ -22,10 +22,16 @@ export function describeStatus(job: JobStatus, nowMs: number): string {
   const tookMs = (job.closedAtMs ?? nowMs) - job.startedAtMs;
   const phase = progress ? `${progress.phase}${progress.paused ? ', paused' : ''}` : job.status.toLowerCase();
   const lines = [`job      ${job.id}`, `run      ${job.runId}`, `phase    ${phase}, ${formatMs(tookMs)}${timeOfPhases(progress)}`];
-  for (const directory of progress?.outputs ?? []) lines.push(`output   ${directory}`);
+  const published = progress?.phase !== 'failed' && progress?.phase !== 'cancelled';
+  for (const directory of (published && progress?.outputs) || []) lines.push(`output   ${directory}`);
   if (job.ui) lines.push(`web      ${job.ui}`);
   if (progress && Object.keys(progress.tasks).length > 0) lines.push('', taskTable(progress, nowMs));
-  if (!progress && job.status === 'RUNNING') lines.push('', 'no worker answers now, so nothing is known of its tasks');
+  for (const [name, { waits }] of Object.entries(progress?.tasks ?? {})) if (waits !== undefined) lines.push('', `${name} waits: ${waits}`);
+  if (!progress && job.status === 'RUNNING')
+    lines.push(
+      '',
+      'its workflow does not answer now, so nothing is known of its tasks: no worker runs, or it cannot go on (the Web UI tells)',
+    );
   if (job.failure) lines.push('', describeFailure(job.failure));
   return lines.join('\n');
 }

@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { WorkflowHandle } from '@temporalio/client';
 import type { RolloutProgress } from '../../../services/dayu/contract.ts';
@@ -25,6 +26,7 @@ export async function watchRollout(handle: WorkflowHandle): Promise<void> {
 export async function followRollout(handle: WorkflowHandle, seen: (progress: RolloutProgress) => boolean): Promise<boolean> {
   // Ended with the watching: a poll that outlives its connection would bring the process down.
   const polling = new AbortController();
+  setMaxListeners(0, polling.signal); // each poll leaves one behind
   const ended = handle.client
     .withAbortSignal(polling.signal, () => handle.result())
     .then(

@@ -4,7 +4,17 @@ import type { Logger } from '../../base/log.ts';
 import { createMetrics } from '../../base/metrics.ts';
 import type { NuwaClient } from '../../nuwa/contract.ts';
 import type { PanguClient } from '../../pangu/contract.ts';
-import { type DayuAgent, type DayuControl, type Deployment, type Instance, serviceName } from '../contract.ts';
+import {
+  applicationName,
+  type DayuAgent,
+  type DayuControl,
+  DayuError,
+  type Deployment,
+  deploymentSchema,
+  type Instance,
+  serviceName,
+} from '../contract.ts';
+import { describeProblems, schemaProblems } from '../core/schema-problems.ts';
 import { DAYU_AGENT_METRICS } from '../metrics.ts';
 import { Application } from './application.ts';
 import { Changes } from './changes.ts';
@@ -58,7 +68,8 @@ export class Agent implements DayuAgent {
     this.#bounding.unref();
   }
 
-  async deploy(deployment: Deployment, control: DayuControl & { healthyWithinMs: number }): Promise<Instance[]> {
+  async deploy(given: Deployment, control: DayuControl & { healthyWithinMs: number }): Promise<Instance[]> {
+    const deployment = checked(given);
     const { application, version } = deployment.release;
     const { log } = this.#options;
     const endTimer = this.#metrics.deploySeconds.startTimer({ application });
@@ -74,12 +85,12 @@ export class Agent implements DayuAgent {
     }
   }
 
-  remove(application: string, control: DayuControl): Promise<void> {
-    return this.#application(application).remove(control);
+  async remove(application: string, control: DayuControl): Promise<void> {
+    await this.#application(application).remove(control);
   }
 
-  observe(application: string, control: DayuControl & { ms: number }): Promise<Instance[]> {
-    return this.#application(application).observe(control);
+  async observe(application: string, control: DayuControl & { ms: number }): Promise<Instance[]> {
+    return await this.#application(application).observe(control);
   }
 
   list(): Instance[] {
@@ -97,6 +108,8 @@ export class Agent implements DayuAgent {
   #application(name: string): Application {
     const found = this.#applications.get(name);
     if (found) return found;
+    // It becomes the name of a directory.
+    if (!applicationName.safeParse(name).success) throw new DayuError('UnknownApplication', `"${name}" is no name of an application`);
     const { directory, facts, nuwa, pangu } = this.#options;
     const places = placesOf(directory, name);
     const log = this.#options.log.child({ application: name });
@@ -136,4 +149,12 @@ export class Agent implements DayuAgent {
     for (const application of this.#applications.values())
       application.boundLogs().catch((error) => this.#options.log.warn({ error }, 'log.not_bounded'));
   }
+}
+
+/** As it will be read from the disk again, so that the same order is known as the same. */
+function checked(deployment: Deployment): Deployment {
+  const parsed = deploymentSchema.safeParse(deployment);
+  if (parsed.success) return parsed.data;
+  const problems = schemaProblems(parsed.error);
+  throw new DayuError('InvalidDescriptor', `a deployment that makes no sense: ${describeProblems(problems)}`, { details: { problems } });
 }

@@ -5,6 +5,7 @@
 import { rm } from 'node:fs/promises';
 import { isDeepStrictEqual } from 'node:util';
 import type { Logger } from '../../base/log.ts';
+import { killProcessGroup } from '../../base/process.ts';
 import type { PanguClient } from '../../pangu/contract.ts';
 import { type DayuControl, DayuError, type Deployment, type Instance } from '../contract.ts';
 import { storageFailure } from '../storage-failure.ts';
@@ -67,18 +68,21 @@ export class Application {
         life ? 'instance.adopted' : 'instance.gone',
       );
       if (life) this.#instances.set(role, this.#create(role, record.deployment, { life, record }));
-      else delete this.#state.instances[role];
+      else await this.#forget(role, record);
     }
-    void this.#converge({ mend: false });
+    this.#converge({ mend: false }).catch((error) => log.error({ error }, 'application.not_converged'));
   }
 
   list(): Instance[] {
     return [...this.#instances.values()].map((instance) => instance.toInstance());
   }
 
-  deploy(deployment: Deployment, { signal, heartbeat, healthyWithinMs }: DayuControl & { healthyWithinMs: number }): Promise<Instance[]> {
+  async deploy(
+    deployment: Deployment,
+    { signal, heartbeat, healthyWithinMs }: DayuControl & { healthyWithinMs: number },
+  ): Promise<Instance[]> {
     const { application, version } = deployment.release;
-    return this.#orders.run(signal, async (given) => {
+    return this.#orders.run(AbortSignal.any([signal, this.#stopping.signal]), async (given) => {
       heartbeat(`fetching ${application} ${version}`);
       await ensureRelease(this.#options.pangu, this.places, deployment.release, given);
       const { desired, previous } = this.#state;
@@ -95,8 +99,8 @@ export class Application {
     });
   }
 
-  remove({ signal, heartbeat }: DayuControl): Promise<void> {
-    return this.#orders.run(signal, async (given) => {
+  async remove({ signal, heartbeat }: DayuControl): Promise<void> {
+    return this.#orders.run(AbortSignal.any([signal, this.#stopping.signal]), async (given) => {
       heartbeat(`stopping ${this.#options.application}`);
       if (this.#state.desired) await this.#want({ desired: undefined, previous: undefined });
       await orAborted(this.#converge({ mend: false }), given);
@@ -136,7 +140,7 @@ export class Application {
 
   /** Makes true what is written down: what is not meant to run is stopped, then what is meant to and is not there is started. `mend`: so is what is ill. */
   #converge(how: { mend: boolean }): Promise<void> {
-    this.#converging = this.#converging.then(async () => {
+    const converging = this.#converging.then(async () => {
       const { desired } = this.#state;
       const old = [...this.#instances.values()].filter(
         (instance) => !desired || !isDeepStrictEqual(instance.deployment, desired) || (how.mend && instance.isTroubled),
@@ -152,20 +156,31 @@ export class Application {
         if (!this.#instances.has(role)) this.#instances.set(role, this.#create(role, desired));
       }
     });
-    return this.#converging;
+    this.#converging = converging.catch(() => {}); // whoever waits for it hears of it; the next time may go better
+    return converging;
   }
 
   /** Errors: StartFailed, Unhealthy, the signal's reason. */
   async #untilServing(withinMs: number, signal: AbortSignal): Promise<void> {
     const instances = [...this.#instances.values()];
-    const ended = (): RoleInstance | undefined => instances.find(({ ends }) => ends > 0);
+    const endsBefore = new Map(instances.map((instance) => [instance, instance.ends]));
+    const ended = (): RoleInstance | undefined => instances.find((instance) => instance.ends > endsBefore.get(instance)!);
     const all = (): true | undefined => (instances.every((instance) => instance.isServing) ? true : undefined);
     const outcome = await this.#options.changes.until(() => ended() ?? all(), { signal, withinMs });
-    if (outcome === true) return;
+    if (outcome === true) {
+      await Promise.all(instances.map(({ writtenDown }) => writtenDown));
+      return;
+    }
     if (outcome) throw await outcome.failure('StartFailed');
     const late = instances.find((instance) => !instance.isServing)!;
     const why = late.state === 'healthy' ? 'it could not be registered in Nuwa' : late.toInstance().message?.split('\n', 1)[0];
     throw await late.failure('Unhealthy', `not healthy after ${withinMs} ms${why ? `: ${why}` : ''}`);
+  }
+
+  /** Of an instance that ended while no agent looked; what it left in its process group ends too. */
+  async #forget(role: string, { pid, startTime }: InstanceRecord): Promise<void> {
+    delete this.#state.instances[role];
+    if (pid !== undefined && startTime !== undefined) await killProcessGroup(pid, startTime);
   }
 
   #create(role: string, deployment: Deployment, adopted?: { life: Life; record: InstanceRecord }): RoleInstance {

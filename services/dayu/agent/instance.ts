@@ -60,6 +60,7 @@ export class RoleInstance {
   #life: Life | undefined;
   /** Settled when no process is just being started. */
   #beginning: Promise<unknown> = Promise.resolve();
+  #writing: Promise<void> = Promise.resolve();
   readonly #supervision: Promise<void>;
   #stopped: Promise<void> | undefined;
 
@@ -90,8 +91,9 @@ export class RoleInstance {
     return this.state === 'failed' || this.state === 'unhealthy' || (this.state === 'starting' && this.#record.restarts > 0);
   }
 
-  get pid(): number | undefined {
-    return this.#life?.pid;
+  /** Resolves when what it is now would be known after a restart of the agent. */
+  get writtenDown(): Promise<void> {
+    return this.#writing;
   }
 
   toInstance(): Instance {
@@ -283,8 +285,9 @@ export class RoleInstance {
   }
 
   /** Where a note that is missing can be made good: by the pid file, or by the checks that come next. */
-  async #write(record: InstanceRecord | undefined): Promise<void> {
-    await this.#services.record(record).catch((error) => this.#services.log.warn({ error }, 'instance.not_written_down'));
+  #write(record: InstanceRecord | undefined): Promise<void> {
+    this.#writing = this.#services.record(record).catch((error) => this.#services.log.warn({ error }, 'instance.not_written_down'));
+    return this.#writing;
   }
 }
 

@@ -1,4 +1,7 @@
-/** Processes of instances that were started below a Tubo's directory and live still, for a launcher that has to end them when their agent cannot. */
+/**
+ * Instances that were started below a Tubo's directory, for a launcher that has to end them when their agent cannot. The process may be gone; what it left in its
+ * group is to be ended too.
+ */
 import { readdir } from 'node:fs/promises';
 import type { ProcessIdentity } from '../../base/process.ts';
 import { findProcess } from './life.ts';
@@ -16,6 +19,11 @@ async function instancesOf(directory: string, application: string): Promise<Proc
   const places = placesOf(directory, application);
   const state = await readState(places.stateFile).catch(() => undefined);
   const records = Object.entries(state?.instances ?? {});
-  const found = await Promise.all(records.map(([role, record]) => findProcess(record, places.pidFile(role))));
+  const found = await Promise.all(
+    records.map(async ([role, record]) => {
+      const { pid, startTime } = record;
+      return pid !== undefined && startTime !== undefined ? { pid, startTime } : await findProcess(record, places.pidFile(role));
+    }),
+  );
   return found.filter((identity) => identity !== undefined);
 }

@@ -30,7 +30,7 @@ export async function startDayuMaster(config: RoleConfig, ports: DayuMasterPorts
   const database = openDatabase(config.databaseUrl, { connectionsMax: CONNECTIONS_MAX });
   const pangu = createPangu({ cluster, kuafu, log });
   const context: MasterContext = { db: database.db, workflows, pangu, nodes: () => listNodes(nuwa), log };
-  tellMetrics({ db: database.db, clock: systemClock, log });
+  const stopTelling = tellMetrics({ db: database.db, clock: systemClock, log });
   const server = await serve({ address: config.listen, implementations: [implement(dayuMasterService, masterHandlers(context))], log });
   const registration = await nuwa.register(DAYU_MASTER_SERVICE, instance, { address: server.address, pid: process.pid });
   log.info({ address: server.address, instance }, 'dayu-master.started');
@@ -39,6 +39,7 @@ export async function startDayuMaster(config: RoleConfig, ports: DayuMasterPorts
   const stop = async (): Promise<void> => {
     await registration.unregister().catch(() => {});
     await server.close();
+    stopTelling();
     await pangu.close();
     await leave();
     await database.close();

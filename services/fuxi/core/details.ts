@@ -5,15 +5,22 @@ import type { JobPlan, JobProgress, TaskProgress } from '../contract.ts';
  * as the Web UI draws neither diagrams nor Markdown tables.
  */
 export function jobDetails(progress: JobProgress, plan: JobPlan | undefined): string {
-  const lines = [`**${progress.name}** is ${progress.paused ? 'paused' : progress.phase}`, ''];
-  if (progress.failure) lines.push(progress.failure, '');
-  if (plan) lines.push('```', ...dagLines(plan), '', ...taskTable(Object.entries(progress.tasks)), '```');
-  if (progress.outputs.length > 0) lines.push('', `Output: ${progress.outputs.map((path) => `\`${path}\``).join(', ')}`);
+  const lines = [`**${progress.name}**: ${progress.paused ? 'paused' : progress.phase}`, ''];
+  // In a code block, for a program's last words may hold anything.
+  if (progress.failure) lines.push('```', progress.failure.replaceAll('```', "'''"), '```', '');
+  const tasks = Object.entries(progress.tasks);
+  if (plan) lines.push('```', ...dagLines(plan), '', ...taskTable(tasks), ...waitLines(tasks), '```');
+  const ended = progress.phase === 'failed' || progress.phase === 'cancelled';
+  if (progress.outputs.length > 0 && !ended) lines.push('', `Output: ${progress.outputs.map((path) => `\`${path}\``).join(', ')}`);
   return lines.join('\n');
 }
 
 export function taskDetails(task: string, progress: TaskProgress): string {
-  return ['```', ...taskTable([[task, progress]]), '```'].join('\n');
+  return ['```', ...taskTable([[task, progress]]), ...waitLines([[task, progress]]), '```'].join('\n');
+}
+
+function waitLines(tasks: [string, TaskProgress][]): string[] {
+  return tasks.flatMap(([name, { waits }]) => (waits === undefined ? [] : ['', `${name} waits: ${waits}`]));
 }
 
 function dagLines(plan: JobPlan): string[] {
@@ -23,7 +30,7 @@ function dagLines(plan: JobPlan): string[] {
       task.after.length > 0
         ? task.after.join(' + ')
         : task.inputFiles > 0
-          ? `${task.inputFiles} files, ${formatBytes(task.inputBytes)}`
+          ? `${task.inputFiles} ${task.inputFiles === 1 ? 'file' : 'files'}, ${formatBytes(task.inputBytes)}`
           : '(no input)';
     const output = plan.outputs.find((candidate) => candidate.task === name);
     return `${from} ──▶ ${name} (${task.program})${output ? ` ──▶ ${output.directory}` : ''}`;

@@ -20,18 +20,30 @@ const PANGU_PATH = /^pangu:\/\/[^/]+\/.*/;
 
 const panguPath = z.string().regex(PANGU_PATH, 'must be a path such as pangu://local/books/*.txt');
 
-const runSchema = z.union([
-  z.strictObject({ command: z.array(z.string().min(1)).min(1, 'must name a program') }),
-  z.strictObject({ module: z.string().regex(/^[^#]+#[A-Za-z_$][\w$]*$/, 'must be "<file>.ts#<export>"') }),
-  z.strictObject({ operator: z.string(), options: z.record(z.string(), z.unknown()).optional() }),
-]);
+const PROGRAMS = ['command', 'module', 'operator'] as const;
+/** One object and not a union, whose complaints would be about the alternative that nobody meant. */
+const runSchema = z
+  .strictObject(
+    {
+      command: z.array(z.string().min(1)).min(1, 'must name a program').optional(),
+      module: z
+        .string()
+        .regex(/^[^#]+#[A-Za-z_$][\w$]*$/, 'must be "<file>.ts#<export>"')
+        .optional(),
+      operator: z.string().optional(),
+      options: z.record(z.string(), z.unknown()).optional(),
+    },
+    { error: (issue) => (issue.code === 'invalid_type' ? 'must be an object with a "command" or a "module"' : undefined) },
+  )
+  .refine(
+    (run) => PROGRAMS.filter((program) => run[program] !== undefined).length === 1,
+    'must have a "command" or a "module", and one of them only',
+  );
 
 const taskSchema = z.strictObject({
   run: runSchema,
   package: panguPath.optional(),
-  instances: z
-    .union([z.literal('auto'), z.int().min(1).max(INSTANCES_MAX)], { error: `must be "auto" or a whole number from 1 to ${INSTANCES_MAX}` })
-    .default('auto'),
+  instances: z.custom<number | 'auto'>(isInstances, `must be "auto" or a whole number from 1 to ${INSTANCES_MAX}`).default('auto'),
   resources: z
     .strictObject({
       cpu: z.number().positive().default(1),
@@ -71,6 +83,10 @@ const pipeSchema = z.strictObject({
   shuffle: z.literal('hash', { error: 'must be "hash"' }).optional(),
 });
 
+function isInstances(value: unknown): boolean {
+  return value === 'auto' || (Number.isInteger(value) && (value as number) >= 1 && (value as number) <= INSTANCES_MAX);
+}
+
 export const jobSchema = z.strictObject({
   name: z.string().regex(NAME, 'must be 1 to 100 letters, digits, "_", "." or "-"'),
   user: z.string().min(1).max(100).default('default'),
@@ -80,6 +96,8 @@ export const jobSchema = z.strictObject({
   pipes: z.array(pipeSchema).default([]),
 });
 type Document = z.output<typeof jobSchema>;
+/** With holes where a pipe has problems of its own. */
+type Readable = Omit<Document, 'pipes'> & { pipes: (Document['pipes'][number] | undefined)[] };
 
 export interface Problem {
   /** Such as `tasks.map.resources.cpu` or `pipes[1].source`; empty for the document itself. */
@@ -126,8 +144,26 @@ export type ParsedJob = { ok: true; job: Job } | { ok: false; problems: Problem[
 
 export function parseJob(document: unknown): ParsedJob {
   const parsed = jobSchema.safeParse(document);
-  if (!parsed.success) return { ok: false, problems: parsed.error.issues.flatMap((issue) => problemsOf(issue, document)) };
-  return connect(parsed.data);
+  if (parsed.success) return connect(parsed.data);
+  const problems = parsed.error.issues.flatMap((issue) => problemsOf(issue, document));
+  const more = connect(readable(document));
+  const told = (path: string): boolean => problems.some((problem) => problem.path === path || problem.path.startsWith(`${path}.`));
+  return { ok: false, problems: [...problems, ...(more.ok ? [] : more.problems.filter(({ path }) => !told(path)))] };
+}
+
+/** What of a document with problems can be read all the same, so that all that is wrong is told at once. */
+function readable(document: unknown): Readable {
+  const { tasks, pipes } = (document ?? {}) as { tasks?: unknown; pipes?: unknown };
+  const anything: z.output<typeof taskSchema> = taskSchema.parse({ run: { command: ['unreadable'] } });
+  const named = typeof tasks === 'object' && tasks !== null && !Array.isArray(tasks) ? Object.entries(tasks) : [['', undefined] as const];
+  return {
+    name: '',
+    user: '',
+    quotaGroup: '',
+    priority: 0,
+    tasks: Object.fromEntries(named.map(([name, task]) => [name, taskSchema.safeParse(task).data ?? anything])),
+    pipes: Array.isArray(pipes) ? pipes.map((pipe) => pipeSchema.safeParse(pipe).data) : [],
+  };
 }
 
 /** One sentence for a person, all problems in it. */
@@ -136,7 +172,7 @@ export function describeProblems(problems: Problem[]): string {
   return lines.length === 1 ? lines[0]! : `${lines.length} problems: ${lines.join('; ')}`;
 }
 
-function connect(document: Document): ParsedJob {
+function connect(document: Readable): ParsedJob {
   const problems: Problem[] = [];
   const refuse = (path: string, message: string): void => void problems.push({ path, message });
   const tasks: Record<string, Task> = {};
@@ -145,13 +181,11 @@ function connect(document: Document): ParsedJob {
   if (names.length === 0) refuse('tasks', 'must hold at least one task');
   if (names.length > TASKS_MAX) refuse('tasks', `holds ${names.length} tasks; at most ${TASKS_MAX} are allowed`);
   for (const [name, spec] of Object.entries(document.tasks)) {
-    if ('operator' in spec.run) {
-      refuse(`tasks.${name}.run.operator`, `there is no operator "${spec.run.operator}"; give a "command" or a "module"`);
-      continue;
-    }
+    const { command, module, operator } = spec.run;
+    if (operator !== undefined) refuse(`tasks.${name}.run.operator`, `there is no operator "${operator}"; give a "command" or a "module"`);
     tasks[name] = {
       name,
-      program: spec.run,
+      program: module === undefined ? { command: command ?? [] } : { module },
       ...(spec.package === undefined ? {} : { package: spec.package }),
       instances: spec.instances,
       resources: spec.resources,
@@ -165,12 +199,13 @@ function connect(document: Document): ParsedJob {
   const known = (accessPoint: string, side: 'input' | 'output', path: string): Task | undefined => {
     const [, name, port] = ACCESS_POINT.exec(accessPoint)!;
     if (port !== side) refuse(path, `"${accessPoint}" stands where "<task>:${side}" is wanted`);
-    else if (!(name! in document.tasks)) refuse(path, `there is no task "${name}"; tasks are ${names.join(', ')}`);
-    return port === side ? tasks[name!] : undefined;
+    else if (!Object.hasOwn(document.tasks, name!)) refuse(path, `there is no task "${name}"; tasks are ${names.join(', ')}`);
+    return port === side && Object.hasOwn(tasks, name!) ? tasks[name!] : undefined;
   };
 
   for (const [i, pipe] of document.pipes.entries()) {
     const at = `pipes[${i}]`;
+    if (!pipe) continue;
     const { source, destination } = pipe;
     if ('filePattern' in source && 'filePattern' in destination) {
       refuse(at, 'goes from files to files; one end must be a task');
@@ -235,10 +270,10 @@ function fileOutput(destination: { filePattern: string; overwrite: boolean }, pa
   return { kind: 'files', directory, overwrite: destination.overwrite };
 }
 
-function refuseClashingOutputs(document: Document, refuse: Refuse): void {
+function refuseClashingOutputs(document: Readable, refuse: Refuse): void {
   const seen: { directory: string; at: string }[] = [];
   for (const [i, pipe] of document.pipes.entries()) {
-    if (!('filePattern' in pipe.destination)) continue;
+    if (!pipe || !('filePattern' in pipe.destination)) continue;
     const at = `pipes[${i}].destination.filePattern`;
     const directory = `${pipe.destination.filePattern.replace(/\/+$/, '')}/`;
     const other = seen.find((earlier) => directory.startsWith(earlier.directory) || earlier.directory.startsWith(directory));

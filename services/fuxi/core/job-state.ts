@@ -84,6 +84,9 @@ export class JobState {
   failed(message: string | undefined, nowMs: number): void {
     this.#failure = message;
     this.#finishedAtMs = nowMs;
+    // All attempts have ended by now, also those whose TaskMaster could not say so any more.
+    for (const reports of this.#reports.values())
+      for (const [shard, report] of reports) reports.set(shard, { ...report, running: 0, containers: 0 });
   }
 
   control({ paused, priority }: { paused?: boolean; priority?: number }): void {

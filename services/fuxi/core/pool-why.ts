@@ -31,14 +31,22 @@ function whyWaiting(pool: Pool, requester: Requester, place: number): string {
   if (pool.recovering) return `${holds}${needs}; FuxiMaster has just started and hears first what others hold`;
   const nodes = [...pool.nodes.values()].filter(({ leaving }) => !leaving);
   if (nodes.length === 0) return `${holds}${needs}; no node is there`;
+  const never = whyNever(pool, requester);
+  if (never !== undefined) return `${holds}${never}`;
   const large = nodes.filter((node) => fits(requester.resources, node.capacity));
-  if (large.length === 0)
-    return `${holds}${needs}: more than any node has, so it can never start here (${closest(requester, nodes, capacityOf)})`;
   const allowed = large.filter((node) => !requester.avoid.includes(node.id));
   if (allowed.length === 0)
     return `${holds}${needs}; it keeps away from ${listed(large.map((node) => node.id))}, and no other node is large enough`;
   const avoided = requester.avoid.length > 0 ? `; keeps away from ${listed(requester.avoid)}` : '';
   return `${holds}${needs}; ${closest(requester, allowed, freeOf)}${avoided}; ${ordinal(place)} in line`;
+}
+
+/** When the cluster has nodes and none of them is large enough, however idle. */
+export function whyNever(pool: Pool, requester: Requester): string | undefined {
+  const nodes = [...pool.nodes.values()];
+  if (pool.recovering || nodes.length === 0 || nodes.some((node) => fits(requester.resources, node.capacity))) return undefined;
+  const needs = `needs ${describe(requester.resources)}`;
+  return `${needs}: more than any node has, so it can never start here (${closest(requester, nodes, capacityOf)})`;
 }
 
 const freeOf = (node: NodeBooks): Resources => node.free;

@@ -22,7 +22,9 @@ export function noProgress(instances: number, bytesInTotal: number): TaskProgres
 export function sumProgress(parts: readonly TaskProgress[]): TaskProgress {
   const sum = noProgress(0, 0);
   for (const part of parts) {
+    if (part.waits !== undefined) sum.waits = part.waits;
     for (const key of Object.keys(part) as (keyof TaskProgress)[]) {
+      if (key === 'waits') continue;
       const value = part[key] ?? 0;
       if (key === 'startedAtMs') sum.startedAtMs = Math.min(sum.startedAtMs ?? value, value);
       else if (key === 'finishedAtMs') sum.finishedAtMs = Math.max(sum.finishedAtMs ?? value, value);

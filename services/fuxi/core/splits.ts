@@ -24,6 +24,19 @@ export interface PlannedSplits {
   nodes: string[];
 }
 
+/** More ranges than that would fill the planner's memory, and a file that describes them. */
+export const RANGES_MAX = 1_000_000;
+
+/**
+ * How many instances there will be at the least and how many ranges at the most, told without making them: a document may well ask for splits of
+ * one byte.
+ */
+export function sizeOfSplits(files: readonly InputFile[], instances: number | 'auto'): { instancesMin: number; rangesMax: number } {
+  const ranges = (round: (ratio: number) => number): number =>
+    files.reduce((sum, file) => sum + round(file.size / (instances === 'auto' ? file.splitBytes : evenBytes(files, instances, file))), 0);
+  return { instancesMin: instances === 'auto' ? ranges(Math.floor) : instances, rangesMax: ranges(Math.ceil) };
+}
+
 type Range = [file: number, offset: number, length: number];
 
 export function planSplits(files: readonly InputFile[], instances: number | 'auto'): PlannedSplits {

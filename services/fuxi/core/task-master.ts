@@ -69,6 +69,7 @@ export class TaskMaster {
   // ---- events ----
 
   grant(containers: Container[]): void {
+    delete this.progress.waits;
     for (const container of containers) if (!this.#containers.has(container.id)) this.#containers.set(container.id, { container });
   }
 
@@ -121,6 +122,13 @@ export class TaskMaster {
   /** FuxiMaster started anew, or our wants changed: tell everything again. */
   resync(): void {
     this.#wants.forget();
+  }
+
+  /** No node of now can give what is wanted; larger ones may come. */
+  waitsFor(reason: string, nowMs: number): void {
+    if (this.progress.waits === reason) return;
+    this.progress.waits = reason;
+    this.#note(nowMs, 'wait', reason);
   }
 
   pause(paused: boolean): void {

@@ -10,6 +10,8 @@ export class FuxiMaster {
   readonly pool: Pool;
   readonly #outbox: Outbox;
   readonly #log: Logger;
+  /** Told how many containers each grant has, and how many were lost. */
+  onContainers: { granted(containers: number): void; lost(containers: number): void } | undefined;
 
   constructor({ epoch, outbox, log }: { epoch: number; outbox: Outbox; log: Logger }) {
     this.pool = createPool(epoch);
@@ -23,9 +25,11 @@ export class FuxiMaster {
       if (effect.kind === 'grant') {
         const containers = effect.signal.containers.map(({ id }) => id);
         this.#log.info({ to: effect.to.taskWorkflowId, number: effect.signal.number, containers }, 'containers.granted');
+        this.onContainers?.granted(containers.length);
         void this.#outbox.send(effect.to, SIGNALS.grant, effect.signal);
       } else {
         this.#log.warn({ to: effect.to.taskWorkflowId, ...effect.signal }, 'containers.lost');
+        this.onContainers?.lost(effect.signal.containers.length);
         void this.#outbox.send(effect.to, SIGNALS.containersLost, effect.signal);
       }
     }

@@ -15,6 +15,7 @@ import { FuxiMaster } from './master.ts';
 import { createExchange } from './ops/exchange.ts';
 import { createNodes } from './ops/nodes.ts';
 import { Outbox } from './outbox.ts';
+import { tellFuxiMaster } from './tell.ts';
 
 export interface FuxiMasterPorts {
   workflows: WorkflowPort;
@@ -44,6 +45,8 @@ async function startIn(nuwa: NuwaClient, listen: string, ports: FuxiMasterPorts 
 
   const outbox = new Outbox({ workflows, ...timing, log, onGone: (taskMaster) => master.handle({ kind: 'gone', taskMaster }) });
   const master = new FuxiMaster({ epoch: await nextEpoch(nuwa), outbox, log });
+  const telling = tellFuxiMaster(master.pool);
+  master.onContainers = telling;
   const nodes = await watchNodes({ master, nuwa, ...timing, log, signal });
   const implementation = implement(fuxiMasterService, { exchange: createExchange(master), nodes: createNodes(master) });
   const server = await serve({ address: listen, implementations: [implementation], log });
@@ -60,6 +63,7 @@ async function startIn(nuwa: NuwaClient, listen: string, ports: FuxiMasterPorts 
     await registration.unregister();
     closing.abort();
     outbox.close();
+    telling.stop();
     await server.close();
     await loops;
   };

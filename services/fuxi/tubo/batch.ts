@@ -28,6 +28,7 @@ import { attemptFailure } from '../runner/failures.ts';
 import type { AttemptOrder } from '../runner/messages.ts';
 import { type AttemptTable, logFile } from './attempt-table.ts';
 import type { Container } from './container.ts';
+import type { AttemptTelling } from './tell.ts';
 
 const HEARTBEAT_MS = 1_000;
 
@@ -35,6 +36,8 @@ export interface BatchServices {
   pangu: PanguClient;
   workflows: WorkflowPort;
   table: AttemptTable;
+  /** Told of every attempt that ended. */
+  telling?: AttemptTelling;
   logsDirectory: string;
   log: Logger;
 }
@@ -126,7 +129,9 @@ class Batch {
     }
     const aborted = this.#signal.aborted && !result.ok;
     if (aborted) result = { instance, attempt, ok: false, ms: Date.now() - startedAtMs, ...this.#whyAborted() };
-    table.end(row, result.ok ? 'done' : aborted ? 'killed' : 'failed');
+    const state = result.ok ? 'done' : aborted ? 'killed' : 'failed';
+    table.end(row, state);
+    this.#services.telling?.ended(state, result);
     await this.#cleanUp(result);
     return result;
   }

@@ -26,6 +26,7 @@ import { createAttempts } from './ops/attempts.ts';
 import { createLog } from './ops/log.ts';
 import { Packages } from './packages.ts';
 import { keepTidy } from './retention.ts';
+import { tellAttempts } from './tell.ts';
 
 export interface Tubo {
   readonly node: string;
@@ -66,12 +67,13 @@ export async function startTubo(config: RoleConfig, ports: { workflows: Workflow
   const member = await joinCluster({ cluster, nuwa, creator: `${TUBO_SERVICE} on ${node.id}`, log });
   const pangu = createPangu({ cluster, kuafu: member.kuafu, node: node.id, log });
   const table = new AttemptTable();
+  const telling = tellAttempts(table);
   const handlers = { attempts: createAttempts(table, directories.logs), log: createLog(directories.logs) };
   const server = await serve({ address: config.listen, implementations: [implement(tuboService, handlers)], log });
   const stopTidying = keepTidy([directories.logs, directories.packages], (error) => log.warn({ error }, 'retention.failed'));
 
   const packages = new Packages(directories.packages, pangu);
-  const services: BatchServices = { pangu, workflows: ports.workflows, table, logsDirectory: directories.logs, log };
+  const services: BatchServices = { pangu, workflows: ports.workflows, table, telling, logsDirectory: directories.logs, log };
   const programs = (process.env.FEITIAN_PROGRAMS ?? EXAMPLES).split(':').filter(Boolean);
   const containers = new Containers((id) => {
     const directory = join(directories.containers, segment(id));
@@ -112,6 +114,7 @@ export async function startTubo(config: RoleConfig, ports: { workflows: Workflow
     await unregister().catch((error) => log.warn({ error }, 'unregister.failed'));
     await containers.stop('its Tubo was stopped');
     stopTidying();
+    telling.stop();
     await server.close();
     await pangu.close();
     await member.leave();

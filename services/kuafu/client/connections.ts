@@ -5,6 +5,7 @@ import type { Logger } from '../../base/log.ts';
 import type { Random } from '../../base/random.ts';
 import type { Alarm } from '../alarm.ts';
 import { KuafuError } from '../contract.ts';
+import { totals } from '../meter.ts';
 import { type Transports, transportOf } from '../transports/index.ts';
 import { ClientConnection } from './connection.ts';
 
@@ -77,10 +78,11 @@ export class Connections {
       this.#closing.signal.throwIfAborted();
       const channel = await transportOf(address, transports).connect(address, giveUp.signal);
       const connection = new ClientConnection(channel, alarm, nowMs, () => {
-        this.#live.delete(connection);
+        if (this.#live.delete(connection)) totals.clientConnections--;
         if (place.connection === connection) place.connection = undefined;
       });
       this.#live.add(connection);
+      totals.clientConnections++;
       giveUp.signal.addEventListener('abort', () => connection.close(messageOf(giveUp.signal.reason)));
       if (giveUp.signal.aborted) connection.close(messageOf(giveUp.signal.reason));
       await connection.greet();

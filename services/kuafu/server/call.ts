@@ -1,6 +1,7 @@
 import type { Clock } from '../../base/clock.ts';
 import type { Alarm, Alarmed } from '../alarm.ts';
 import { type CallContext, KuafuError } from '../contract.ts';
+import type { CallMeter } from '../meter.ts';
 
 /**
  * A call under way at the server; the handler sees it as its context. Most handlers never look at the signal, and an
@@ -12,6 +13,9 @@ export class ServerCall implements CallContext, Alarmed {
   readonly attachment: Buffer;
   /** The deadline, on the monotonic clock here: durations travel, times do not. */
   readonly atMs: number;
+  readonly meter: CallMeter;
+  /** What was left at the beginning. */
+  readonly #allowedMs: number;
   readonly #clock: Clock;
   readonly #alarm: Alarm;
   #controller: AbortController | undefined;
@@ -19,12 +23,14 @@ export class ServerCall implements CallContext, Alarmed {
   /** Why the signal aborted, if it did. */
   abortedWith: KuafuError | undefined;
 
-  constructor(id: number, requestBytes: number, attachment: Buffer, clock: Clock, alarm: Alarm, remainingMs: number) {
+  constructor(id: number, requestBytes: number, attachment: Buffer, clock: Clock, alarm: Alarm, remainingMs: number, meter: CallMeter) {
     this.id = id;
     this.requestBytes = requestBytes;
     this.attachment = attachment;
     this.#clock = clock;
     this.#alarm = alarm;
+    this.meter = meter;
+    this.#allowedMs = remainingMs;
     this.atMs = clock.monotonicMs() + remainingMs;
   }
 
@@ -39,6 +45,10 @@ export class ServerCall implements CallContext, Alarmed {
 
   remainingMs(): number {
     return Math.max(0, this.atMs - this.#clock.monotonicMs());
+  }
+
+  tookMs(): number {
+    return this.#clock.monotonicMs() - this.atMs + this.#allowedMs;
   }
 
   due(): void {

@@ -6,14 +6,18 @@ import { decodeBody, encodeBody } from '../codec.ts';
 import { type Attachment, type Implementation, type KuafuCode, KuafuError, type Method } from '../contract.ts';
 import { FRAME_KINDS, FRAME_LIMITS, type Frame, sizeProblem } from '../core/frame.ts';
 import { errorToBody, helloProblem, MAGIC, parseRequest, VERSION } from '../core/messages.ts';
+import { type CallMeter, codeOf, meterOf, totals } from '../meter.ts';
 import { parseWith } from '../schema.ts';
 import type { Channel, ChannelEvents } from '../transport.ts';
 import { byteLength } from '../transports/outbox.ts';
 import { ServerCall } from './call.ts';
 
+/** A service as its connections look into it: one look finds all that a call needs. */
+export type ServedMethods = ReadonlyMap<string, { method: Method; handler: Implementation['handlers'][string]; meter: CallMeter }>;
+
 /** What the connections of one server share. */
 export interface ServerShared {
-  readonly services: ReadonlyMap<string, Implementation>;
+  readonly services: ReadonlyMap<string, ServedMethods>;
   readonly callsPerConnectionMax: number;
   readonly callsMax: number;
   readonly requestBytesMax: number;
@@ -30,6 +34,8 @@ export interface ServerShared {
 /** A peer that does not say hello in this time is no peer. */
 const HELLO_TIMEOUT_MS = 5_000;
 const NOTHING = Buffer.alloc(0);
+/** Calls that were refused before anybody looked which method they are for. */
+const UNROUTED = meterOf('server', '', '');
 
 /**
  * The server's end of one connection.
@@ -142,20 +148,20 @@ export class ServerConnection implements ChannelEvents {
     if (!parsed) return this.violated('a request without service, method and remaining time');
     const [service, name, remainingMs, rawRequest] = parsed;
 
-    const implementation = shared.services.get(service);
-    if (!implementation) return this.#refuse(id, 'Unimplemented', `no service ${service} here`);
-    const { contract, handlers } = implementation;
-    const method = Object.hasOwn(contract.methods, name) ? contract.methods[name] : undefined;
-    const handler = handlers[name];
-    if (!method || !handler) return this.#refuse(id, 'Unimplemented', `service ${service} has no method ${name}`);
-    if (!(remainingMs > 0)) return this.#refuse(id, 'DeadlineExceeded', 'the deadline passed before the call began');
+    const methods = shared.services.get(service);
+    if (!methods) return this.#refuse(id, 'Unimplemented', `no service ${service} here`);
+    const served = methods.get(name);
+    if (!served) return this.#refuse(id, 'Unimplemented', `service ${service} has no method ${name}`);
+    const { method, handler, meter } = served;
+    if (!(remainingMs > 0)) return this.#refuse(id, 'DeadlineExceeded', 'the deadline passed before the call began', undefined, meter);
     const request = parseWith(method.request, rawRequest);
     if (request.problem)
-      return this.#refuse(id, 'InvalidRequest', `${service}.${name}: ${request.problem.text}`, { issues: request.problem.issues });
+      return this.#refuse(id, 'InvalidRequest', `${service}.${name}: ${request.problem.text}`, { issues: request.problem.issues }, meter);
 
-    const call = new ServerCall(id, requestBytes, frame.attachment, shared.clock, shared.alarm, remainingMs);
+    const call = new ServerCall(id, requestBytes, frame.attachment, shared.clock, shared.alarm, remainingMs, meter);
     this.#calls.set(id, call);
     shared.calls++;
+    totals.callsInFlight++;
     shared.requestBytes += requestBytes;
     let replying: Promise<unknown>;
     try {
@@ -186,7 +192,10 @@ export class ServerConnection implements ChannelEvents {
   }
 
   #reply(call: ServerCall, service: string, name: string, method: Method, value: unknown): void {
-    if (this.#state === 'closed') return this.#finish(call);
+    if (this.#state === 'closed') {
+      call.meter.failed('Cancelled', call.tookMs());
+      return this.#finish(call);
+    }
     let body: Buffer;
     let attachment: Attachment | undefined;
     try {
@@ -200,6 +209,7 @@ export class ServerConnection implements ChannelEvents {
     } catch (error) {
       return this.#fail(call, service, name, error);
     }
+    call.meter.succeeded(call.tookMs());
     this.#finish(call);
     this.#channel.send({ kind: FRAME_KINDS.reply, id: call.id, body, attachment });
   }
@@ -208,6 +218,7 @@ export class ServerConnection implements ChannelEvents {
     this.#finish(call);
     // A handler that stops because its caller is gone reports the reason it was given: say that, whatever it wrapped it in.
     const told = call.abortedWith ?? error;
+    call.meter.failed(codeOf(told), call.tookMs());
     if (!(told instanceof FeitianError)) this.#shared.log.error({ err: error, service, method: name }, 'kuafu.handler.failed');
     if (this.#state !== 'closed') this.#sendError(call.id, told);
   }
@@ -216,10 +227,12 @@ export class ServerConnection implements ChannelEvents {
     call.finish();
     this.#calls.delete(call.id);
     this.#shared.calls--;
+    totals.callsInFlight--;
     this.#shared.requestBytes -= call.requestBytes;
   }
 
-  #refuse(id: number, code: KuafuCode, reason: string, details?: Record<string, unknown>): void {
+  #refuse(id: number, code: KuafuCode, reason: string, details?: Record<string, unknown>, meter: CallMeter = UNROUTED): void {
+    meter.failed(code, 0);
     this.#sendError(id, new KuafuError(code, reason, { details }));
   }
 

@@ -2,6 +2,7 @@ import { Socket } from 'node:net';
 import { takeAttachmentBuffer } from '../buffers.ts';
 import { type Frame, type FrameLimits, HELLO_LIMITS } from '../core/frame.ts';
 import { FrameParser } from '../core/frame-parser.ts';
+import { totals } from '../meter.ts';
 
 /**
  * Reads a socket into frames without a fresh buffer for each read.
@@ -34,6 +35,7 @@ export class FrameReader {
       callback: (bytes) => {
         if (this.#direct) {
           this.receivedBytes += bytes;
+          totals.bytesIn += bytes;
           this.#parser.advance(bytes);
         } else this.read(SCRATCH.subarray(0, bytes));
         return true;
@@ -57,6 +59,7 @@ export class FrameReader {
 
   read(chunk: Buffer): void {
     this.receivedBytes += chunk.length;
+    totals.bytesIn += chunk.length;
     const violation = this.#parser.push(chunk);
     if (violation !== undefined) this.#onViolation(violation);
   }

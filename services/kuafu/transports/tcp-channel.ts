@@ -1,5 +1,6 @@
 import type { Socket } from 'node:net';
 import type { Frame, FrameLimits } from '../core/frame.ts';
+import { totals } from '../meter.ts';
 import type { Channel, ChannelEvents, OutgoingFrame } from '../transport.ts';
 import type { FrameReader } from './frame-reader.ts';
 import { byteLength, Outbox } from './outbox.ts';
@@ -141,6 +142,7 @@ export class TcpChannel implements Channel {
   }
 
   #write(): void {
+    totals.bytesOut += this.#outbox.bytes;
     const pieces = this.#outbox.take();
     if (pieces.length === 0 || !this.#socket.writable) return;
     if (pieces.length === 1) {

@@ -1,6 +1,6 @@
 import { connect as connectSocket, createServer } from 'node:net';
-import { networkInterfaces } from 'node:os';
 import { messageOf } from '../../base/errors.ts';
+import { reachableHost } from '../../base/reachable-host.ts';
 import { KuafuError } from '../contract.ts';
 import { formatTcpAddress, parseAddress } from '../core/address.ts';
 import type { Listener, Transport } from '../transport.ts';
@@ -78,13 +78,4 @@ function tcpAddress(address: string): { host: string; port: number } {
   const parsed = parseAddress(address);
   if (parsed.scheme !== 'tcp') throw new KuafuError('InvalidRequest', `not a tcp:// address: ${address}`);
   return parsed;
-}
-
-/** Others cannot call a wildcard: give them this machine's first outward address. */
-function reachableHost(host: string): string {
-  if (host !== '0.0.0.0' && host !== '::') return host;
-  for (const addresses of Object.values(networkInterfaces())) {
-    for (const { internal, family, address } of addresses ?? []) if (!internal && family === 'IPv4') return address;
-  }
-  return '127.0.0.1';
 }

@@ -14,13 +14,16 @@ export async function expireSessions(options: {
   clock: Clock;
   log: Logger;
   signal: AbortSignal;
+  /** Told of each session that was closed. */
+  onExpired?: () => void;
 }): Promise<void> {
-  const { replica, sessions, clock, log, signal } = options;
+  const { replica, sessions, clock, log, signal, onExpired } = options;
   const expire = async (session: string): Promise<void> => {
     const { creator, ephemerals } = replica.state.sessions.get(session)!;
     log.info({ session, creator, ephemerals: ephemerals.size }, 'nuwa.session.expiring');
     try {
       await replica.submit({ kind: 'closeSession', session, why: 'expired' });
+      onExpired?.();
     } catch (error) {
       if (!hasCode(error, 'Unwritable')) throw error; // unwritable: nobody expires any more
     } finally {

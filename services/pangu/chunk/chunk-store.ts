@@ -32,6 +32,9 @@ export class ChunkStore {
   readonly #directory: DirectorySync;
   /** An append that comes after its chunk was deleted must not make it again. In order of deletion. */
   readonly #deleted = new Set<string>();
+  /** Bytes of chunks that went through here. */
+  readonly traffic = { readBytes: 0, writtenBytes: 0 };
+  #files: number | undefined;
 
   private constructor(path: string) {
     this.#path = path;
@@ -44,7 +47,14 @@ export class ChunkStore {
     const made = new DirectorySync(dataDir);
     await made.sync();
     made.close();
-    return new ChunkStore(path);
+    const store = new ChunkStore(path);
+    void store.#countFiles();
+    return store;
+  }
+
+  /** Chunk files on the disk; undefined until they have been counted, which nobody waits for. */
+  get files(): number | undefined {
+    return this.#files;
   }
 
   /** Runs `work` on a chunk that is here. Errors: NoChunk, BadChecksum, and those of `work`. */
@@ -65,7 +75,9 @@ export class ChunkStore {
         }
       }
       if (this.#deleted.has(chunk)) throw new ChunkError('NoChunk', `chunk ${chunk} was deleted`);
-      return (await ChunkFile.create(path, chunk, capacityBytes, this.#syncDirectory)) ?? open();
+      const created = await ChunkFile.create(path, chunk, capacityBytes, this.#syncDirectory);
+      if (created && this.#files !== undefined) this.#files++;
+      return created ?? open();
     };
     return this.#with(chunk, find, work);
   }
@@ -86,6 +98,7 @@ export class ChunkStore {
     if (this.#deleted.size > DELETED_MAX) this.#deleted.delete(this.#deleted.values().next().value!);
     try {
       await unlink(this.#file(chunk));
+      if (this.#files !== undefined) this.#files--;
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw diskError(error, `delete chunk ${chunk}`);
     }
@@ -146,6 +159,10 @@ export class ChunkStore {
     if (this.#entries.get(chunk) === entry) this.#entries.delete(chunk);
     entry.leaving = true;
     if (entry.users === 0) void closeQuietly(entry.file);
+  }
+
+  async #countFiles(): Promise<void> {
+    this.#files = (await readdir(this.#path).catch(() => undefined))?.length;
   }
 
   #file(chunk: string): string {

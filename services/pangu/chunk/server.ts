@@ -16,6 +16,7 @@ import { read } from './ops/read.ts';
 import { seal } from './ops/seal.ts';
 import { setDraining } from './ops/set-draining.ts';
 import { verify } from './ops/verify.ts';
+import { tellChunkServer } from './tell.ts';
 
 export interface ChunkServerOptions {
   /** How often free space is looked at. @default 3_000 */
@@ -45,6 +46,7 @@ export async function startChunkServer(config: RoleConfig, options: ChunkServerO
     chunkServerAt: (address) => cluster.kuafu.service(chunkServerService, address),
     log,
   };
+  const telling = tellChunkServer(store);
   const server = await serve({
     address: config.listen,
     log,
@@ -59,7 +61,7 @@ export async function startChunkServer(config: RoleConfig, options: ChunkServerO
         delete: (request) => deleteChunks(context, request),
         list: (request) => list(context, request),
       }),
-    ],
+    ].map((implementation) => telling.outcomes.counted(implementation)),
   });
   registration = await cluster.nuwa.register(CHUNK_SERVICE, node, infoNow());
   const reports = startSpaceReports({ announce: context.announce, freeBytes: space.freeBytes, store, log, reportMs: options.reportMs });
@@ -71,6 +73,7 @@ export async function startChunkServer(config: RoleConfig, options: ChunkServerO
     await registration?.unregister().catch(() => {});
     await server.close();
     await cluster.leave();
+    telling.stop();
     await store.close();
   };
   return { address: server.address, stop: () => (stopping ??= stop()) };

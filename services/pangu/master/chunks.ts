@@ -21,7 +21,10 @@ export function placeChunk({ chunkServers, random }: MasterContext, wish: Placem
     case 'placed':
       return { chunk: newId('c'), nodes: placement.nodes };
     case 'noSpace':
-      throw new PanguError('ENOSPC', `no chunk server has ${wish.chunkBytes} bytes free for a chunk`);
+      throw new PanguError(
+        'ENOSPC',
+        `no chunk server has ${wish.chunkBytes} bytes free, the length of a chunk of this file; the room of files that were just removed is free within a minute`,
+      );
     case 'noServer':
       throw new PanguError('EIO', 'no chunk server is there to write to', { details: { excluded: wish.exclude ?? [] } });
   }

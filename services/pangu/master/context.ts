@@ -21,6 +21,8 @@ export interface MasterContext {
   readonly chunkServers: ChunkServers;
   /** To call the chunk server at an address. */
   chunkServerAt(address: string): ServiceClient<ChunkServerContract>;
+  /** Counts a replica that was dropped because its bytes were wrong. */
+  replicaDropped?(): void;
   readonly random: Random;
   readonly log: Logger;
 }

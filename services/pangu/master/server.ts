@@ -8,12 +8,15 @@ import { joinCluster } from '../../nuwa/client.ts';
 import { chunkServerService } from '../chunk-contract.ts';
 import { MASTER_SERVICE, masterService } from '../master-contract.ts';
 import { type GarbageOptions, startGarbageLoop } from './background/garbage.ts';
+import { startMeasuring } from './background/measure.ts';
 import { watchChunkServers } from './chunk-servers.ts';
 import type { MasterContext } from './context.ts';
 import { masterHandlers } from './handlers.ts';
+import { tellMaster } from './tell.ts';
 
 export interface MasterOptions {
   garbage?: GarbageOptions;
+  measure?: { pauseMs?: number };
   log?: Logger;
 }
 
@@ -26,13 +29,17 @@ export async function startMaster(config: RoleConfig, options: MasterOptions = {
   const cluster = await joinCluster({ cluster: config.cluster, nuwa: config.nuwa, creator: instance, log });
   const chunkServers = await watchChunkServers(cluster.nuwa, log);
   const context: MasterContext = {
+    replicaDropped: () => telling.replicaDropped(),
     db: database.db,
     chunkServers,
     chunkServerAt: (address) => cluster.kuafu.service(chunkServerService, address),
     random: systemRandom,
     log,
   };
-  const server = await serve({ address: config.listen, implementations: [implement(masterService, masterHandlers(context))], log });
+  const measuring = startMeasuring(context, options.measure);
+  const telling = tellMaster({ figures: measuring.figures, chunkServers });
+  const implementation = telling.outcomes.counted(implement(masterService, masterHandlers(context)));
+  const server = await serve({ address: config.listen, implementations: [implementation], log });
   const garbage = startGarbageLoop(context, options.garbage);
   const registration = await cluster.nuwa.register(MASTER_SERVICE, instance, {
     address: server.address,
@@ -48,6 +55,8 @@ export async function startMaster(config: RoleConfig, options: MasterOptions = {
     await server.close();
     chunkServers.stop();
     await garbage.stop();
+    await measuring.stop();
+    telling.stop();
     await cluster.leave();
     await database.close();
   };

@@ -53,6 +53,36 @@ describe('a replica', () => {
     expect(done.map(({ revision }) => revision)).toEqual(Array.from({ length: 200 }, (_, i) => i + 1));
   });
 
+  it('counts its nodes as they come and go, and after a restart', async () => {
+    const first = await open();
+    await create(first, '/a');
+    await create(first, '/a/b');
+    await set(first, '/a/b', bytes('x'));
+    await expect(create(first, '/a')).rejects.toMatchObject({ code: 'NodeExists' });
+    request++;
+    await first.submit({ kind: 'create', path: '/p/q/r', value: bytes(''), parents: true, session: 's', request, settled: request });
+    request++;
+    await first.submit({ kind: 'create', path: '/e', value: bytes(''), ephemeral: true, session: 's', request, settled: request });
+    expect(first.nodes).toBe(6);
+    request++;
+    await first.submit({ kind: 'delete', path: '/p', recursive: true, session: 's', request, settled: request });
+    expect(first.nodes).toBe(3);
+    await first.close();
+    const second = await open();
+    expect(second.nodes).toBe(3);
+    await second.submit({ kind: 'closeSession', session: 's', why: 'expired' });
+    expect(second.nodes).toBe(2);
+  });
+
+  it('tells of each command how long it took to the disk', async () => {
+    const replica = await open();
+    const took: number[] = [];
+    replica.onCommitted = (ms) => took.push(ms);
+    await Promise.all([create(replica, '/x'), create(replica, '/y')]);
+    expect(took).toHaveLength(2);
+    for (const ms of took) expect(ms).toBeGreaterThan(0);
+  });
+
   it('has after a restart the state and the events that it had before', async () => {
     const first = await open();
     await Promise.all(Array.from({ length: 20 }, (_, i) => create(first, `/n${i}`, bytes(String(i)))));

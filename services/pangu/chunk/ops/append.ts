@@ -20,6 +20,7 @@ export async function append(context: ChunkServerContext, request: Request, call
   const here = make ? context.store.useOrCreate(chunk, capacityBytes, offset === 0, work) : useOnly(context, chunk, work);
   const [written, forwarded] = await Promise.allSettled([here, below]);
   if (written.status === 'rejected') throw written.reason;
+  context.store.traffic.writtenBytes += call.attachment.length;
   if (forwarded.status === 'rejected') throw brokenChain(forwarded.reason, request.next[0]!.node);
   return { length: offset + call.attachment.length };
 }

@@ -30,7 +30,10 @@ export async function reportBadReplica(context: MasterContext, { chunk, node, re
       await discardReplicas(tx, [{ chunk, node }]);
       return true;
     });
-    if (dropped) log.warn({ chunk, node, reason, good: other.node }, 'replica.dropped');
+    if (dropped) {
+      log.warn({ chunk, node, reason, good: other.node }, 'replica.dropped');
+      context.replicaDropped?.();
+    }
     return { dropped };
   }
   log.error({ chunk, node, reason }, 'replica.bad.no-good-one');

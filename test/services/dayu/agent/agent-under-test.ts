@@ -1,7 +1,8 @@
-import { cp, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { cp, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { get } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { layoutOf } from '../../../../infra/cluster/layout.ts';
 import { silentLogger } from '../../../../services/base/log.ts';
 import type { RoleConfig } from '../../../../services/base/role.ts';
 import { type RunningAgent, startDayuAgent } from '../../../../services/dayu/agent/server.ts';
@@ -49,10 +50,12 @@ export async function startAgentUnderTest(options: { dataDir?: string } = {}): P
   const cluster = await startPanguCluster({ nodes: [{ id: 'n1', rack: 'r1' }] });
   const directory = await mkdtemp(join(tmpdir(), 'feitian-test-dayu-'));
   const eventsFile = join(directory, 'events');
+  // As it lies in the directory of a local cluster.
+  const dataDir = options.dataDir ?? layoutOf(directory).dataOf('tubo', 'n1');
   const config: RoleConfig = {
     cluster: cluster.pangu.cluster,
     node: { id: 'n1', rack: 'r1' },
-    dataDir: options.dataDir ?? join(directory, 'tubo'),
+    dataDir,
     listen: 'tcp://127.0.0.1:0',
     nuwa: [cluster.nuwaAddress],
   };
@@ -100,7 +103,6 @@ export async function startAgentUnderTest(options: { dataDir?: string } = {}): P
       await rm(directory, { recursive: true, force: true });
     },
   };
-  await mkdir(directory, { recursive: true });
   return test;
 }
 

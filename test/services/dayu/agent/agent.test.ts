@@ -2,6 +2,7 @@ import { readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { processRegistry } from '../../../../services/base/metrics.ts';
 import { processStartTime } from '../../../../services/base/process.ts';
 import { dayuAgentService } from '../../../../services/dayu/contract.ts';
 import { type AgentUnderTest, ask, control, packageOf, startAgentUnderTest } from './agent-under-test.ts';
@@ -178,11 +179,20 @@ describe('a version that is no good', () => {
 
 describe('an instance', () => {
   test('that ends by itself is started again, counted, and found again', async () => {
-    const [first] = await node.deploy(await node.version('1.0.0'));
+    const deployment = await node.version('1.0.0');
+    const [first] = await node.deploy(deployment);
     process.kill(first!.pid!, 'SIGKILL');
     await expect.poll(async () => (await node.entry())?.pid, { timeout: 15_000 }).not.toBeOneOf([first!.pid, undefined]);
     const { instances } = await node.cluster.cluster.kuafu.service(dayuAgentService, 'nuwa://test/dayu-agent/n1').instances({});
     expect(instances).toMatchObject([{ state: 'healthy', restarts: 1 }]);
+    const metrics = await processRegistry.metrics();
+    expect(metrics).toContain('feitian_dayu_instances{application="hello",service="web",version="1.0.0",state="healthy"} 1');
+    expect(metrics).toMatch(/feitian_dayu_restarts_total\{application="hello",service="web"\} [1-9]/);
+    expect(metrics).toMatch(
+      /feitian_dayu_deploy_duration_seconds_count\{outcome="failed",application="hello"\}|feitian_dayu_deploy_duration_seconds_count\{application="hello",outcome="failed"\}/,
+    );
+    // What it went through before does not count against an order that finds it well.
+    expect(await node.deploy(deployment)).toEqual(instances);
   });
 
   test('is out of Nuwa while it is not well, and back when it is', async () => {
@@ -226,6 +236,16 @@ describe('an instance', () => {
 });
 
 describe('orders', () => {
+  test('that make no sense are refused, and nothing is written', async () => {
+    const deployment = await node.version('1.0.0');
+    const release = { ...deployment.release, application: '../../elsewhere' };
+    await expect(node.deploy({ ...deployment, release })).rejects.toMatchObject({
+      code: 'InvalidDescriptor',
+      details: { problems: [{ path: 'release.application' }] },
+    });
+    await expect(node.agent.remove('../../elsewhere', control)).rejects.toMatchObject({ code: 'UnknownApplication' });
+  });
+
   test('of which a newer one comes end the older, and the newest is what runs', async () => {
     const versions = await Promise.all(['1.0.0', '2.0.0', '3.0.0'].map((version) => node.version(version)));
     const [one, two, three] = versions.map((version) => node.deploy(version));

@@ -4,6 +4,8 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
+import { layoutOf } from '../../../../infra/cluster/layout.ts';
+import { killContainers } from '../../../../infra/cluster/leftovers.ts';
 import { silentLogger } from '../../../../services/base/log.ts';
 import { killProcessGroup, processStartTime } from '../../../../services/base/process.ts';
 import { findInstances } from '../../../../services/dayu/agent/leftovers.ts';
@@ -79,6 +81,16 @@ test('an instance whose agent died before it wrote down the pid is found by its 
   await expect.poll(async () => (await instances())[0]).toMatchObject({ pid: running.pid, state: 'healthy' });
 });
 
+test('a launcher that ends a node for which no agent lives ends its instances', async () => {
+  const { child, running } = await agentProcess(await node.version('1.0.0'));
+  await kill(child);
+  const layout = layoutOf(node.directory);
+  await killContainers(layout, 'another');
+  expect(await alive(running.pid!)).toBe(true);
+  await killContainers(layout, 'n1');
+  await expect.poll(() => alive(running.pid!)).toBe(false);
+});
+
 test('a note of a process that is long gone adopts nobody, and what is wanted is started', async () => {
   const { child, running } = await agentProcess(await node.version('1.0.0'));
   await kill(child);
@@ -87,13 +99,26 @@ test('a note of a process that is long gone adopts nobody, and what is wanted is
   // As if the number had been given to another process: this one.
   state.instances.web.pid = process.pid;
   await writeFile(stateFile(), JSON.stringify(state));
-  expect(await findInstances(node.config.dataDir)).toEqual([]);
+  await killContainers(layoutOf(node.directory), 'n1'); // does not end this process
 
   node.agent = await startDayuAgent(node.config, { log: silentLogger });
   // Whoever watches is not told of a failure that was the node's.
   const [seen] = await node.agent.observe('hello', { ...control, ms: 200 });
   expect(seen).toMatchObject({ state: 'healthy', restarts: 0 });
   expect([process.pid, running.pid]).not.toContain(seen!.pid);
+});
+
+test('what an instance left in its process group ends with it, also when it ended while no agent looked', async () => {
+  const file = join(node.directory, 'child');
+  const role = { command: ['sh', '-c', `sleep 1000 & echo $! >${file}; wait`], ports: {}, health: { command: ['test', '-s', file] } };
+  const { child, running } = await agentProcess(await node.version('1.0.0', { role }));
+  await kill(child);
+  process.kill(running.pid!, 'SIGKILL');
+  const left = Number(await readFile(file, 'utf8'));
+  await expect.poll(() => alive(running.pid!)).toBe(false);
+  expect(await alive(left)).toBe(true);
+  node.agent = await startDayuAgent(node.config, { log: silentLogger });
+  await expect.poll(() => alive(left)).toBe(false);
 });
 
 test('an agent that was killed between two versions goes on to the newer one', async () => {
@@ -121,7 +146,9 @@ test('an agent that is stopped in good order stops its instances in time, and th
   const watching = node.agent.observe('hello', { ...control, ms: 60_000 });
   const watched = expect(watching).rejects.toThrow('the agent of n1 is stopping');
   const startedMs = performance.now();
-  await node.agent.stop();
+  const stopping = node.agent.stop();
+  await expect(node.agent.remove('hello', control)).rejects.toThrow('the agent of n1 is stopping');
+  await stopping;
   await watched;
   expect(performance.now() - startedMs).toBeLessThan(7_000);
   expect([await alive(slow!.pid!), await node.entry(), await findInstances(node.config.dataDir)]).toEqual([false, undefined, []]);

@@ -52,6 +52,47 @@ describe('parseJob', () => {
     });
   });
 
+  it.each(['constructor', 'toString', 'hasOwnProperty'])('knows no task that only every object has: %s', (name) => {
+    const told = problems((document) => {
+      document.pipes[0].destination.accessPoint = `${name}:input`;
+      document.pipes[2].source.accessPoint = `${name}:output`;
+    });
+    expect(told.filter((problem) => problem.includes(name))).toHaveLength(2);
+  });
+
+  it('tells what is wrong with single fields and what does not fit together at once', () => {
+    const told = problems((document) => {
+      document.name = 'x y';
+      document.tasks.map.instances = -1;
+      document.pipes[1].source.accessPoint = 'zz:output';
+      document.pipes[2].destination.filePattern = 'pangu://local/.fuxi/mine';
+    });
+    expect(told).toEqual([
+      'name: must be 1 to 100 letters, digits, "_", "." or "-"',
+      'tasks.map.instances: must be "auto" or a whole number from 1 to 20000',
+      'pipes[1].source.accessPoint: there is no task "zz"; tasks are map, reduce',
+      'pipes[2].destination.filePattern: /.fuxi is where jobs keep their own files',
+    ]);
+  });
+
+  it.each([
+    ['nothing', undefined],
+    ['an empty object', {}],
+    ['two programs', { command: ['cat'], module: 'a.ts#b' }],
+  ])('a task whose program is %s is told what it needs', (_, run) => {
+    const [told] = problems((document) => {
+      document.tasks.map.run = run;
+    });
+    expect(told).toMatch(/^tasks\.map\.run: must (be an object with|have) a "command" or a "module"/);
+  });
+
+  it.each([null, 1, 'text', [], [1], { tasks: 1, pipes: 1 }, { tasks: { a: null }, pipes: [null] }])(
+    'refuses %j without stumbling',
+    (document) => {
+      expect(parseJob(document).ok).toBe(false);
+    },
+  );
+
   it('orders tasks after what they read, however they are written', () => {
     const document = wordCount();
     document.tasks = { reduce: document.tasks.reduce, map: document.tasks.map };

@@ -1,12 +1,30 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { type InputFile, planSplits } from '../../../../services/fuxi/core/splits.ts';
+import { type InputFile, planSplits, sizeOfSplits } from '../../../../services/fuxi/core/splits.ts';
 
 const file = (path: string, size: number, splitBytes = 100, nodes: string[] = []): InputFile => ({
   path,
   size,
   splitBytes,
   chunks: size > 0 ? [{ offset: 0, length: size, nodes }] : [],
+});
+
+describe('sizeOfSplits', () => {
+  it('counts what would be made, without making it', () => {
+    const file = { path: '/a', size: 20_000_000_000, splitBytes: 1, chunks: [] };
+    expect(sizeOfSplits([file], 'auto')).toEqual({ instancesMin: 20_000_000_000, rangesMax: 20_000_000_000 });
+    expect(sizeOfSplits([file], 4)).toEqual({ instancesMin: 4, rangesMax: 20_000_000_000 });
+  });
+
+  it('is never less than what is made', () => {
+    const files = [7, 0, 1_000, 64, 65].map((size, i) => ({ path: `/${i}`, size, splitBytes: 64, chunks: [] }));
+    for (const instances of ['auto', 1, 3, 50] as const) {
+      const { splits } = planSplits(files, instances);
+      const { instancesMin, rangesMax } = sizeOfSplits(files, instances);
+      expect(splits.instances.length).toBeGreaterThanOrEqual(instancesMin);
+      expect(splits.instances.flat().length).toBeLessThanOrEqual(rangesMax);
+    }
+  });
 });
 
 describe('planSplits', () => {

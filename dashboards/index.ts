@@ -1,0 +1,20 @@
+import type { Dashboard } from '@grafana/grafana-foundation-sdk/dashboard';
+import type { Settings } from './board.ts';
+import { dayuDashboard } from './dayu.ts';
+import { fuxiDashboard } from './fuxi.ts';
+import { nodesDashboard } from './nodes.ts';
+import { nuwaKuafuDashboard } from './nuwa-kuafu.ts';
+import { overviewDashboard } from './overview.ts';
+import { panguDashboard } from './pangu.ts';
+import { temporalDashboard } from './temporal.ts';
+
+/** Every dashboard, in the order in which people look. */
+export const DASHBOARDS: readonly ((settings: Settings) => Dashboard)[] = [
+  overviewDashboard,
+  nodesDashboard,
+  panguDashboard,
+  fuxiDashboard,
+  nuwaKuafuDashboard,
+  dayuDashboard,
+  temporalDashboard,
+];

@@ -1,0 +1,161 @@
+/** When each alert fires and when it is silent, as `promtool test rules` plays it: series with a value every 15 s, and what fires at a moment. */
+export interface AlertCase {
+  /** A sentence that begins with the alert. */
+  title: string;
+  alert: string;
+  /** Name and labels, and values in promtool's notation: `1x8` is 1 and eight times the same, `0+1x8` counts up, `_x8` is nothing. */
+  series: Record<string, string>;
+  at: string;
+  /** The labels of what fires, without `alertname` and `severity`; empty: silence. */
+  fires: Record<string, string>[];
+}
+
+const NODE = 'feitian_node_up{node="node-2", rack="rack-b"}';
+const jobs = (outcome: string) => `feitian_fuxi_jobs_total{outcome="${outcome}", role="worker", instance="w:1"}`;
+const disk = (kind: string) => `feitian_node_disk_bytes{node="node-1", kind="${kind}"}`;
+const ROLLOUT = 'feitian_dayu_rollout_age_seconds{application="web", version="2.0.0", workflow_id="rollout-web", instance="m:1"}';
+
+export const ALERT_CASES: readonly AlertCase[] = [
+  {
+    title: 'fires when a node stays unregistered',
+    alert: 'NodeDown',
+    series: { [NODE]: '1x4 0x8' },
+    at: '2m',
+    fires: [{ node: 'node-2', rack: 'rack-b' }],
+  },
+  { title: 'is silent while a node restarts', alert: 'NodeDown', series: { [NODE]: '1x4 0 1x8' }, at: '1m15s', fires: [] },
+  { title: 'ends when a node has left for good', alert: 'NodeDown', series: { [NODE]: '0x8 stale' }, at: '3m', fires: [] },
+  {
+    title: 'fires when a process does not answer for a minute',
+    alert: 'ProcessDown',
+    series: { 'up{job="feitian", role="worker", instance="w:1"}': '1x4 0x12' },
+    at: '3m',
+    fires: [{ job: 'feitian', role: 'worker', instance: 'w:1' }],
+  },
+  {
+    title: 'is silent about a process that is no longer registered',
+    alert: 'ProcessDown',
+    series: { 'up{job="feitian", role="worker", instance="w:1"}': '1x4 0x2 stale' },
+    at: '4m',
+    fires: [],
+  },
+  {
+    title: 'fires when the line of an hour ends at an empty disk',
+    alert: 'DiskFilling',
+    // 40 GB, and 2.4 MB less each second: after an hour and a half 27 GB, and in four hours more 35 GB would be gone.
+    series: { [disk('free')]: '40e9-36e6x400', [disk('total')]: '100e9x400' },
+    at: '90m',
+    fires: [{ node: 'node-1', kind: 'free' }],
+  },
+  {
+    title: 'is silent about a disk that fills quickly and has room for long',
+    alert: 'DiskFilling',
+    series: { [disk('free')]: '90e9-75e6x400', [disk('total')]: '100e9x400' },
+    at: '90m',
+    fires: [],
+  },
+  {
+    title: 'is silent about a disk that is fuller than half and stays so',
+    alert: 'DiskFilling',
+    series: { [disk('free')]: '40e9x400', [disk('total')]: '100e9x400' },
+    at: '90m',
+    fires: [],
+  },
+  {
+    title: 'fires below a twentieth',
+    alert: 'DiskAlmostFull',
+    series: { [disk('free')]: '4e9x20', [disk('total')]: '100e9x20' },
+    at: '3m',
+    fires: [{ node: 'node-1' }],
+  },
+  {
+    title: 'is silent above a twentieth',
+    alert: 'DiskAlmostFull',
+    series: { [disk('free')]: '6e9x20', [disk('total')]: '100e9x20' },
+    at: '3m',
+    fires: [],
+  },
+  {
+    title: 'fires once, though two masters tell it, when chunks lack copies for ten minutes',
+    alert: 'ChunksUnderReplicated',
+    series: {
+      'feitian_pangu_chunks_under_replicated{instance="m:1"}': '3x60',
+      'feitian_pangu_chunks_under_replicated{instance="m:2"}': '3x60',
+    },
+    at: '12m',
+    fires: [{}],
+  },
+  {
+    title: 'is silent when the copies are made within ten minutes',
+    alert: 'ChunksUnderReplicated',
+    series: { 'feitian_pangu_chunks_under_replicated{instance="m:1"}': '3x30 0x30' },
+    at: '12m',
+    fires: [],
+  },
+  {
+    title: 'fires when chunks cannot be read for a minute',
+    alert: 'ChunksUnavailable',
+    series: { 'feitian_pangu_chunks_unavailable{instance="m:1"}': '0x4 2x10' },
+    at: '3m',
+    fires: [{}],
+  },
+  {
+    title: 'is silent while all chunks can be read',
+    alert: 'ChunksUnavailable',
+    series: { 'feitian_pangu_chunks_unavailable{instance="m:1"}': '0x20' },
+    at: '3m',
+    fires: [],
+  },
+  {
+    title: 'fires at the first failure of all, which has no zero before it',
+    alert: 'JobFailing',
+    series: { [jobs('failed')]: '_x40 1x20', [jobs('done')]: '0+1x60' },
+    at: '11m',
+    fires: [{}],
+  },
+  {
+    title: 'fires when one more fails',
+    alert: 'JobFailing',
+    series: { [jobs('failed')]: '7x60 8x8' },
+    at: '16m',
+    fires: [{}],
+  },
+  { title: 'ends ten minutes later', alert: 'JobFailing', series: { [jobs('failed')]: '_x4 1x80' }, at: '15m', fires: [] },
+  {
+    title: 'is silent about jobs that are done or cancelled',
+    alert: 'JobFailing',
+    series: { [jobs('done')]: '0+1x60', [jobs('cancelled')]: '0+1x60' },
+    at: '12m',
+    fires: [],
+  },
+  {
+    title: 'fires after half an hour and names the workflow',
+    alert: 'RolloutStuck',
+    series: { [ROLLOUT]: '0+15x160' },
+    at: '31m',
+    fires: [{ application: 'web', version: '2.0.0', workflow_id: 'rollout-web' }],
+  },
+  { title: 'is silent before', alert: 'RolloutStuck', series: { [ROLLOUT]: '0+15x160' }, at: '29m', fires: [] },
+  { title: 'ends with the rollout', alert: 'RolloutStuck', series: { [ROLLOUT]: '0+15x130 stale' }, at: '40m', fires: [] },
+  {
+    title: 'fires when no server leads',
+    alert: 'NuwaWithoutLeader',
+    series: { 'feitian_nuwa_leader{instance="n:1"}': '1x4 0x8', 'feitian_nuwa_leader{instance="n:2"}': '0x12' },
+    at: '2m30s',
+    fires: [{}],
+  },
+  {
+    title: 'fires when nobody tells of a leader at all',
+    alert: 'NuwaWithoutLeader',
+    series: { 'up{job="feitian", role="worker", instance="w:1"}': '1x12' },
+    at: '2m30s',
+    fires: [{}],
+  },
+  {
+    title: 'is silent when another takes over',
+    alert: 'NuwaWithoutLeader',
+    series: { 'feitian_nuwa_leader{instance="n:1"}': '1x4 0x8', 'feitian_nuwa_leader{instance="n:2"}': '0x4 1x8' },
+    at: '2m30s',
+    fires: [],
+  },
+];
