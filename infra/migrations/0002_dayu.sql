@@ -41,7 +41,7 @@ CREATE TABLE "dayu"."releases" (
 	"version" text NOT NULL,
 	"digest" text NOT NULL,
 	"bytes" bigint NOT NULL,
-	"descriptor" jsonb NOT NULL,
+	"descriptor" json NOT NULL,
 	"created_at" timestamp with time zone DEFAULT now() NOT NULL,
 	CONSTRAINT "releases_pkey" PRIMARY KEY("application","version")
 );
@@ -54,8 +54,8 @@ CREATE TABLE "dayu"."rollouts" (
 	"user" text NOT NULL,
 	"state" text NOT NULL,
 	"reason" text DEFAULT '' NOT NULL,
-	"document" jsonb NOT NULL,
-	"facts" jsonb NOT NULL,
+	"document" json NOT NULL,
+	"facts" json NOT NULL,
 	"started_at" timestamp with time zone DEFAULT now() NOT NULL,
 	"ended_at" timestamp with time zone,
 	CONSTRAINT "rollouts_pkey" PRIMARY KEY("workflow_id","run_id"),

@@ -6,6 +6,7 @@ import {
   foreignKey,
   index,
   integer,
+  json,
   jsonb,
   pgSchema,
   primaryKey,
@@ -44,7 +45,8 @@ export const releases = dayu.table(
     /** SHA-256 of the archive, in hex; it is the archive's name in Pangu. */
     digest: text('digest').notNull(),
     bytes: bytes('bytes').notNull(),
-    descriptor: jsonb('descriptor').$type<Descriptor>().notNull(),
+    /** As text: `jsonb` would sort the keys, and the first port of a role is the one that is registered. */
+    descriptor: json('descriptor').$type<Descriptor>().notNull(),
     createdAt: time('created_at').notNull().defaultNow(),
   },
   (table) => [primaryKey({ name: 'releases_pkey', columns: [table.application, table.version] })],
@@ -114,9 +116,9 @@ export const rollouts = dayu.table(
     user: text('user').notNull(),
     state: text('state', { enum: ROLLOUT_STATES }).notNull(),
     reason: text('reason').notNull().default(''),
-    document: jsonb('document').$type<Rollout>().notNull(),
+    document: json('document').$type<Rollout>().notNull(),
     /** What it was begun with: asked again, it is told the same. */
-    facts: jsonb('facts').$type<PlanFacts>().notNull(),
+    facts: json('facts').$type<PlanFacts>().notNull(),
     startedAt: time('started_at').notNull().defaultNow(),
     endedAt: time('ended_at'),
   },
