@@ -1,18 +1,20 @@
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { releaseHello } from '../../infra/demo/hello-releases.ts';
+import { loadService, type ServiceLoad } from '../../infra/demo/service-load.ts';
 import { DAYU_MASTER_SERVICE, dayuMasterService, type RolloutProgress, type RolloutResult } from '../../services/dayu/contract.ts';
 import { FEITIAN_QUEUE } from '../../services/fuxi/contract.ts';
 import type { ServiceClient } from '../../services/kuafu/contract.ts';
-import { joinCluster } from '../../services/nuwa/client.ts';
+import { joinCluster, nuwaResolver } from '../../services/nuwa/client.ts';
 import { failureOf, openCluster, type TestCluster } from '../helpers/cluster.ts';
-import { type Load, loadHello, readEvents, releaseHello } from '../helpers/hello-service.ts';
+import { readEvents } from '../helpers/hello-service.ts';
 
 /** The example service on three nodes, rolled forth and back under constant load; its own log tells who was out of service when. */
 describe('rollouts on a real cluster', () => {
   let test: TestCluster;
   let master: ServiceClient<typeof dayuMasterService>;
-  let load: Load;
+  let load: ServiceLoad;
   let events: string;
   const closing: (() => Promise<unknown>)[] = [];
 
@@ -23,7 +25,7 @@ describe('rollouts on a real cluster', () => {
     const member = await joinCluster({ cluster: name, nuwa: nuwa.kuafu.map((address) => `tcp://${address}`), creator: 'test' });
     closing.push(() => member.leave());
     master = member.kuafu.service(dayuMasterService, `nuwa://${name}/${DAYU_MASTER_SERVICE}/`);
-    const releaser = { pangu: test.pangu, master };
+    const releaser = { pangu: test.pangu, dayuMaster: master };
     await releaseHello(releaser, '1.0.0');
     await releaseHello(releaser, '2.0.0');
     await releaseHello(releaser, '3.0.0', { BEHAVIOUR: 'crash' });
@@ -32,7 +34,7 @@ describe('rollouts on a real cluster', () => {
     events = join(test.dir, 'events');
     await master.configure({ application: 'hello', values: { EVENTS_FILE: events }, user: 'test' });
     expect(await (await deploy('1.0.0')).result()).toMatchObject({ outcome: 'done' });
-    load = loadHello(member.nuwa);
+    load = loadService(nuwaResolver(member.nuwa), `nuwa://${name}/hello-web/`);
     closing.push(() => load.stop());
   }, 180_000);
   afterAll(async () => {
@@ -52,8 +54,8 @@ describe('rollouts on a real cluster', () => {
   it('from one version to the next no request fails, and one node at a time is out of service', async () => {
     expect((await (await deploy('2.0.0')).result()) as RolloutResult).toMatchObject({ outcome: 'done' });
     expect(await runsOn()).toEqual(['node-1 2.0.0', 'node-2 2.0.0', 'node-3 2.0.0']);
-    expect(load.failures).toEqual([]);
-    expect(load.answers.get('2.0.0')).toBeGreaterThan(0);
+    expect(load.counts().failures).toEqual([]);
+    expect(load.counts().byVersion['2.0.0']).toBeGreaterThan(0);
     expect(await readEvents(events)).toEqual({
       outMost: 1,
       versions: Object.fromEntries(['node-1', 'node-2', 'node-3'].map((node) => [node, ['1.0.0', '2.0.0']])),
@@ -79,7 +81,7 @@ describe('rollouts on a real cluster', () => {
     await test.cluster.kill('temporal', undefined);
     expect((await handle.result()) as RolloutResult).toMatchObject({ outcome: 'done' });
     expect(await runsOn()).toEqual(['node-1 1.0.0', 'node-2 1.0.0', 'node-3 1.0.0']);
-    expect(load.failures).toEqual([]);
+    expect(load.counts().failures).toEqual([]);
     const { outMost, versions } = await readEvents(events);
     expect(outMost).toBe(1);
     expect(Object.values(versions).map((each) => each.at(-1))).toEqual(['1.0.0', '1.0.0', '1.0.0']);
@@ -98,7 +100,7 @@ describe('rollouts on a real cluster', () => {
       expect(await runsOn()).toEqual(['node-1 1.0.0', 'node-2 1.0.0', 'node-3 1.0.0']);
       const { rollout } = await master.application({ application: 'hello' });
       expect(rollout).toMatchObject({ state: 'rolledBack', reason: expect.stringContaining('canary node-1') });
-      expect(load.failures).toEqual([]);
+      expect(load.counts().failures).toEqual([]);
       const { outMost, versions } = await readEvents(events);
       expect(outMost).toBeLessThanOrEqual(1);
       expect(Object.keys(versions)).toEqual(['node-1']); // nobody else was touched

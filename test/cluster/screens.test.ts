@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { releaseHello } from '../../infra/demo/hello-releases.ts';
 import { failureOf, openCluster, progressOf, resultOf, type TestCluster } from '../helpers/cluster.ts';
 import { noBrowser, WebUi } from '../helpers/web-ui.ts';
 
@@ -69,6 +70,50 @@ describe.skipIf(noBrowser)('in the Temporal Web UI', () => {
     await ui.shows('failing', 'Event History', 'FAILED', /exit code 3: no such table/);
     await ui.shows('failing', 'User Metadata', 'failing: failed', /exit code 3: no such table/);
   });
+});
+
+describe.skipIf(noBrowser)('in the Temporal Web UI, of rollouts', () => {
+  let test: TestCluster;
+  let ui: WebUi;
+
+  beforeAll(async () => {
+    test = await openCluster({ nodes: 3 });
+    await releaseHello(test, '1.0.0');
+    await releaseHello(test, '2.0.0', { GREETING: 'hello again' });
+    await releaseHello(test, '3.0.0', { BEHAVIOUR: 'crash' });
+    expect(await (await test.rollOut('1.0.0', {}, 'first')).result()).toMatchObject({ outcome: 'done' });
+    ui = await WebUi.open(test.cluster.info.temporal.ui!);
+  }, 120_000);
+  afterAll(async () => {
+    await ui?.close();
+    await test?.stop();
+  });
+
+  it('a running rollout shows its waves, what each node runs, and that it waits for a person', async () => {
+    const handle = await test.rollOut('2.0.0', { approval: true, user: 'alice' }, 'waiting');
+    await ui.shows('waiting', 'Timeline', 'RUNNING', /deploy • .*canary.*node-1: 1\.0\.0 → 2\.0\.0/);
+    await ui.shows('waiting', 'User Metadata', /hello 2\.0\.0.*waiting/, /node-1 +.*1\.0\.0.*2\.0\.0.*healthy/, /node-2 +.*pending/);
+    await ui.shows(
+      'waiting',
+      'Search Attributes',
+      '"FeitianApplication": "hello"',
+      '"FeitianVersion": "2.0.0"',
+      '"FeitianPhase": "waiting"',
+      '"FeitianUser": "alice"',
+    );
+    await handle.executeUpdate('approve');
+    expect(await handle.result()).toMatchObject({ outcome: 'done' });
+    await ui.shows('waiting', 'User Metadata', /hello 2\.0\.0.*done/, /node-3 +.*healthy/);
+  }, 90_000);
+
+  it('one that rolled itself back shows what was wrong and what it went back to', async () => {
+    const handle = await test.rollOut('3.0.0', {}, 'bad');
+    expect(await failureOf(handle)).toMatchObject({ type: 'RolledBack' });
+    await ui.shows('bad', 'Timeline', 'FAILED', /deploy • .*roll back, node-1: 3\.0\.0 → 2\.0\.0/);
+    await ui.shows('bad', 'Event History', /hello 3\.0\.0 was rolled back: canary node-1: StartFailed/);
+    await ui.shows('bad', 'User Metadata', /hello 3\.0\.0.*rolledBack/, /ended with exit code 3/, /node-1 +.*rolledBack/);
+    await ui.shows('bad', 'Search Attributes', '"FeitianPhase": "rolledBack"', '"FeitianVersion": "3.0.0"');
+  }, 90_000);
 });
 
 function job(name: string, map: string[], reduce: string[]) {

@@ -5,8 +5,11 @@ import type { Client, WorkflowFailedError, WorkflowHandle } from '@temporalio/cl
 import { type ClusterHandle, deleteClusterData, startCluster } from '../../infra/cluster/launch.ts';
 import { connectClient } from '../../infra/temporal/connect.ts';
 import { newId } from '../../services/base/ids.ts';
+import { DAYU_MASTER_SERVICE, dayuMasterService } from '../../services/dayu/contract.ts';
 import { FEITIAN_QUEUE, type JobProgress, type JobResult } from '../../services/fuxi/contract.ts';
+import type { ServiceClient } from '../../services/kuafu/contract.ts';
 import { joinCluster } from '../../services/nuwa/client.ts';
+import type { NuwaClient } from '../../services/nuwa/contract.ts';
 import { createPangu } from '../../services/pangu/client.ts';
 import type { PanguClient } from '../../services/pangu/contract.ts';
 import { sortedLines } from './word-count.ts';
@@ -17,7 +20,11 @@ export interface TestCluster {
   cluster: ClusterHandle;
   temporal: Client;
   pangu: PanguClient;
+  nuwa: NuwaClient;
+  dayuMaster: ServiceClient<typeof dayuMasterService>;
   submit(document: unknown, workflowId?: string): Promise<WorkflowHandle>;
+  /** A rollout of the example service; `more` are fields of its document. */
+  rollOut(version: string, more?: object, workflowId?: string): Promise<WorkflowHandle>;
   stop(): Promise<void>;
 }
 
@@ -33,6 +40,14 @@ export async function openCluster(options: Partial<Parameters<typeof startCluste
     cluster,
     temporal,
     pangu,
+    nuwa: member.nuwa,
+    dayuMaster: member.kuafu.service(dayuMasterService, `nuwa://${info.name}/${DAYU_MASTER_SERVICE}/`),
+    rollOut: (version, more = {}, workflowId = newId('rollout')) =>
+      temporal.workflow.start('dayuRollout', {
+        taskQueue: FEITIAN_QUEUE,
+        workflowId,
+        args: [{ application: 'hello', version, gate: { bakeMs: 500, healthyWithinMs: 20_000 }, ...more }],
+      }),
     submit: (document, workflowId = newId('job')) =>
       temporal.workflow.start('fuxiJob', { taskQueue: FEITIAN_QUEUE, workflowId, args: [document] }),
     async stop() {

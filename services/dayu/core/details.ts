@@ -5,8 +5,9 @@ import type { RolloutPlan, RolloutProgress } from '../contract.ts';
  * draws neither diagrams nor Markdown tables.
  */
 export function rolloutDetails(progress: RolloutProgress, plan: RolloutPlan | undefined): string {
-  const lines = [`**${progress.application} ${progress.version}** is ${progress.phase}`, ''];
-  if (progress.reason) lines.push(progress.reason, '');
+  const lines = [`**${progress.application} ${progress.version}**: ${progress.phase}`, ''];
+  // In a code block, for a program's last words may hold anything.
+  if (progress.reason) lines.push('```', progress.reason.replaceAll('```', "'''"), '```', '');
   if (!plan) return lines.join('\n');
   if (plan.waves.length > 0) lines.push('```', ...waveLines(progress, plan), '', ...nodeTable(progress), '```', '');
   if (plan.unchanged.length > 0) lines.push(`Runs it already: ${plan.unchanged.join(', ')}`);

@@ -130,7 +130,7 @@ describe('RolloutState', () => {
     state.becomeRollingBack('n1');
     expect(rolloutDetails(state.progress(), state.plan)).toBe(
       [
-        '**hello 2.0.0** is rollingBack',
+        '**hello 2.0.0**: rollingBack',
         '',
         'canary n1: StartFailed: web exited',
         'with code 1',
