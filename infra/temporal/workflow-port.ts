@@ -3,6 +3,7 @@ import type { TemporalConfig } from '../../services/base/role.ts';
 import type { RolloutPort } from '../../services/dayu/master/context.ts';
 import type { WorkflowPort } from '../../services/fuxi/contract.ts';
 import { connectClient } from './connect.ts';
+import { isRunning } from './running-workflows.ts';
 
 /** How services speak to workflows: through a Temporal client. */
 export async function createWorkflowPort(config: TemporalConfig): Promise<WorkflowPort & RolloutPort & { close(): Promise<void> }> {
@@ -23,14 +24,7 @@ export async function createWorkflowPort(config: TemporalConfig): Promise<Workfl
       for await (const { workflowId, runId } of client.workflow.list({ query })) running.push({ workflowId, runId });
       return running;
     },
-    async isRunning(workflowId, runId) {
-      try {
-        return (await client.workflow.getHandle(workflowId, runId).describe()).status.name === 'RUNNING';
-      } catch (error) {
-        if (error instanceof WorkflowNotFoundError) return false;
-        throw error;
-      }
-    },
+    isRunning: (workflowId, runId) => isRunning(client, workflowId, runId),
     close: () => client.connection.close(),
   };
 }

@@ -11,7 +11,7 @@ import { FileWriter } from './client/file-writer.ts';
 import { glob } from './client/glob.ts';
 import { connectMasters } from './client/masters.ts';
 import { createReadStream, createWriteStream } from './client/streams.ts';
-import type { ChunkLocation, FileStat, PanguClient, PanguFile, Publication, WriteOptions } from './contract.ts';
+import type { ChunkLocation, FileStat, PanguClient, PanguFile, Publication, ReadOptions, WriteOptions } from './contract.ts';
 import { NodeFailures } from './core/node-failures.ts';
 import { childPath, formatPath, parsePath } from './core/path.ts';
 
@@ -50,8 +50,8 @@ class Client implements PanguClient {
     this.#masters = context.masters;
   }
 
-  async open(path: string, mode: 'r' | 'w' | 'wx', options?: WriteOptions): Promise<PanguFile> {
-    if (mode === 'r') return this.#openReader(path);
+  async open(path: string, mode: 'r' | 'w' | 'wx', options?: WriteOptions & ReadOptions): Promise<PanguFile> {
+    if (mode === 'r') return this.#openReader(path, options);
     return FileWriter.create(this.#context, this.#path(path), mode, options);
   }
 
@@ -134,8 +134,8 @@ class Client implements PanguClient {
   /** The connections are the Kuafu client's, whose owner closes it. */
   async close(): Promise<void> {}
 
-  #openReader(path: string): Promise<FileReader> {
-    return FileReader.open(this.#context, this.#path(path));
+  #openReader(path: string, options?: ReadOptions): Promise<FileReader> {
+    return FileReader.open(this.#context, this.#path(path), options);
   }
 
   /** Checked here, so that a bad path is told without a call; a `/` at the end is kept. */

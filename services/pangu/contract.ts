@@ -63,6 +63,11 @@ export interface WriteOptions {
   parents?: boolean;
 }
 
+export interface ReadOptions {
+  /** How long a read waits for servers that are away, as a restart takes a few seconds, before it fails with EIO. @default 8_000 */
+  patienceMs?: number;
+}
+
 /** An open file. Appends are sent on in the background within a bounded window; `sync` and `close` wait for all of them. */
 export interface PanguFile {
   readonly path: string;
@@ -89,7 +94,7 @@ export interface Publication {
 export interface PanguClient {
   readonly cluster: string;
   /** `r`: read; `w`: write, replacing a file that is there when the new one is closed; `wx`: write a new file, EEXIST if it is there. */
-  open(path: string, mode: 'r' | 'w' | 'wx', options?: WriteOptions): Promise<PanguFile>;
+  open(path: string, mode: 'r' | 'w' | 'wx', options?: WriteOptions & ReadOptions): Promise<PanguFile>;
   /** Bytes `start` to `end`, both inclusive as in node:fs. @default the whole file */
   createReadStream(path: string, range?: { start?: number; end?: number }): Readable;
   createWriteStream(path: string, options?: WriteOptions & { mode?: 'w' | 'wx' }): Writable;

@@ -20,6 +20,8 @@ import { readBytesOf, ScratchFile } from './local-runs.ts';
 
 /** How long a file may stay unreadable. Longer than a chunk server's restart, shorter than making its contents again. */
 const LOST_AFTER_MS = 6_000;
+/** Of one read; what is tried again after it may meanwhile have been found elsewhere. */
+const PATIENCE_MS = 1_500;
 const RETRY_MS = 250;
 const FETCHES_AT_ONCE = 8;
 /** The end of a file, which is read first, is there in milliseconds. If not by now, it waits for a server that is away. */
@@ -130,7 +132,7 @@ function listSources(input: ShuffleInput): Source[] {
 }
 
 async function fetchRun(pangu: PanguClient, path: string, partition: number, space: Space, onAnswer: () => void): Promise<Fetched> {
-  const file = await pangu.open(path, 'r');
+  const file = await pangu.open(path, 'r', { patienceMs: PATIENCE_MS });
   try {
     const run = await findRun(file, await sizeOf(pangu, file), partition);
     onAnswer();

@@ -1,6 +1,6 @@
 import { hasCode, messageOf } from '../../base/errors.ts';
 import { ChunkError, TRANSFER_BYTES_MAX } from '../chunk-contract.ts';
-import { type FileStat, PanguError, type PanguFile } from '../contract.ts';
+import { type FileStat, PanguError, type PanguFile, type ReadOptions } from '../contract.ts';
 import { findMismatch } from '../core/blocks.ts';
 import { cutAtChunks } from '../core/file-ranges.ts';
 import { orderReplicas } from '../core/replica-order.ts';
@@ -12,9 +12,7 @@ const READ_TIMEOUT_MS = 10_000;
 /** Reads of one call in flight at once. */
 const PARALLEL_MAX = 4;
 /** While servers of a chunk are away, not broken, a reader asks again for this long: a restart takes a few seconds. */
-const PATIENCE_MS = 8_000;
-/** A file with one replica is scratch, whose reader can have it made again and knows best how long that is worth waiting for. */
-const SCRATCH_PATIENCE_MS = 1_500;
+const PATIENCE_MS_DEFAULT = 8_000;
 const PAUSE_MS = 250;
 
 /** Replica errors that are about these bytes, not about the server: the master wants to hear of them. */
@@ -26,21 +24,29 @@ export class FileReader implements PanguFile {
   readonly stat: FileStat;
   readonly #context: ClientContext;
   readonly #file: string;
+  readonly #patienceMs: number;
   #chunks: LocatedChunk[];
   #relocating: Promise<void> | undefined;
   #closed = false;
 
-  private constructor(context: ClientContext, stat: FileStat, file: string, chunks: LocatedChunk[]) {
+  private constructor(
+    context: ClientContext,
+    stat: FileStat,
+    file: string,
+    chunks: LocatedChunk[],
+    { patienceMs = PATIENCE_MS_DEFAULT }: ReadOptions,
+  ) {
     this.#context = context;
     this.path = stat.path;
     this.stat = stat;
     this.#file = file;
+    this.#patienceMs = patienceMs;
     this.#chunks = chunks;
   }
 
-  static async open(context: ClientContext, path: string): Promise<FileReader> {
+  static async open(context: ClientContext, path: string, options: ReadOptions = {}): Promise<FileReader> {
     const { file, stat, chunks } = await context.masters.open({ path });
-    return new FileReader(context, { path, ...stat }, file, chunks);
+    return new FileReader(context, { path, ...stat }, file, chunks, options);
   }
 
   get chunks(): readonly LocatedChunk[] {
@@ -100,7 +106,7 @@ export class FileReader implements PanguFile {
 
   async #readRange(first: LocatedChunk, offset: number, length: number): Promise<Buffer> {
     const { clock, failures, random, node: own } = this.#context;
-    const giveUpAtMs = clock.monotonicMs() + (this.stat.replicas === 1 ? SCRATCH_PATIENCE_MS : PATIENCE_MS);
+    const giveUpAtMs = clock.monotonicMs() + this.#patienceMs;
     let chunk = first;
     for (let round = 1; ; round++) {
       let error: unknown = new Error('no server of this chunk is registered');

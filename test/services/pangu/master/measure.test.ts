@@ -67,9 +67,20 @@ test('writing and reading raise the figures of the servers that carry it', async
   expect(rise('feitian_pangu_written_bytes_total')).toBe(3 * text.length);
   expect(rise('feitian_pangu_read_bytes_total')).toBe(text.length);
   expect(rise('feitian_pangu_chunk_operations_total', { operation: 'append', code: 'OK' })).toBe(3);
-  expect(rise('feitian_pangu_chunk_files')).toBe(3);
   expect(rise('feitian_pangu_operations_total', { operation: 'create', code: 'OK' })).toBe(1);
   expect(rise('feitian_pangu_operations_total', { code: 'ENOENT' })).toBeGreaterThanOrEqual(1);
+});
+
+test('chunk files are those on the disks, as they come and go', async () => {
+  const onDisks = async () => (await Promise.all(cluster.nodes.map((node) => cluster.chunkFiles(node)))).flat().length;
+  const counted = async () => readingOf(await told(), 'feitian_pangu_chunk_files');
+  await cluster.pangu.writeFile('/files', text, { chunkBytes: 64 * 1024, replicas: 3 });
+  await expect.poll(async () => (await counted()) === (await onDisks())).toBe(true);
+  expect(await counted()).toBeGreaterThanOrEqual(6);
+  const before = (await counted())!;
+  await cluster.pangu.rm('/files');
+  await expect.poll(counted, { timeout: 10_000 }).toBeLessThanOrEqual(before - 6);
+  await expect.poll(async () => (await counted()) === (await onDisks())).toBe(true);
 });
 
 test('a chunk server that is gone shows without anybody asking', async () => {
