@@ -237,8 +237,10 @@ async function rolePorts({ shape, ports }: StartContext, places: ReturnType<type
     ports.add(port);
     byName.set(processName(role, node?.id), port);
   }
-  byName.set(SHENNONG_HTTP, await freePort());
-  ports.add(byName.get(SHENNONG_HTTP)!);
+  if (places.some(({ role }) => role === 'shennong')) {
+    byName.set(SHENNONG_HTTP, await freePort());
+    ports.add(byName.get(SHENNONG_HTTP)!);
+  }
   return byName;
 }
 
