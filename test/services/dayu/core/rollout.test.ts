@@ -132,8 +132,10 @@ describe('RolloutState', () => {
       [
         '**hello 2.0.0**: rollingBack',
         '',
+        '```',
         'canary n1: StartFailed: web exited',
         'with code 1',
+        '```',
         '',
         '```',
         '▶ 1. canary, rack-a: n1  (1 of 3 targets first, to see whether 2.0.0 is well before others get it)',
