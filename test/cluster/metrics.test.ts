@@ -30,7 +30,7 @@ async function told(role: string): Promise<Series[]> {
 describe('the processes of a cluster', () => {
   it('are all targets, with Temporal among them', async () => {
     const ofNodes = ['node-1', 'node-2', 'node-3'].flatMap((node) => [`pangu-chunk ${node}`, `tubo ${node}`]);
-    const others = ['fuxi-master', 'nuwa', 'pangu-master', 'shennong', 'temporal', 'worker'];
+    const others = ['dayu-master', 'fuxi-master', 'nuwa', 'pangu-master', 'shennong', 'temporal', 'worker'];
     await expect.poll(async () => (await targets()).map(named).sort(), { timeout: 20_000 }).toEqual([...ofNodes, ...others].sort());
     for (const { labels } of await targets()) if (labels.node) expect(labels.rack).toBe(labels.node === 'node-3' ? 'rack-b' : 'rack-a');
   });
@@ -93,7 +93,7 @@ describe('the processes of a cluster', () => {
     await test.cluster.holdNode('node-2');
     await expect.poll(up, { timeout: 15_000 }).toBe(0);
     await expect.poll(short, { timeout: 20_000 }).toBeGreaterThan(0);
-    expect((await targets()).filter(({ labels }) => labels.node === 'node-2')).toEqual([]);
+    await expect.poll(async () => (await targets()).filter(({ labels }) => labels.node === 'node-2'), { timeout: 15_000 }).toEqual([]);
     await test.cluster.releaseNode('node-2');
     await expect.poll(up, { timeout: 20_000 }).toBe(1);
     await expect.poll(short, { timeout: 20_000 }).toBe(0);

@@ -20,6 +20,8 @@ export interface PanguClusterOptions {
   processes?: ('pangu-master' | 'pangu-chunk')[];
   /** @default a grace and a pause of 50 ms */
   garbage?: MasterOptions['garbage'];
+  /** Off unless asked for, so that what is lost stays lost for those who look. */
+  repair?: MasterOptions['repair'];
   /** How often chunk servers tell their free space. @default 200 */
   reportMs?: number;
   /** A Postgres that is there already. */
@@ -93,7 +95,11 @@ export async function startPanguCluster(options: PanguClusterOptions = {}): Prom
       pids.set('master', child.pid!);
       master = { stop: kill, address };
     } else {
-      master = await startMaster(config, { garbage: { graceMs: 50, pauseMs: 50, ...options.garbage }, log: silentLogger });
+      master = await startMaster(config, {
+        garbage: { graceMs: 50, pauseMs: 50, ...options.garbage },
+        repair: { intervalMs: 3_600_000, ...options.repair },
+        log: silentLogger,
+      });
     }
   };
 

@@ -153,7 +153,9 @@ describe('a job', () => {
   });
 
   test('says when nobody knows of its tasks', () => {
-    expect(describeStatus({ id: 'wc-1', runId: 'r', status: 'RUNNING', startedAtMs: 0 }, 1_000)).toContain('no worker answers');
+    expect(describeStatus({ id: 'wc-1', runId: 'r', status: 'RUNNING', startedAtMs: 0 }, 1_000)).toContain(
+      'its workflow does not answer now',
+    );
   });
 
   test('is one line for those who watch without a terminal', () => {

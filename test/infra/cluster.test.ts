@@ -55,7 +55,9 @@ describe('a cluster that is up', () => {
     ]);
     const roles = info.processes.map(({ role, node }) => (node ? `${role} ${node}` : role)).sort();
     const ofNodes = ['pangu-chunk node-1', 'pangu-chunk node-2', 'tubo node-1', 'tubo node-2'];
-    expect(roles).toEqual([...ofNodes, 'fuxi-master', 'nuwa', 'pangu-master', 'postgres', 'shennong', 'temporal', 'worker'].sort());
+    expect(roles).toEqual(
+      [...ofNodes, 'dayu-master', 'fuxi-master', 'nuwa', 'pangu-master', 'postgres', 'shennong', 'temporal', 'worker'].sort(),
+    );
     for (const { pid, log } of info.processes) {
       expect(process.kill(pid, 0)).toBe(true);
       expect((await stat(log)).isFile()).toBe(true);

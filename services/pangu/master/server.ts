@@ -9,6 +9,7 @@ import { chunkServerService } from '../chunk-contract.ts';
 import { MASTER_SERVICE, masterService } from '../master-contract.ts';
 import { type GarbageOptions, startGarbageLoop } from './background/garbage.ts';
 import { startMeasuring } from './background/measure.ts';
+import { type RepairOptions, startRepairLoop } from './background/repair.ts';
 import { watchChunkServers } from './chunk-servers.ts';
 import type { MasterContext } from './context.ts';
 import { masterHandlers } from './handlers.ts';
@@ -16,6 +17,7 @@ import { tellMaster } from './tell.ts';
 
 export interface MasterOptions {
   garbage?: GarbageOptions;
+  repair?: RepairOptions;
   measure?: { pauseMs?: number };
   log?: Logger;
 }
@@ -41,6 +43,7 @@ export async function startMaster(config: RoleConfig, options: MasterOptions = {
   const implementation = telling.outcomes.counted(implement(masterService, masterHandlers(context)));
   const server = await serve({ address: config.listen, implementations: [implementation], log });
   const garbage = startGarbageLoop(context, options.garbage);
+  const repair = startRepairLoop(context, options.repair);
   const registration = await cluster.nuwa.register(MASTER_SERVICE, instance, {
     address: server.address,
     node: config.node?.id,
@@ -55,6 +58,7 @@ export async function startMaster(config: RoleConfig, options: MasterOptions = {
     await server.close();
     chunkServers.stop();
     await garbage.stop();
+    await repair.stop();
     await measuring.stop();
     telling.stop();
     await cluster.leave();
