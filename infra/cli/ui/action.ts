@@ -35,8 +35,15 @@ export function action<Args extends unknown[]>(run: (...args: Args) => Promise<v
 
 export function describeError(error: unknown): string {
   const hint = error instanceof FeitianError ? HINTS[error.code] : undefined;
-  const message = messageOf(error);
+  const message = `${messageOf(error)}${causeAtTemporal(error)}`;
   return hint ? `${message} (${hint})` : message;
+}
+
+/** The Temporal client's own message says which call failed; why is in what it came from. */
+function causeAtTemporal(error: unknown): string {
+  if (!(error instanceof Error) || error.name !== 'ServiceError' || !(error.cause instanceof Error)) return '';
+  const { details } = error.cause as { details?: string };
+  return `: ${details || error.cause.message}`;
 }
 
 export function print(text: string): void {
