@@ -4,13 +4,12 @@ import { z } from 'zod';
 import type { RoleConfig } from '../services/base/role.ts';
 import { ClusterError } from './errors.ts';
 import { ROLE_NEEDS, type RoleName, type RoleNeeds } from './roles.ts';
-import { temporalFromEnvironment } from './temporal-config.ts';
+import { type Environment, temporalFromEnvironment } from './temporal-config.ts';
 
 /**
  * What a role is told, from the environment and from the flags of `feitian run`, which win. Read in one place, once, and checked, so that a role
  * that starts has all that it needs and one that can't start says every reason at once.
  */
-export type Environment = Readonly<Record<string, string | undefined>>;
 
 export interface RoleFlags {
   cluster?: string;

@@ -1,8 +1,9 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { TemporalConfig } from '../services/base/role.ts';
-import type { Environment } from './config.ts';
 import { ClusterError } from './errors.ts';
+
+export type Environment = Readonly<Record<string, string | undefined>>;
 
 /**
  * The Temporal server that the environment names: TEMPORAL_ADDRESS, TEMPORAL_NAMESPACE, TEMPORAL_API_KEY and the TLS settings, read as every

@@ -18,7 +18,7 @@ import { ownPassword } from './own-password.ts';
 import { STOP_TIERS } from './plan.ts';
 import { wantedPort } from './ports.ts';
 import type { ProcessSpec } from './process-run.ts';
-import type { StartContext } from './start.ts';
+import type { StartContext } from './start-context.ts';
 
 /** Addresses, `http://host:port`, of those that run. */
 export type Monitoring = { [Program in MonitoringProgram]?: string };

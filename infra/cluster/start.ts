@@ -25,22 +25,9 @@ import type { ClusterShape } from './options.ts';
 import { type PlanInput, placesOf, roleSpec, SHENNONG_HTTP, STOP_TIERS } from './plan.ts';
 import { freePort, wantedPort } from './ports.ts';
 import { awaitPostgres, checkDatabase, postgresCommand, postgresEnvironment, postgresUrl, preparePostgres } from './postgres.ts';
-import { type ProcessSpec, processName } from './process-run.ts';
+import { processName } from './process-run.ts';
+import type { StartContext } from './start-context.ts';
 import { awaitTemporal, registerSearchAttributes, type TemporalPorts, temporalCommand } from './temporal.ts';
-
-/** What a start is given by the launcher. */
-export interface StartContext {
-  layout: Layout;
-  shape: ClusterShape;
-  launchId: string;
-  /** Filled with every port that is used, for the check at the end that they are free again. */
-  ports: Set<number>;
-  step<T>(name: string, work: () => Promise<T>, detail?: (result: T) => string | undefined): Promise<T>;
-  /** Says that something is left out that can be done without, and how to get it. */
-  note(name: string, detail: string): void;
-  /** Resolves when the process is ready. */
-  start(spec: ProcessSpec): Promise<void>;
-}
 
 const ENTRY = fileURLToPath(new URL('../bin/feitian.mjs', import.meta.url));
 

@@ -1,7 +1,7 @@
 import { access, constants, mkdir } from 'node:fs/promises';
 import { homedir, tmpdir, userInfo } from 'node:os';
 import { join } from 'node:path';
-import type { Environment } from '../config.ts';
+import type { Environment } from '../temporal-config.ts';
 
 /** Where programs that were fetched are kept: the user's cache, or a directory of the user's own in the system's temporary one when that can't be written. */
 export async function cacheDirectory(env: Environment = process.env): Promise<string> {

@@ -4,7 +4,7 @@
  */
 import { access, realpath } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
-import type { Environment } from '../config.ts';
+import type { Environment } from '../temporal-config.ts';
 import { onPath } from './on-path.ts';
 import { runProgram } from './run-program.ts';
 

@@ -1,6 +1,6 @@
 import { access, constants } from 'node:fs/promises';
 import { delimiter, isAbsolute, join } from 'node:path';
-import type { Environment } from '../config.ts';
+import type { Environment } from '../temporal-config.ts';
 
 /** Every program of that name on PATH, first found first. */
 export async function onPath(name: string, env: Environment): Promise<string[]> {

@@ -3,8 +3,8 @@
  * fetching works first. A machine without a network but with the program in any of those places starts without trying any.
  */
 import { join } from 'node:path';
-import type { Environment } from '../config.ts';
 import { ClusterError } from '../errors.ts';
+import type { Environment } from '../temporal-config.ts';
 import { cacheDirectory } from './cache-directory.ts';
 import { fetchProgram, type Way } from './fetch.ts';
 import { fetchWithGo } from './fetch-go.ts';

@@ -1,7 +1,8 @@
 import { type Clock, systemClock } from '../base/clock.ts';
+import { messageOf } from '../base/errors.ts';
 import { type Logger, silentLogger } from '../base/log.ts';
 import { Alarm } from './alarm.ts';
-import type { Implementation, KuafuServer, ServiceContract, ServiceHandlers } from './contract.ts';
+import { type Implementation, KuafuError, type KuafuServer, type ServiceContract, type ServiceHandlers } from './contract.ts';
 import { meterOf, totals } from './meter.ts';
 import { type ServedMethods, ServerConnection, type ServerShared } from './server/connection.ts';
 import { type Transports, transportOf } from './transports/index.ts';
@@ -9,6 +10,22 @@ import { type Transports, transportOf } from './transports/index.ts';
 /** Joins a contract with the functions that fulfil it; `serve` takes any number of them. */
 export function implement<S extends ServiceContract>(contract: S, handlers: ServiceHandlers<S>): Implementation {
   return { contract, handlers };
+}
+
+/**
+ * Wraps the functions of a service all of whose calls may be sent again: while what it stands on (`what`) is away, whether this call ran does not
+ * matter, and `notRun` lets callers try again until their deadline.
+ */
+export function unavailableWhile(isAway: (error: unknown) => boolean, what: string) {
+  return <Request, Reply>(handle: (request: Request) => Promise<Reply>) =>
+    async (request: Request): Promise<Reply> => {
+      try {
+        return await handle(request);
+      } catch (error) {
+        if (!isAway(error)) throw error;
+        throw new KuafuError('Unavailable', `${what} is away: ${messageOf(error)}`, { cause: error, details: { notRun: true } });
+      }
+    };
 }
 
 /** Past these a server refuses with `Overloaded` rather than queue: the caller knows better what to do with the time. */

@@ -2,51 +2,17 @@
  * One attempt, from its order to its counts: finds the program, opens the input, opens the output, runs, and completes the output or leaves
  * none. Three kinds of input, two kinds of programs and three kinds of output meet here and nowhere else.
  */
-import type { PanguClient } from '../../pangu/contract.ts';
-import type { AttemptCounts, RecordFormat } from '../contract.ts';
-import type { Combine } from '../core/combine.ts';
-import type { Cursor } from '../core/cursor.ts';
+import type { AttemptCounts } from '../contract.ts';
 import type { AttemptLog } from './attempt-log.ts';
-import type { FileInput, Piece } from './input-files.ts';
 import { fetchPartition } from './input-shuffle.ts';
 import type { AttemptOrder } from './messages.ts';
 import { type AttemptOutput, openAttemptFile } from './output.ts';
 import { FilesOutput } from './output-files.ts';
 import { NoOutput } from './output-none.ts';
 import { ShuffleOutput } from './output-shuffle.ts';
+import type { InputCounts, OpenInput, PreparedProgram, RunnerServices } from './parts.ts';
 import { prepareCommand } from './prepare-command.ts';
 import { prepareModule } from './prepare-module.ts';
-import type { ProgramPlaces } from './program-files.ts';
-
-/** What the runner keeps from one attempt to the next. */
-export interface RunnerServices {
-  node: string;
-  workDirectory: string;
-  scratchDirectory: string;
-  /** `TMPDIR` of programs. */
-  tmpDirectory: string;
-  places: ProgramPlaces;
-  /** Connects when it is first asked for: an attempt without input and output needs no Pangu. */
-  pangu(): Promise<PanguClient>;
-  fileInput(format: RecordFormat): Promise<FileInput>;
-}
-
-/** How far an attempt is; grows while it runs. */
-export interface InputCounts {
-  bytesIn: number;
-  recordsIn: number;
-}
-
-/** A program that is ready to go: whatever is wrong with it shows before anything is read or made. */
-export interface PreparedProgram {
-  combine?: 'sum' | Combine;
-  run(input: OpenInput, output: AttemptOutput, counts: InputCounts): Promise<void>;
-}
-
-export type OpenInput =
-  | { kind: 'files'; format: RecordFormat; pieces: AsyncIterable<Piece> }
-  | { kind: 'shuffle'; cursor: Cursor }
-  | { kind: 'none' };
 
 /**
  * The share of a container's memory that waiting records may take, on either side of a shuffle. The rest is for the process itself (about 90 MiB),

@@ -5,9 +5,9 @@ import type { Cursor } from '../core/cursor.ts';
 import { Groups } from '../core/groups.ts';
 import { encodeLines, keyEndOf } from '../core/key-value-line.ts';
 import { createCutter } from '../core/record-cutter.ts';
-import type { InputCounts } from './attempt.ts';
 import type { Piece } from './input-files.ts';
 import type { AttemptOutput } from './output.ts';
+import type { InputCounts } from './parts.ts';
 
 const NEWLINE = 0x0a;
 

@@ -2,8 +2,9 @@
  * What of Tubo's environment goes on to containers. A list of what may pass, not of what may not: Tubo's own environment holds
  * keys and addresses that no program should see.
  */
-import type { RunnerServices } from './attempt.ts';
+
 import type { AttemptOrder } from './messages.ts';
+import type { RunnerServices } from './parts.ts';
 
 const PASSED = ['PATH', 'HOME', 'USER', 'LOGNAME', 'SHELL', 'TZ'];
 

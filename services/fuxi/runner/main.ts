@@ -10,12 +10,13 @@
 import { join } from 'node:path';
 import type { PanguClient } from '../../pangu/contract.ts';
 import type { RecordFormat } from '../contract.ts';
-import { type InputCounts, type RunnerServices, runAttempt } from './attempt.ts';
+import { runAttempt } from './attempt.ts';
 import { AttemptLog } from './attempt-log.ts';
 import { attemptFailure, storageFailure } from './failures.ts';
 import { guardGroup, killOwnGroup } from './guard.ts';
 import type { FileInput } from './input-files.ts';
 import { type AttemptOrder, fromEnvironment, type RunnerEnvironment, type RunnerMessage } from './messages.ts';
+import type { InputCounts, RunnerServices } from './parts.ts';
 
 const PROGRESS_MS = 500;
 

@@ -1,10 +1,11 @@
 /** A command made ready for one attempt: what it reads as its lines, what it writes as the output's bytes or records. */
-import type { InputCounts, OpenInput, PreparedProgram, RunnerServices } from './attempt.ts';
+
 import type { AttemptLog } from './attempt-log.ts';
 import { CommandRecords, groupsForCommand, piecesForCommand } from './command-lines.ts';
 import { programEnvironment } from './environment.ts';
 import type { AttemptOrder } from './messages.ts';
 import { FilesOutput } from './output-files.ts';
+import type { InputCounts, OpenInput, PreparedProgram, RunnerServices } from './parts.ts';
 import { findCommand } from './program-files.ts';
 import { runCommand } from './run-command.ts';
 

@@ -1,10 +1,10 @@
 /** A module program made ready for one attempt: loaded, and tied to the kind of input that the attempt has. */
 import type { Combine } from '../core/combine.ts';
 import type { MapProgram, ProgramContext, ReduceProgram, SourceProgram } from '../sdk.ts';
-import type { PreparedProgram, RunnerServices } from './attempt.ts';
 import { GroupValues, view } from './group-values.ts';
 import { loadModule } from './load-module.ts';
 import type { AttemptOrder } from './messages.ts';
+import type { PreparedProgram, RunnerServices } from './parts.ts';
 import { runMap, runReduce, runSource } from './run-module.ts';
 
 export async function prepareModule(module: string, order: AttemptOrder, services: RunnerServices): Promise<PreparedProgram> {

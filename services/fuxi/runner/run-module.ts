@@ -9,11 +9,11 @@ import { Groups } from '../core/groups.ts';
 import { NO_BYTES } from '../core/memory.ts';
 import { createCutter } from '../core/record-cutter.ts';
 import type { InputRecord, MapProgram, ProgramContext, ReduceProgram, SourceProgram } from '../sdk.ts';
-import type { InputCounts } from './attempt.ts';
 import { emitTo } from './emit.ts';
 import { GroupValues, view } from './group-values.ts';
 import type { Piece } from './input-files.ts';
 import type { AttemptOutput } from './output.ts';
+import type { InputCounts } from './parts.ts';
 
 /** A program that never waits gives the event loop a turn this often, for what is written in the background and for telling progress. */
 const TURN_MS = 50;
