@@ -72,6 +72,8 @@ function createWorker(
     maxConcurrentWorkflowTaskPolls: 10,
     maxConcurrentActivityTaskPolls: 10,
     maxConcurrentActivityTaskExecutions: 100,
+    // A workflow whose worker was killed stands still for so long; half of the default. Less would send workflows to be replayed when one is merely busy.
+    stickyQueueScheduleToStartTimeout: '5 seconds',
     shutdownGraceTime: '5 seconds',
   });
 }

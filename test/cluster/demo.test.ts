@@ -53,6 +53,20 @@ test('counts the words of the files that were named, checks the count, and leave
   expect(existsSync(dirOf())).toBe(false);
 });
 
+test('--tour goes on with rollouts: a good one, one under load, and a bad one that takes itself back', {
+  timeout: TIMEOUT_MS,
+}, async () => {
+  const file = join(here, 'one.txt');
+  await writeFile(file, 'to be or not to be');
+  const { code, stdout } = await demo(['--tour', file]);
+  expect(stdout).toMatch(/load +[\d,]+ requests through Nuwa, 0 failed \([\d,]+ by 1\.0\.0, [\d,]+ by 2\.0\.0\)/);
+  expect(stdout).toMatch(/stopped +hello 3\.0\.0 was rolled back: canary node-1: StartFailed: .*exit code 3/);
+  expect(stdout).toMatch(/runs +hello 2\.0\.0 on node-1, node-2, node-3/);
+  expect(stdout).toMatch(/Where to look\n +word count +http.*\n( +rollout of \d\.0\.0 +http.*\n){3} +Prometheus .*\n +Grafana /);
+  expect(code).toBe(0);
+  expect(existsSync(dirOf())).toBe(false);
+});
+
 test('a file that cannot be read is refused before anything starts', async () => {
   const { code, stdout, stderr } = await demo([join(here, 'no-such.txt')]);
   expect({ code, stdout }).toEqual({ code: 1, stdout: '' });

@@ -14,6 +14,10 @@ describe.skipIf(noBrowser)('in the Temporal Web UI', () => {
     test = await openCluster({ nodes: 3 });
     await test.pangu.writeFile('/in/text', 'to be or not\nto be\n', { parents: true });
     ui = await WebUi.open(test.cluster.info.temporal.ui!);
+    await releaseHello(test, '1.0.0');
+    await releaseHello(test, '2.0.0', { GREETING: 'hello again' });
+    await releaseHello(test, '3.0.0', { BEHAVIOUR: 'crash' });
+    expect(await (await test.rollOut('1.0.0', {}, 'first')).result()).toMatchObject({ outcome: 'done' });
   }, 120_000);
   afterAll(async () => {
     await ui?.close();
@@ -69,24 +73,6 @@ describe.skipIf(noBrowser)('in the Temporal Web UI', () => {
     expect(await failureOf(handle)).toMatchObject({ type: 'ProgramFailed' });
     await ui.shows('failing', 'Event History', 'FAILED', /exit code 3: no such table/);
     await ui.shows('failing', 'User Metadata', 'failing: failed', /exit code 3: no such table/);
-  });
-});
-
-describe.skipIf(noBrowser)('in the Temporal Web UI, of rollouts', () => {
-  let test: TestCluster;
-  let ui: WebUi;
-
-  beforeAll(async () => {
-    test = await openCluster({ nodes: 3 });
-    await releaseHello(test, '1.0.0');
-    await releaseHello(test, '2.0.0', { GREETING: 'hello again' });
-    await releaseHello(test, '3.0.0', { BEHAVIOUR: 'crash' });
-    expect(await (await test.rollOut('1.0.0', {}, 'first')).result()).toMatchObject({ outcome: 'done' });
-    ui = await WebUi.open(test.cluster.info.temporal.ui!);
-  }, 120_000);
-  afterAll(async () => {
-    await ui?.close();
-    await test?.stop();
   });
 
   it('a running rollout shows its waves, what each node runs, and that it waits for a person', async () => {

@@ -3,7 +3,7 @@
  * work like all others. Replicas then move to them until each has its share. Nothing here has to be undone: a node that is there stays there.
  */
 import { isCancellation } from '@temporalio/workflow';
-import { formatBytes } from '../../services/dayu/core/nodes-details.ts';
+import { formatBytes } from '../../services/base/units.ts';
 import { parseExpand } from '../../services/dayu/core/nodes-documents.ts';
 import { NodesState, stepMs } from '../../services/dayu/core/nodes-state.ts';
 import type { Expand, NodesResult } from '../../services/dayu/nodes-contract.ts';

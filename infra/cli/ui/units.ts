@@ -1,18 +1,5 @@
 /** Figures for people. */
-
-const BYTE_UNITS = ['B', 'KiB', 'MiB', 'GiB', 'TiB', 'PiB'] as const;
-
-/** `1536` → `1.5 KiB`: three digits, no decimals where they say nothing. */
-export function formatBytes(bytes: number): string {
-  let value = bytes;
-  let unit = 0;
-  while (value >= 999.5 && unit < BYTE_UNITS.length - 1) {
-    value /= 1024;
-    unit++;
-  }
-  const decimals = unit === 0 || value >= 99.95 ? 0 : 1;
-  return `${value.toFixed(decimals).replace(/\.0$/, '')} ${BYTE_UNITS[unit]}`;
-}
+export { formatBytes } from '../../../services/base/units.ts';
 
 /** `8MiB`, `64 KiB`, `1k` or a plain number of bytes; `undefined` when it is none of these. */
 export function parseBytes(text: string): number | undefined {

@@ -1,3 +1,4 @@
+import { formatBytes } from '../../base/units.ts';
 import type { NodesPlan, NodesProgress } from '../nodes-contract.ts';
 
 /** What the Temporal Web UI shows as the current details: a table of nodes as fixed-width text, and below it what each waits for. */
@@ -30,10 +31,4 @@ export function nodesTable({ nodes }: NodesProgress): string[] {
       .join('  ')
       .trimEnd(),
   );
-}
-
-export function formatBytes(bytes: number): string {
-  const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB'];
-  const exponent = bytes < 1024 ? 0 : Math.min(units.length - 1, Math.floor(Math.log2(bytes) / 10));
-  return `${(bytes / 1024 ** exponent).toFixed(exponent === 0 ? 0 : 1)} ${units[exponent]}`;
 }

@@ -1,3 +1,4 @@
+import { formatBytes } from '../../base/units.ts';
 import type { JobPlan, JobProgress, TaskProgress } from '../contract.ts';
 
 /**
@@ -53,11 +54,4 @@ export function taskTable(tasks: [string, TaskProgress][]): string[] {
   }
   const widths = rows[0]!.map((_, column) => Math.max(...rows.map((row) => row[column]!.length)));
   return rows.map((row) => row.map((cell, column) => (column === 0 ? cell.padEnd(widths[0]!) : cell.padStart(widths[column]!))).join('  '));
-}
-
-export function formatBytes(bytes: number): string {
-  if (bytes < 1024) return `${bytes} B`;
-  const units = ['KiB', 'MiB', 'GiB', 'TiB'];
-  const exponent = Math.min(units.length, Math.floor(Math.log2(bytes) / 10));
-  return `${(bytes / 1024 ** exponent).toFixed(1)} ${units[exponent - 1]}`;
 }
