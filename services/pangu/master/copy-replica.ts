@@ -1,4 +1,4 @@
-import { sql } from 'drizzle-orm';
+import { type SQL, sql } from 'drizzle-orm';
 import { inTransaction, type Queryable, rows } from '../../base/database.ts';
 import { hasCode, messageOf } from '../../base/errors.ts';
 import { ChunkError } from '../chunk-contract.ts';
@@ -35,6 +35,8 @@ const COPY_MS_MIN = 15_000;
 /** From the end of the copy to its transaction. */
 const SETTLE_MS = 15_000;
 const SEAL_TIMEOUT_MS = 10_000;
+/** Each look that finds the chunk moved is one by which somebody else came to an end. */
+const LOOKS_MAX = 10;
 
 /** What a source may be guilty of; anything else is the target's or the network's. */
 const BAD_REPLICA_CODES = ['BadChecksum', 'NoChunk', 'BadRange', 'DiskFailed'];
@@ -53,6 +55,15 @@ interface Chunk {
 }
 
 export async function copyReplica(context: MasterContext, wish: CopyWish): Promise<CopyOutcome> {
+  for (let look = 1; ; look++) {
+    const outcome = await copyOnce(context, wish);
+    if (outcome !== 'moved') return outcome;
+    if (look === LOOKS_MAX) return { outcome: 'failed', reason: `others move chunk ${wish.chunk} again and again` };
+  }
+}
+
+/** `moved`: others moved the chunk since it was looked at, so what was decided is void. */
+async function copyOnce(context: MasterContext, wish: CopyWish): Promise<CopyOutcome | 'moved'> {
   const { from } = wish;
   const chunk = await readChunk(context, wish.chunk);
   if (!chunk || chunk.removed || (from !== undefined && !chunk.nodes.includes(from))) return { outcome: 'gone' };
@@ -65,7 +76,7 @@ export async function copyReplica(context: MasterContext, wish: CopyWish): Promi
   if (sources.length === 0) return { outcome: 'failed', reason: `no replica of chunk ${chunk.id} is on a server that is there` };
   const timeoutMs = COPY_MS_MIN + frozen.length / BYTES_PER_MS_MIN;
   const target = await reserve(context, chunk, wish, sources.length * timeoutMs + SETTLE_MS, frozen.length);
-  if ('outcome' in target) return target;
+  if (target === 'moved' || 'outcome' in target) return target;
 
   const copied = await copyFrom(context, { chunk, target, sources, length: frozen.length, timeoutMs });
   if (copied !== undefined) {
@@ -125,18 +136,40 @@ async function reserve(
   wish: CopyWish,
   ms: number,
   bytes: number,
-): Promise<ChunkServerInfo | CopyOutcome> {
+): Promise<ChunkServerInfo | CopyOutcome | 'moved'> {
   const node = chunk.copyTo ?? place(context, chunk, wish, bytes);
   if (typeof node !== 'string') return { outcome: 'noTarget', reason: whyNoTarget(node, bytes) };
-  const until = sql`now() + make_interval(secs => ${ms / 1000})`;
-  const [row] = await rows<{ node: string }>(
-    context.db,
-    sql`
-      insert into pangu.copies (chunk, node, until) values (${chunk.id}, ${node}, ${until})
-      on conflict (chunk) do update set until = excluded.until returning node`,
+  const target = await inTransaction(context.db, (tx) => writeDown(tx, chunk.id, node, ms));
+  if (target === undefined) return 'moved';
+  return (
+    context.chunkServers.get(target) ?? { outcome: 'failed', reason: `${target}, where chunk ${chunk.id} is being copied to, is away` }
   );
-  const server = context.chunkServers.get(row!.node);
-  return server ?? { outcome: 'failed', reason: `${row!.node}, where chunk ${chunk.id} is being copied to, is away` };
+}
+
+/**
+ * What was read of the chunk may be old by now: another mover may have settled in between, and put a replica just where this one would. So under the
+ * lock that settling takes too it is looked at again (invariant 8).
+ *
+ * @returns the node of the copy under way, which may be one that others began; undefined when there is one there already, or one to be removed
+ */
+async function writeDown(tx: Queryable, chunk: string, node: string, ms: number): Promise<string | undefined> {
+  await tx.execute(sql`select id from pangu.chunks where id = ${chunk} for update`);
+  const [row] = await rows<{ node: string }>(tx, sql`select node from pangu.copies where chunk = ${chunk}`);
+  const target = row?.node ?? node;
+  const taken = await rows(
+    tx,
+    sql`
+      select 1 from pangu.replicas where chunk = ${chunk} and node = ${target}
+      union all select 1 from pangu.garbage where chunk = ${chunk} and node = ${target}`,
+  );
+  if (taken.length > 0) {
+    await giveUp(tx, chunk, target);
+    return undefined;
+  }
+  const until = sql`now() + make_interval(secs => ${ms / 1000})`;
+  await tx.execute(sql`
+    insert into pangu.copies (chunk, node, until) values (${chunk}, ${target}, ${until}) on conflict (chunk) do update set until = excluded.until`);
+  return target;
 }
 
 function place({ chunkServers, random }: MasterContext, chunk: Chunk, { from, to }: CopyWish, bytes: number): string | Placement {
@@ -207,8 +240,20 @@ function settle(
   });
 }
 
+/** The file of a copy that nobody wants is garbage, unless it is a replica after all. */
 async function giveUp(tx: Queryable, chunk: string, node: string): Promise<void> {
+  await discardCopies(tx, sql`chunk = ${chunk} and node = ${node}`);
+}
+
+/** Copies that were not done in time. */
+export async function discardLateCopies(tx: Queryable): Promise<void> {
+  await discardCopies(tx, sql`until < now()`);
+}
+
+async function discardCopies(tx: Queryable, which: SQL): Promise<void> {
   await tx.execute(sql`
-    with gone as (delete from pangu.copies where chunk = ${chunk} and node = ${node} returning chunk, node)
-    insert into pangu.garbage (chunk, node) select chunk, node from gone on conflict do nothing`);
+    with gone as (delete from pangu.copies where ${which} returning chunk, node)
+    insert into pangu.garbage (chunk, node)
+    select chunk, node from gone where not exists (select 1 from pangu.replicas r where r.chunk = gone.chunk and r.node = gone.node)
+    on conflict do nothing`);
 }

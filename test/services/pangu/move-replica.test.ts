@@ -126,6 +126,38 @@ describe('a replica', () => {
     await expect.poll(() => expectTidy().then(() => true, String), tidy).toBe(true);
   });
 
+  it('is not lost when replicas of one chunk are moved from several nodes at once, by several that ask', async () => {
+    const paths = Array.from({ length: 8 }, (_, i) => `/crossing-${i}`);
+    for (const path of paths) await pangu.writeFile(path, randomBytes(200_000), { replicas: 2 });
+    for (let round = 0; round < 6; round++) {
+      const moves = paths.map(async (path) => {
+        const { chunk, nodes } = await onlyChunk(path);
+        return Promise.all([...nodes, ...nodes, ...nodes].map((from) => master.moveReplica({ chunk, from })));
+      });
+      const reasons = (await Promise.all(moves)).flat().flatMap(({ reason }) => reason ?? []);
+      expect(reasons.filter((reason) => /duplicate key|Failed query/.test(reason))).toEqual([]);
+    }
+    await expect.poll(() => expectTidy().then(() => true, String), tidy).toBe(true);
+    for (const path of paths) {
+      expect((await onlyChunk(path)).nodes).toHaveLength(2);
+      expect((await pangu.readFile(path)).length).toBe(200_000);
+    }
+  }, 60_000);
+
+  it('is neither refused nor lost because of a copy that was noted for a node which has the chunk by now', async () => {
+    let noted = 0;
+    for (const until of [sql`now() + interval '1 minute'`, sql`now() - interval '1 minute'`]) {
+      const path = `/noted-${++noted}`;
+      await pangu.writeFile(path, randomBytes(100_000), { replicas: 2 });
+      const { chunk, nodes } = await onlyChunk(path);
+      await sql`insert into pangu.copies (chunk, node, until) values (${chunk}, ${nodes[1]!}, ${until})`;
+      expect(await master.moveReplica({ chunk, from: nodes[0]! })).toMatchObject({ outcome: 'done' });
+      await expect.poll(() => expectTidy().then(() => true, String), tidy).toBe(true);
+      expect((await onlyChunk(path)).nodes).toContain(nodes[1]);
+      expect(await hasFile(nodes[1]!, chunk)).toBe(true);
+    }
+  });
+
   it('leaves nothing behind when its file is removed while it moves', async () => {
     for (let round = 0; round < 5; round++) {
       await pangu.writeFile('/removed', randomBytes(4 * MIB), { replicas: 3, chunkBytes: MIB });

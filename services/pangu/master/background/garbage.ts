@@ -4,6 +4,7 @@ import { type Database, inTransaction, isDatabaseAway, type Queryable, rows } fr
 import { messageOf } from '../../../base/errors.ts';
 import { DELETE_MAX } from '../../chunk-contract.ts';
 import type { MasterContext } from '../context.ts';
+import { discardLateCopies } from '../copy-replica.ts';
 
 /**
  * Gives back the space of what was removed, in four steps that each leave the tables true:
@@ -58,9 +59,7 @@ export function startGarbageLoop(
 export async function collectOnce(context: MasterContext, graceMs: number): Promise<boolean> {
   const collected = await collectInodes(context.db, graceMs);
   const deleted = await deleteChunks(context);
-  await context.db.execute(sql`
-    with late as (delete from pangu.copies where until < now() returning chunk, node)
-    insert into pangu.garbage (chunk, node) select chunk, node from late on conflict do nothing`);
+  await discardLateCopies(context.db);
   await context.db.execute(sql`delete from pangu.requests where keep_until < now()`);
   return collected || deleted;
 }
