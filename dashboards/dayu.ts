@@ -3,15 +3,19 @@ import { DAYU_AGENT_METRICS, DAYU_MASTER_METRICS, ROLLOUT_METRICS } from '../ser
 import { SHENNONG_METRICS } from '../services/shennong/metrics.ts';
 import { board, choice, type Settings, WORKFLOW_OF_SERIES, webLink, workflowList, workflowOfRow } from './board.ts';
 import { graph, stat, table } from './panels.ts';
-import { count, like, max, orZero, quantile, rate, series, sum } from './promql.ts';
+import { count, like, type Matchers, max, orZero, quantile, series, sum } from './promql.ts';
 
 const HERE = { application: like('$application') };
 const ROLLOUTS = workflowList('rollouts in the Web UI', 'dayuRollout');
 
+/** Each instance once: an agent that was started anew is another target, and for some seconds both are there. */
+const instancesOnce = (matchers: Matchers<typeof DAYU_AGENT_METRICS.instances>): string =>
+  max(series(DAYU_AGENT_METRICS.instances, matchers), 'application', 'service', 'version', 'state', 'node');
+
 /** Services: which version runs where and how well, and the rollouts that change it. */
 export function dayuDashboard(settings: Settings): Dashboard {
   const age = max(series(DAYU_MASTER_METRICS.rolloutSeconds, HERE), 'application', 'version', 'workflow_id');
-  const instances = (state: string) => orZero(sum(series(DAYU_AGENT_METRICS.instances, { ...HERE, state })));
+  const instances = (state: string) => orZero(sum(instancesOnce({ ...HERE, state })));
   return board('dayu', 'Dayu', 'Services: which version runs where, and the rollouts that change it.', settings)
     .withVariable(choice('application', 'application', DAYU_MASTER_METRICS.placements))
     .link(webLink(ROLLOUTS))
@@ -91,11 +95,12 @@ export function dayuDashboard(settings: Settings): Dashboard {
     .withPanel(
       graph({
         title: 'Rollouts ended',
-        description: 'Rollouts that ended in a second, by outcome. Rolled back: a gate failed, and the reason is in the workflow.',
-        unit: 'ops',
+        description:
+          'Rollouts that ended since the workers were started, by outcome: each step is one. Rolled back: a gate failed, and the reason is in the workflow.',
+        unit: 'short',
         link: ROLLOUTS,
         queries: [
-          { expression: sum(rate(ROLLOUT_METRICS.rollouts, HERE), 'application', 'outcome'), legend: '{{application}} {{outcome}}' },
+          { expression: sum(series(ROLLOUT_METRICS.rollouts, HERE), 'application', 'outcome'), legend: '{{application}} {{outcome}}' },
         ],
       }),
     )
@@ -106,11 +111,7 @@ export function dayuDashboard(settings: Settings): Dashboard {
         unit: 'short',
         queries: [
           {
-            expression: sum(
-              series(DAYU_AGENT_METRICS.instances, { ...HERE, state: like('healthy|unhealthy|starting') }),
-              'application',
-              'version',
-            ),
+            expression: sum(instancesOnce({ ...HERE, state: like('healthy|unhealthy|starting') }), 'application', 'version'),
             legend: '{{application}} {{version}}',
           },
         ],
@@ -121,17 +122,18 @@ export function dayuDashboard(settings: Settings): Dashboard {
         title: 'Instances by state',
         description: 'Instances by state. Only `healthy` takes requests.',
         unit: 'short',
-        queries: [
-          { expression: sum(series(DAYU_AGENT_METRICS.instances, HERE), 'application', 'state'), legend: '{{application}} {{state}}' },
-        ],
+        queries: [{ expression: sum(instancesOnce(HERE), 'application', 'state'), legend: '{{application}} {{state}}' }],
       }),
     )
     .withPanel(
       graph({
         title: 'Restarts',
-        description: 'Instances that ended by themselves and were started again, in a second. A steady line is a crash loop.',
-        unit: 'ops',
-        queries: [{ expression: sum(rate(DAYU_AGENT_METRICS.restarts, HERE), 'application', 'node'), legend: '{{application}} {{node}}' }],
+        description:
+          'Instances that ended by themselves and were started again, since the agents were started. A stair that goes on is a crash loop.',
+        unit: 'short',
+        queries: [
+          { expression: sum(series(DAYU_AGENT_METRICS.restarts, HERE), 'application', 'node'), legend: '{{application}} {{node}}' },
+        ],
       }),
     )
     .withPanel(

@@ -20,7 +20,7 @@ export function overviewDashboard(settings: Settings): Dashboard {
     .withPanel(
       stat({
         title: 'Alerts',
-        description: 'Alerts that fire now. Each is in the list below, with a page that says what to do.',
+        description: 'Alerts that fire now. Each is in the list below; what to do is in dashboards/runbooks, a page for each name.',
         unit: 'short',
         limits: { red: 1 },
         expression: orZero(count(series(PROMETHEUS_METRICS.alerts, { alertstate: 'firing' }))),
@@ -32,7 +32,7 @@ export function overviewDashboard(settings: Settings): Dashboard {
         description: 'Nodes of the cluster whose agent is not registered. Their work goes on elsewhere, with fewer copies of the data.',
         unit: 'short',
         limits: { red: 1 },
-        expression: sum(`1 - ${series(SHENNONG_METRICS.nodeUp)}`),
+        expression: sum(`1 - ${max(series(SHENNONG_METRICS.nodeUp), 'node')}`),
       }),
     )
     .withPanel(
@@ -144,9 +144,10 @@ export function overviewDashboard(settings: Settings): Dashboard {
     .withPanel(
       graph({
         title: 'Events',
-        description: 'Anomaly records that Shennong wrote, by alert: alerts that began or ended. `feitian events` lists them.',
-        unit: 'ops',
-        queries: [{ expression: sum(rate(SHENNONG_METRICS.events), 'alert', 'status'), legend: '{{alert}} {{status}}' }],
+        description:
+          'Anomaly records that Shennong wrote since it was started, by alert: each step is one that began or ended. `feitian events` lists them.',
+        unit: 'short',
+        queries: [{ expression: sum(series(SHENNONG_METRICS.events), 'alert', 'status'), legend: '{{alert}} {{status}}' }],
       }),
     )
     .withPanel(
@@ -170,7 +171,7 @@ export function overviewDashboard(settings: Settings): Dashboard {
         title: 'Nodes up',
         description: 'Nodes whose agent is registered.',
         unit: 'short',
-        expression: sum(series(SHENNONG_METRICS.nodeUp)),
+        expression: sum(max(series(SHENNONG_METRICS.nodeUp), 'node')),
       }),
     )
     .withPanel(

@@ -9,6 +9,8 @@ export interface PlaceRequest {
   /** Absent: nothing of the application from now on. */
   version?: string;
   configuration: number;
+  /** Its instances are healthy; false: they are about to be started. @default true */
+  settled?: boolean;
   why: string;
 }
 

@@ -97,12 +97,13 @@ async function assertDestinationIsFree(pangu: PanguClient, task: Task): Promise<
   throw refuse('OutputExists', `${directory} exists already; remove it, or set "overwrite": true beside its filePattern`);
 }
 
+/** Each instance before a shuffle writes a piece for each after it: more of them cost more than they bring, unless somebody asked for them. */
+const AUTO_INSTANCES_MAX = 500;
+
 /** As many instances as could run at once, so that a shuffle without a given width uses the whole cluster. */
 async function containersThatFit({ fuxiMaster }: FuxiServices, task: Task): Promise<number> {
   const { nodes } = await fuxiMaster.nodes({});
   const fit = nodes.map(({ cpu, memoryMiB }) => Math.floor(Math.min(cpu / task.resources.cpu, memoryMiB / task.resources.memoryMiB)));
-  return Math.max(
-    1,
-    fit.reduce((sum, count) => sum + count, 0),
-  );
+  const together = fit.reduce((sum, count) => sum + count, 0);
+  return Math.min(AUTO_INSTANCES_MAX, Math.max(1, together));
 }

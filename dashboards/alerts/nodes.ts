@@ -11,7 +11,8 @@ export const nodeAlerts: AlertGroup = {
   alerts: [
     {
       name: 'NodeDown',
-      expression: `${series(SHENNONG_METRICS.nodeUp)} == 0`,
+      // The node's own labels: whoever tells of it may be started anew in the meantime.
+      expression: `max by (node, rack) (${series(SHENNONG_METRICS.nodeUp)}) == 0`,
       // Its session has expired already; a restart of the agent alone is through by then.
       for: '15s',
       severity: 'critical',
@@ -30,8 +31,8 @@ export const nodeAlerts: AlertGroup = {
     },
     {
       name: 'DiskFilling',
-      // An hour of history draws the line; a disk with half of its room left may take a large write as it comes.
-      expression: `predict_linear(${FREE}[1h], 4 * 3600) < 0 and ignoring (kind) ${FREE_SHARE} < 0.5`,
+      // An hour of history draws the line, and half of one must be there; a disk with half of its room left may take a large write as it comes.
+      expression: `predict_linear(${FREE}[1h], 4 * 3600) < 0 and ignoring (kind) ${FREE_SHARE} < 0.5 and ${FREE} offset 30m`,
       for: '10m',
       severity: 'warning',
       summary: 'The disk of {{ $labels.node }} will be full within four hours',

@@ -1,10 +1,15 @@
 #!/usr/bin/env node
+import { existsSync } from 'node:fs';
 /** The `feitian` command: infra/cli/main.ts, compiled (see compile.mjs) or, where that can't be (no place to write), through tsx. */
 import module from 'node:module';
 import { dirname } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { compiledMain } from './compile.mjs';
 
+if (!existsSync(new URL('../../node_modules', import.meta.url))) {
+  console.error('feitian: its packages are not installed; do it with: npm ci');
+  process.exit(1);
+}
 process.setSourceMapsEnabled(true);
 module.enableCompileCache?.(); // Node 22 and later
 

@@ -27,7 +27,7 @@ export interface PlanInput {
 export const SHENNONG_HTTP = 'shennong-http';
 
 /** Stopped in this order, lower first: those who use others before those who are used. */
-export const STOP_TIERS = { work: 0, storage: 1, coordination: 2, engines: 3 } as const;
+export const STOP_TIERS = { watching: -1, work: 0, storage: 1, coordination: 2, engines: 3 } as const;
 
 const STOP_TIER: Record<RoleName, number> = {
   worker: STOP_TIERS.work,

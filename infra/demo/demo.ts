@@ -120,8 +120,8 @@ async function showAnswer(
   screen.fact('checked', `${formatCount(put.words)} words, equal`);
 }
 
-function showSights({ screen, cluster: { info } }: DemoContext, workflows: Sights): void {
-  screen.title('Where to look');
+function showSights({ screen, options, cluster: { info } }: DemoContext, workflows: Sights): void {
+  screen.title(options.keep ? 'Where to look' : 'Where to look, with `npm run demo -- --tour --keep`');
   for (const [what, address] of Object.entries(workflows)) screen.line(`  ${what.padEnd(18)} ${address}`);
   screen.line(`  ${'Prometheus'.padEnd(18)} ${info.prometheus ?? 'not found on PATH; see infra/README.md'}`);
   const grafana = info.grafana ?? `not found on PATH; \`npm run dashboards -- --push URL\` loads the dashboards into one that runs`;

@@ -94,6 +94,7 @@ async function roll({ client, info, signal }: TourContext, version: string): Pro
     taskQueue: FEITIAN_QUEUE,
     workflowId: rolloutWorkflowId(APPLICATION, version.replaceAll('.', '-')),
     args: [document],
+    staticSummary: `${APPLICATION} ${version}`,
   });
   await watchRollout(handle);
   const web = webAddress(info, handle.workflowId, handle.firstExecutionRunId);

@@ -134,10 +134,13 @@ export const placementSchema = z.object({
   sinceMs: z.number(),
   /** Such as `rollout-hello-1a2b3c, canary` or `rolled back: StartFailed: …`. */
   why: z.string(),
+  /** False from the order until it was healthy; so also where a rollout was stopped half way. A rollout to the same version does it again. */
+  settled: z.boolean().optional(),
 });
 export type Placement = z.output<typeof placementSchema>;
 
-export const ROLLOUT_STATES = ['running', 'done', 'unchanged', 'rolledBack', 'aborted', 'failed'] as const;
+const ROLLOUT_ENDS = ['done', 'unchanged', 'rolledBack', 'aborted', 'failed'] as const;
+export const ROLLOUT_STATES = ['running', ...ROLLOUT_ENDS] as const;
 export type RolloutState = (typeof ROLLOUT_STATES)[number];
 
 export const rolloutRecordSchema = z.object({
@@ -218,19 +221,7 @@ export const rolloutSchema = z.strictObject({
 export type RolloutDocument = z.input<typeof rolloutSchema>;
 export type Rollout = z.output<typeof rolloutSchema>;
 
-export const ROLLOUT_PHASES = [
-  'planning',
-  'rolling',
-  'baking',
-  'waiting',
-  'paused',
-  'rollingBack',
-  'done',
-  'unchanged',
-  'rolledBack',
-  'aborted',
-  'failed',
-] as const;
+export const ROLLOUT_PHASES = ['planning', 'rolling', 'baking', 'waiting', 'paused', 'rollingBack', ...ROLLOUT_ENDS] as const;
 export type RolloutPhase = (typeof ROLLOUT_PHASES)[number];
 
 export type StepState = 'pending' | 'deploying' | 'healthy' | 'failed' | 'rollingBack' | 'rolledBack';
@@ -323,6 +314,8 @@ export const dayuMasterService = defineService(DAYU_MASTER_SERVICE, {
         node: z.string(),
         version: versionName.optional(),
         configuration: z.int(),
+        /** Its instances are healthy; false: they are about to be started. */
+        settled: z.boolean().default(true),
         why: z.string().max(1_000),
       }),
       response: z.object({}),

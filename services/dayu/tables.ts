@@ -2,6 +2,7 @@ import { sql } from 'drizzle-orm';
 import {
   bigint,
   bigserial,
+  boolean,
   check,
   foreignKey,
   index,
@@ -76,6 +77,8 @@ export const placements = dayu.table(
     configuration: integer('configuration').notNull(),
     since: time('since').notNull().defaultNow(),
     why: text('why').notNull(),
+    /** Whether its instances were healthy once. */
+    settled: boolean('settled').notNull().default(true),
   },
   (table) => [
     primaryKey({ name: 'placements_pkey', columns: [table.application, table.node] }),

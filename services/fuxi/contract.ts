@@ -49,7 +49,7 @@ export const FUXI_MASTER_SERVICE = 'fuxi-master';
 export const TUBO_SERVICE = 'tubo';
 
 /**
- * Nodes that belong to the cluster, whether they are up or not: `/nodes/<id>` in Nuwa, its value `{ "rack" }` as JSON. A Tubo writes it down when it
+ * Nodes that belong to the cluster, whether they are up or not: `/nodes/<id>` in Nuwa, its value `{ "rack", "leaving"? }` as JSON. A Tubo writes it down when it
  * starts; it goes when the node leaves the cluster for good.
  */
 export const NODES_PATH = '/nodes';

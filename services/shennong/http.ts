@@ -62,14 +62,13 @@ function closeNow(server: ReturnType<typeof createServer>): Promise<void> {
 }
 
 async function handle(routes: Routes, request: IncomingMessage, response: ServerResponse, log: Logger): Promise<void> {
-  const { pathname, searchParams } = new URL(request.url ?? '/', 'http://localhost');
   const {
     status = 200,
     type,
     body,
-  } = await answer(routes, request, pathname, searchParams).catch((error): HttpAnswer => {
+  } = await answer(routes, request).catch((error): HttpAnswer => {
     const status = error instanceof HttpProblem ? error.status : 500;
-    if (status >= 500) log.warn({ error, path: pathname }, 'http.request-failed');
+    if (status >= 500) log.warn({ error, url: request.url }, 'http.request-failed');
     return { status, body: { error: messageOf(error) } };
   });
   const text = typeof body === 'string' ? body : `${JSON.stringify(body)}\n`;
@@ -77,7 +76,10 @@ async function handle(routes: Routes, request: IncomingMessage, response: Server
   response.end(request.method === 'HEAD' ? undefined : text);
 }
 
-async function answer(routes: Routes, request: IncomingMessage, path: string, query: URLSearchParams): Promise<HttpAnswer> {
+async function answer(routes: Routes, request: IncomingMessage): Promise<HttpAnswer> {
+  // Not by `new URL`: what a client sends as its target may be no URL at all, such as "//".
+  const [path = '/', search = ''] = (request.url ?? '/').split('?', 2);
+  const query = new URLSearchParams(search);
   const method = request.method === 'HEAD' ? 'GET' : request.method;
   const key = `${method} ${path}` as keyof Routes;
   const route = Object.hasOwn(routes, key) ? routes[key] : undefined;

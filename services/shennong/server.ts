@@ -90,8 +90,10 @@ function targetsIn(processes: ReadonlyMap<string, unknown>): TargetProcess[] {
 }
 
 function nodesUp(nodes: ReadonlyMap<string, unknown>, tubos: ReadonlyMap<string, unknown>): Sample<'node' | 'rack'>[] {
-  return [...nodes].map(([node, value]) => {
-    const { rack } = (value ?? {}) as { rack?: unknown };
+  return [...nodes].flatMap(([node, value]) => {
+    const { rack, leaving } = (value ?? {}) as { rack?: unknown; leaving?: unknown };
+    // One that leaves for good is not missed.
+    if (leaving === true && !tubos.has(node)) return [];
     return { labels: { node, rack: typeof rack === 'string' ? rack : '' }, value: tubos.has(node) ? 1 : 0 };
   });
 }

@@ -15,6 +15,7 @@ export function createAnomalyStore(db: Database): AnomalyStore {
   return {
     async record(anomalies) {
       if (anomalies.length === 0) return [];
+      await endEarlier(db, anomalies);
       // Postgres refuses to touch a row twice in one statement; of the same firing told twice the last word counts.
       const distinct = new Map(anomalies.map((anomaly) => [`${anomaly.fingerprint} ${anomaly.startsAtMs}`, anomaly]));
       const changed = await rows<{ fingerprint: string; startsAtMs: number }>(
@@ -52,4 +53,13 @@ export function createAnomalyStore(db: Database): AnomalyStore {
       return gone.length;
     },
   };
+}
+
+/** An alert that fires anew has ended before, whether or not anybody was there to say so: a firing whose end was lost does not stay one for ever. */
+async function endEarlier(db: Database, anomalies: readonly Anomaly[]): Promise<void> {
+  const told = anomalies.map(({ fingerprint, startsAtMs }) => ({ fingerprint, startsAtMs }));
+  await db.execute(sql`
+    update shennong.anomalies a set state = 'resolved', ends_at = to_timestamp(w."startsAtMs" / 1000.0), updated_at = now()
+    from jsonb_to_recordset(${JSON.stringify(told)}::jsonb) as w (fingerprint text, "startsAtMs" float8)
+    where a.fingerprint = w.fingerprint and a.state = 'firing' and a.starts_at < to_timestamp(w."startsAtMs" / 1000.0)`);
 }

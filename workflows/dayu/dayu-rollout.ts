@@ -120,6 +120,7 @@ class RolloutRun {
     this.#interruptible = new CancellationScope();
     this.#deploying = new CancellationScope();
     const { application, version, user } = this.#rollout;
+    for (const outcome of ['done', 'unchanged', 'rolledBack', 'aborted', 'failed'] as const) this.#count(outcome, 0);
     upsertSearchAttributes([
       { key: SEARCH_ATTRIBUTE_KEYS.application, value: application },
       { key: SEARCH_ATTRIBUTE_KEYS.version, value: version },
@@ -136,7 +137,7 @@ class RolloutRun {
     } finally {
       const { outcome, reason = '' } = this.state.result();
       if (this.#facts || this.state.stopped) await this.#end(outcome, reason); // else it was refused, and never had it
-      this.#count(outcome);
+      this.#count(outcome, 1);
     }
     if (this.#cancellation && this.state.stopped?.kind === 'abort') throw this.#cancellation;
     return this.state.result();
@@ -204,9 +205,11 @@ class RolloutRun {
     const { healthyWithinMs } = this.#rollout.gate;
     this.#show();
     try {
+      const why = `${this.#self.workflowId}, ${name}`;
+      await this.#place(node, deployment, why, { settled: false });
       const summary = `${name}, ${node}: ${describeChange(from, to)}`;
       await this.#deploying.run(() => agentOf(node).deploy.executeWithOptions({ summary }, [{ deployment, healthyWithinMs }]));
-      await this.#place(node, deployment, `${this.#self.workflowId}, ${name}`);
+      await this.#place(node, deployment, why);
       this.state.becomeHealthy(node);
     } catch (error) {
       this.state.becomeFailed(node, isCancellation(error) ? 'cut off' : describeOrderFailure(node, error));
@@ -314,7 +317,7 @@ class RolloutRun {
     );
   }
 
-  async #place(node: string, deployment: Deployment | undefined, why: string): Promise<void> {
+  async #place(node: string, deployment: Deployment | undefined, why: string, { settled } = { settled: true }): Promise<void> {
     const { application } = this.#rollout;
     const version = deployment?.release.version;
     const request = {
@@ -323,9 +326,10 @@ class RolloutRun {
       node,
       ...(version === undefined ? {} : { version }),
       configuration: deployment?.configuration.version ?? 0,
+      settled,
       why: why.slice(0, WHY_MAX),
     };
-    await place.executeWithOptions({ summary: `write down: ${node} runs ${version ?? 'nothing'}` }, [request]);
+    await place.executeWithOptions({ summary: `write down: ${node} ${settled ? 'runs' : 'is to run'} ${version ?? 'nothing'}` }, [request]);
   }
 
   async #end(state: Exclude<RolloutOutcome, 'running'>, reason: string): Promise<void> {
@@ -333,9 +337,10 @@ class RolloutRun {
     await endRollout.executeWithOptions({ summary: `give ${this.#rollout.application} back: ${state}` }, [request]);
   }
 
-  #count(outcome: string): void {
+  /** With 0 it is there before it is 1, so that the first of its kind shows as a rise. */
+  #count(outcome: RolloutResult['outcome'] | 'failed', ended: 0 | 1): void {
     const { name, help } = ROLLOUT_METRICS.rollouts;
-    metricMeter.createCounter(name, undefined, help).add(1, { application: this.#rollout.application, outcome });
+    metricMeter.createCounter(name, undefined, help).add(ended, { application: this.#rollout.application, outcome });
   }
 
   // ---- people ----

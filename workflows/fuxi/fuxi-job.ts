@@ -155,7 +155,8 @@ class JobRun {
     const publications = this.state.publications();
     if (publications.length > 0) {
       const summary = `publish ${publications.map(({ directory }) => directory).join(', ')}`;
-      await publishJob.executeWithOptions({ summary }, [{ runId, publications }]);
+      // A cancellation comes too late from here on: what is asked for now may already be seen.
+      await CancellationScope.nonCancellable(() => publishJob.executeWithOptions({ summary }, [{ runId, publications }]));
     }
     this.state.published(Date.now());
     this.#enter('done');

@@ -78,7 +78,12 @@ function newId(what: string, node: string): string {
 async function run(type: string, defaultId: string, document: unknown, options: NodesOptions): Promise<void> {
   await withTemporal(options.dir, async (client, cluster) => {
     const workflowId = options.id ?? defaultId;
-    const { firstExecutionRunId: runId } = await client.workflow.start(type, { taskQueue: FEITIAN_QUEUE, workflowId, args: [document] });
+    const { firstExecutionRunId: runId } = await client.workflow.start(type, {
+      taskQueue: FEITIAN_QUEUE,
+      workflowId,
+      args: [document],
+      staticSummary: workflowId,
+    });
     const ends = options.wait || options.watch;
     const ui = webAddress(cluster, workflowId, runId);
     if (options.json && !ends) return printJson({ id: workflowId, runId, ...(ui ? { ui } : {}) });

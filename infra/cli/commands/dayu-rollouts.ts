@@ -74,6 +74,11 @@ export function registerRolloutVerbs(dayu: Command): void {
           return { state: await master.application({ application }), ...(await master.history({ application, limit: 1_000 })) };
         });
         if (state.rollout?.state === 'running' && options.to === undefined) return await tell(application, 'rollback', options);
+        if (options.to === undefined && state.rollout?.state === 'rolledBack')
+          throw new DayuError(
+            'UnknownVersion',
+            `the last rollout of ${application}, to ${state.rollout.version}, was rolled back already; to go further back, name a version with --to`,
+          );
         const version = options.to ?? versionBefore(state, entries);
         await start(rolloutDocument(application, version, { ...(options.user ? { user: options.user } : {}) }), options);
       }),
@@ -135,7 +140,12 @@ async function start(document: RolloutDocument, options: StartOptions): Promise<
 
 async function startWorkflow(client: Client, workflowId: string, document: RolloutDocument) {
   try {
-    return await client.workflow.start(ROLLOUT_WORKFLOW_TYPE, { taskQueue: FEITIAN_QUEUE, workflowId, args: [document] });
+    return await client.workflow.start(ROLLOUT_WORKFLOW_TYPE, {
+      taskQueue: FEITIAN_QUEUE,
+      workflowId,
+      args: [document],
+      staticSummary: `${document.application} ${document.version}`,
+    });
   } catch (error) {
     if ((error as Error).name !== 'WorkflowExecutionAlreadyStartedError') throw error;
     throw new Error(`a rollout with the id ${workflowId} is running; see it with: feitian dayu watch ${document.application}`, {

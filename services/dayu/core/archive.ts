@@ -42,7 +42,8 @@ export class ArchiveCheck {
   /** @returns what is wrong with the next entry, if anything is. */
   add(entry: ArchiveEntry): Problem | undefined {
     const refuse = (message: string): Problem => ({ path: entry.path, message });
-    if (entry.path.startsWith('/')) return refuse('is an absolute path');
+    if (entry.path.startsWith('/') || /^[A-Za-z]:/.test(entry.path)) return refuse('is an absolute path, here or on another system');
+    if (entry.path.includes('\\')) return refuse('has a backslash, which is a separator on other systems');
     const segments = entry.path.split('/').filter((segment) => segment !== '' && segment !== '.');
     if (segments.includes('..')) return refuse('leads out of the package');
     const path = segments.join('/');

@@ -90,7 +90,7 @@ function targetsOf({ application, targets }: Rollout, { nodes, placements }: Pla
 const list = (nodes: string[]): string => `${nodes.join(', ')} ${nodes.length > 1 ? 'are' : 'is'}`;
 
 function isSame(placement: Placement | undefined, { deployment }: PlanFacts): boolean {
-  if (!placement) return false;
+  if (!placement || placement.settled === false) return false;
   return placement.version === deployment.release.version && placement.configuration === deployment.configuration.version;
 }
 

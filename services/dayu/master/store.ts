@@ -43,7 +43,14 @@ export async function configurationOf(db: Queryable, application: string): Promi
 
 export async function placementsOf(db: Queryable, application: string): Promise<Placement[]> {
   const rows = await db.select().from(placements).where(eq(placements.application, application)).orderBy(placements.node);
-  return rows.map(({ node, version, configuration, since, why }) => ({ node, version, configuration, sinceMs: since.getTime(), why }));
+  return rows.map(({ node, version, configuration, since, why, settled }) => ({
+    node,
+    version,
+    configuration,
+    sinceMs: since.getTime(),
+    why,
+    ...(settled ? {} : { settled }),
+  }));
 }
 
 /** The one under way, or the last. */

@@ -46,8 +46,8 @@ const taskSchema = z.strictObject({
   instances: z.custom<number | 'auto'>(isInstances, `must be "auto" or a whole number from 1 to ${INSTANCES_MAX}`).default('auto'),
   resources: z
     .strictObject({
-      cpu: z.number().positive().default(1),
-      memoryMiB: z.number().positive().default(256),
+      cpu: z.number().min(0.01, 'must be at least 0.01').default(1),
+      memoryMiB: z.number().min(16, 'must be at least 16').default(256),
       virtual: z.record(z.string(), z.number().nonnegative()).default({}),
     })
     .prefault({}),
@@ -99,6 +99,10 @@ type Document = z.output<typeof jobSchema>;
 /** With holes where a pipe has problems of its own. */
 type Readable = Omit<Document, 'pipes'> & { pipes: (Document['pipes'][number] | undefined)[] };
 
+/** A document can be wrong in more ways than anybody reads, and than a failure may carry. */
+const PROBLEMS_TOLD_MAX = 50;
+const TOLD_TEXT_MAX = 300;
+
 export interface Problem {
   /** Such as `tasks.map.resources.cpu` or `pipes[1].source`; empty for the document itself. */
   path: string;
@@ -143,9 +147,22 @@ export interface Job {
 export type ParsedJob = { ok: true; job: Job } | { ok: false; problems: Problem[] };
 
 export function parseJob(document: unknown): ParsedJob {
+  const parsed = readJob(document);
+  return parsed.ok ? parsed : { ok: false, problems: bounded(parsed.problems) };
+}
+
+function bounded(problems: Problem[]): Problem[] {
+  const short = (text: string): string => (text.length > TOLD_TEXT_MAX ? `${text.slice(0, TOLD_TEXT_MAX)}…` : text);
+  const told = problems.slice(0, PROBLEMS_TOLD_MAX).map(({ path, message }) => ({ path: short(path), message: short(message) }));
+  const more = problems.length - told.length;
+  return more > 0 ? [...told, { path: '', message: `and ${more} problems more` }] : told;
+}
+
+function readJob(document: unknown): ParsedJob {
   const parsed = jobSchema.safeParse(document);
-  if (parsed.success) return connect(parsed.data);
-  const problems = parsed.error.issues.flatMap((issue) => problemsOf(issue, document));
+  const hidden = hiddenTasks(document);
+  if (parsed.success && hidden.length === 0) return connect(parsed.data);
+  const problems = [...(parsed.success ? [] : parsed.error.issues.flatMap((issue) => problemsOf(issue, document))), ...hidden];
   const more = connect(readable(document));
   const told = (path: string): boolean => problems.some((problem) => problem.path === path || problem.path.startsWith(`${path}.`));
   return { ok: false, problems: [...problems, ...(more.ok ? [] : more.problems.filter(({ path }) => !told(path)))] };
@@ -161,9 +178,40 @@ function readable(document: unknown): Readable {
     user: '',
     quotaGroup: '',
     priority: 0,
-    tasks: Object.fromEntries(named.map(([name, task]) => [name, taskSchema.safeParse(task).data ?? anything])),
-    pipes: Array.isArray(pipes) ? pipes.map((pipe) => pipeSchema.safeParse(pipe).data) : [],
+    tasks: Object.fromEntries(
+      named.map(([name, task]) => [name, taskSchema.safeParse(task).data ?? { ...anything, run: readableRun(task) }]),
+    ),
+    pipes: Array.isArray(pipes) ? pipes.map((pipe) => pipeSchema.safeParse(pipe).data ?? readablePipe(pipe)) : [],
   };
+}
+
+function readableRun(task: unknown): z.output<typeof runSchema> {
+  const operator = fieldOf(fieldOf(task, 'run'), 'operator');
+  return typeof operator === 'string' ? { operator } : { command: ['unreadable'] };
+}
+
+/** Its ends, if both can be made out. */
+function readablePipe(pipe: unknown): Readable['pipes'][number] {
+  const end = (side: unknown) => {
+    const [filePattern, accessPoint] = [fieldOf(side, 'filePattern'), fieldOf(side, 'accessPoint')];
+    if (typeof filePattern === 'string' && PANGU_PATH.test(filePattern)) return { filePattern, format: 'lines' as const, overwrite: false };
+    return typeof accessPoint === 'string' && ACCESS_POINT.test(accessPoint) ? { accessPoint } : undefined;
+  };
+  const [source, destination] = [end(fieldOf(pipe, 'source')), end(fieldOf(pipe, 'destination'))];
+  if (!source || !destination) return undefined;
+  // What is wrong with it was told, so it counts as what was meant.
+  return { source, destination, ...('accessPoint' in source && 'accessPoint' in destination ? { shuffle: 'hash' as const } : {}) };
+}
+
+function fieldOf(value: unknown, name: string): unknown {
+  return typeof value === 'object' && value !== null && Object.hasOwn(value, name) ? (value as Record<string, unknown>)[name] : undefined;
+}
+
+/** Zod leaves this key out, whatever the schema says of keys. */
+function hiddenTasks(document: unknown): Problem[] {
+  const tasks = fieldOf(document, 'tasks');
+  const hidden = typeof tasks === 'object' && tasks !== null && Object.hasOwn(tasks, '__proto__');
+  return hidden ? [{ path: 'tasks.__proto__', message: 'is no name for a task' }] : [];
 }
 
 /** One sentence for a person, all problems in it. */

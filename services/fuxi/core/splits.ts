@@ -32,17 +32,16 @@ export const RANGES_MAX = 1_000_000;
  * one byte.
  */
 export function sizeOfSplits(files: readonly InputFile[], instances: number | 'auto'): { instancesMin: number; rangesMax: number } {
-  const ranges = (round: (ratio: number) => number): number =>
-    files.reduce((sum, file) => sum + round(file.size / (instances === 'auto' ? file.splitBytes : evenBytes(files, instances, file))), 0);
+  const lengthOf = splitLength(files, instances);
+  const ranges = (round: (ratio: number) => number): number => files.reduce((sum, file) => sum + round(file.size / lengthOf(file)), 0);
   return { instancesMin: instances === 'auto' ? ranges(Math.floor) : instances, rangesMax: ranges(Math.ceil) };
 }
 
 type Range = [file: number, offset: number, length: number];
 
 export function planSplits(files: readonly InputFile[], instances: number | 'auto'): PlannedSplits {
-  const ranges = files.flatMap((file, index) =>
-    cut(file, index, instances === 'auto' ? file.splitBytes : evenBytes(files, instances, file)),
-  );
+  const lengthOf = splitLength(files, instances);
+  const ranges = files.flatMap((file, index) => cut(file, index, lengthOf(file)));
   const packed = instances === 'auto' ? pack(ranges, files) : deal(ranges, instances);
   const nodes = [...new Set(files.flatMap((file) => file.chunks.flatMap((chunk) => chunk.nodes)))].sort();
   const nodeIndex = new Map(nodes.map((node, index) => [node, index]));
@@ -55,9 +54,10 @@ export function planSplits(files: readonly InputFile[], instances: number | 'aut
 }
 
 /** With a fixed number of instances a range may not be longer than an instance's even share. */
-function evenBytes(files: readonly InputFile[], instances: number, file: InputFile): number {
-  const total = files.reduce((sum, other) => sum + other.size, 0);
-  return Math.max(1, Math.min(file.splitBytes, Math.ceil(total / instances)));
+function splitLength(files: readonly InputFile[], instances: number | 'auto'): (file: InputFile) => number {
+  if (instances === 'auto') return (file) => file.splitBytes;
+  const even = Math.ceil(files.reduce((sum, file) => sum + file.size, 0) / instances);
+  return (file) => Math.max(1, Math.min(file.splitBytes, even));
 }
 
 function cut(file: InputFile, index: number, splitBytes: number): Range[] {

@@ -21,7 +21,7 @@ import { type BatchControl, type BatchServices, runBatch } from './batch.ts';
 import { Container } from './container.ts';
 import { Leaving } from './leaving.ts';
 import { removeLeftovers } from './leftovers.ts';
-import { joinNodes } from './membership.ts';
+import { joinNodes, noteLeaving } from './membership.ts';
 import { createAttempts } from './ops/attempts.ts';
 import { createLog } from './ops/log.ts';
 import { Packages } from './packages.ts';
@@ -100,6 +100,7 @@ export async function startTubo(config: RoleConfig, ports: { workflows: Workflow
   const leave = async ({ graceMs, onWaiting, signal }: LeaveControl): Promise<void> => {
     if (!leaving.on) log.info({ graceMs }, 'node.leaving');
     await leaving.begin();
+    await noteLeaving(member.nuwa, node);
     containers.refuse(leavingReason);
     // First no more is granted here while what was granted goes on, then nothing is there any more.
     await registration?.update({ ...info, attributes: { ...info.attributes, leaving: true } });

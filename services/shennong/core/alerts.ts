@@ -2,7 +2,9 @@
 import { z } from 'zod';
 import type { Anomaly } from '../contract.ts';
 
-const texts = z.record(z.string(), z.string());
+/** What a database can't hold, NUL and halves of characters, becomes the sign for that: one odd text must not cost the others. */
+const text = z.string().transform((given) => given.replaceAll('\0', '\ufffd').replaceAll(/\p{Surrogate}/gu, '\ufffd'));
+const texts = z.record(text, text);
 
 const alertSchema = z.object({
   status: z.enum(['firing', 'resolved']),
@@ -11,7 +13,7 @@ const alertSchema = z.object({
   startsAt: z.iso.datetime({ offset: true }),
   /** Year 1 while the alert fires and nobody knows its end. */
   endsAt: z.iso.datetime({ offset: true }).optional(),
-  fingerprint: z.string().min(1),
+  fingerprint: text.refine((given) => given !== '', 'is empty'),
 });
 
 const webhookSchema = z.object({ version: z.literal('4'), alerts: z.array(alertSchema) });

@@ -1,4 +1,5 @@
 import { mkdtemp, rm } from 'node:fs/promises';
+import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
@@ -154,6 +155,11 @@ describe('alerts', () => {
     await post(webhook({ fingerprint, startsAt: '2026-03-01T10:00:00Z' }));
     await post(webhook({ fingerprint, startsAt: '2026-03-02T10:00:00Z' }));
     expect((await records()).map(({ startsAtMs }) => new Date(startsAtMs).getUTCDate())).toEqual([2, 1]);
+    // Whose end nobody told ended at the latest when it began anew.
+    expect((await records()).map(({ state, endsAtMs }) => [state, endsAtMs])).toEqual([
+      ['firing', undefined],
+      ['resolved', Date.parse('2026-03-02T10:00:00Z')],
+    ]);
     expect(await events(1)).toHaveLength(1);
     const { events: overHttp } = (await (await fetch(`http://${shennong.http}/events?limit=1`)).json()) as { events: unknown[] };
     expect(overHttp).toEqual(await events(1));
@@ -163,6 +169,12 @@ describe('alerts', () => {
     const alert = { ...firing(), fingerprint };
     expect((await post({ ...webhook(), alerts: [alert, alert] })).status).toBe(200);
     expect(await records()).toHaveLength(1);
+  });
+
+  test('with texts that no database holds are kept, with a sign for what can not be', async () => {
+    const body = JSON.stringify(webhook({ fingerprint })).replace('node-3 is down', 'a\\u0000b\\ud800c');
+    expect((await post(body)).status).toBe(200);
+    expect(await records()).toMatchObject([{ summary: 'a\ufffdb\ufffdc' }]);
   });
 
   test('sent by two at once are one record', async () => {
@@ -202,6 +214,18 @@ test('HTTP says what is where', async () => {
   expect(await Promise.all([get('/healthz'), get('/nowhere'), get('/alerts'), get('/sd', 'POST'), get('/events?limit=0')])).toEqual([
     200, 404, 405, 405, 400,
   ]);
+});
+
+test.each(['//', 'http://[bad', '*', '/%', '/x?%'])('a request for %s is answered, and whoever was asked lives on', async (target) => {
+  const [host, port] = shennong.http!.split(':');
+  const status = await new Promise((resolve, reject) => {
+    const socket = connect(Number(port), host, () => socket.write(`GET ${target} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n`));
+    socket.once('data', (bytes) => resolve(String(bytes).split(' ')[1]));
+    socket.once('error', reject);
+    socket.once('close', () => reject(new Error('no answer')));
+  });
+  expect(status).toMatch(/^40[04]$/);
+  expect((await fetch(`http://${shennong.http}/healthz`, { headers: { connection: 'close' } })).status).toBe(200);
 });
 
 test('targets that make no sense stop the role with a sentence', async () => {

@@ -14,6 +14,7 @@ const document = (more: Partial<RolloutDocument> = {}): RolloutDocument => ({
   gate: { bakeMs: 1 },
   ...more,
 });
+const settled = ({ placed }: RolloutTrace) => placed.filter((place) => place.settled);
 const deploys = ({ orders }: RolloutTrace): string[] => orders.filter(({ kind }) => kind === 'deploy').map((o) => `${o.node} ${o.version}`);
 
 describe('dayuRollout', () => {
@@ -61,7 +62,13 @@ describe('dayuRollout', () => {
     ]);
     expect(deploys(trace)).toEqual(['node-1 2.0.0', 'node-2 2.0.0', 'node-3 2.0.0', 'node-4 2.0.0']);
     expect(trace.busiest).toBe(1);
-    expect(trace.placed.map(({ node, version, why }) => [node, version, why])).toEqual([
+    // Before a node is touched it is said what it is meant to run, and once it is well, that it is.
+    expect(trace.placed.slice(0, 3).map(({ node, settled }) => [node, settled])).toEqual([
+      ['node-1', false],
+      ['node-1', true],
+      ['node-2', false],
+    ]);
+    expect(settled(trace).map(({ node, version, why }) => [node, version, why])).toEqual([
       ['node-1', '2.0.0', expect.stringMatching(/^rollout-hello-\d+, canary 1\/3$/)],
       ['node-2', '2.0.0', expect.stringMatching(/wave 2\/3$/)],
       ['node-3', '2.0.0', expect.stringMatching(/wave 3\/3$/)],
@@ -114,7 +121,13 @@ describe('dayuRollout', () => {
     });
     expect(deploys(trace)).toEqual(['node-1 2.0.0', 'node-1 1.0.0']);
     expect(trace.placed).toEqual([
-      expect.objectContaining({ node: 'node-1', version: '1.0.0', why: expect.stringMatching(/^rolled back: canary node-1: StartFailed/) }),
+      expect.objectContaining({ node: 'node-1', version: '2.0.0', settled: false }),
+      expect.objectContaining({
+        node: 'node-1',
+        version: '1.0.0',
+        settled: true,
+        why: expect.stringMatching(/^rolled back: canary node-1: StartFailed/),
+      }),
     ]);
     expect(trace.ended).toEqual([expect.objectContaining({ state: 'rolledBack', reason: expect.stringContaining('boom') })]);
   });
@@ -133,7 +146,7 @@ describe('dayuRollout', () => {
       failureOf((await start(document())).result()),
     );
     expect(trace.orders.filter(({ kind }) => kind === 'remove').map(({ node }) => node)).toEqual(['node-2', 'node-1']);
-    expect(trace.placed.map(({ node, version }) => [node, version])).toEqual([
+    expect(settled(trace).map(({ node, version }) => [node, version])).toEqual([
       ['node-1', '2.0.0'],
       ['node-2', undefined],
       ['node-1', undefined],

@@ -10,7 +10,7 @@ import { assertApplication } from '../store.ts';
  * so; when none does, whoever moves a node (a shrinking) may. Errors: UnknownApplication, UnknownVersion, RolloutInProgress.
  */
 export async function place({ db, log }: MasterContext, request: Request<'place'>): Promise<Reply<'place'>> {
-  const { application, node, version, configuration, why, workflowId, runId } = request;
+  const { application, node, version, configuration, settled, why, workflowId, runId } = request;
   const changed = await inTransaction(db, async (tx) => {
     await assertApplication(tx, application, { lock: true });
     await assertMayPlace(tx, request);
@@ -21,12 +21,14 @@ export async function place({ db, log }: MasterContext, request: Request<'place'
       await tx.delete(placements).where(there);
     } else {
       await assertRelease(tx, application, version);
-      const values = { version, configuration, why, since: sql`now()` };
+      const values = { version, configuration, why, settled, since: sql`now()` };
       await tx
         .insert(placements)
         .values({ application, node, ...values })
         .onConflictDoUpdate({ target: [placements.application, placements.node], set: values });
     }
+    // That it is healthy now is no new chapter.
+    if (isSaid(current, { ...request, settled: current?.settled ?? settled })) return true;
     await tx.insert(placementHistory).values({ application, node, version: version ?? null, configuration, why, workflowId, runId });
     return true;
   });
@@ -34,9 +36,9 @@ export async function place({ db, log }: MasterContext, request: Request<'place'
   return {};
 }
 
-function isSaid(current: typeof placements.$inferSelect | undefined, { version, configuration, why }: Request<'place'>): boolean {
+function isSaid(current: typeof placements.$inferSelect | undefined, { version, configuration, settled, why }: Request<'place'>): boolean {
   if (!current) return version === undefined;
-  return current.version === version && current.configuration === configuration && current.why === why;
+  return current.version === version && current.configuration === configuration && current.settled === settled && current.why === why;
 }
 
 async function assertMayPlace(tx: Queryable, { application, workflowId, runId }: Request<'place'>): Promise<void> {

@@ -41,6 +41,9 @@ describe('plan', () => {
       waves: [{ kind: 'canary', steps: [{ node: 'node-2' }] }, {}, {}],
     });
     expect(plan(rollout(), { ...mixed, deployment: deploymentOf('2.0.0', 7) }).unchanged).toEqual([]);
+    // Where it was ordered and never seen healthy it is done again.
+    const halfWay = mixed.placements.map((each) => ({ ...each, settled: false }));
+    expect(plan(rollout(), { ...mixed, placements: halfWay }).unchanged).toEqual([]);
   });
 
   it('goes where the application runs, to all nodes when it runs nowhere, and where it is told', () => {

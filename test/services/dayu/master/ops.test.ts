@@ -35,7 +35,7 @@ const begin = (run: { workflowId: string; runId: string }, app: string, version:
 const end = (run: { workflowId: string; runId: string }, state: 'done' | 'rolledBack' = 'done', reason = '') =>
   endRollout(master.context, { ...run, state, reason });
 const putOn = (run: { workflowId: string; runId: string }, app: string, node: string, version: string | undefined, configuration = 0) =>
-  place(master.context, { ...run, application: app, node, version, configuration, why: `${run.workflowId}, canary 1/1` });
+  place(master.context, { ...run, application: app, node, version, configuration, settled: true, why: `${run.workflowId}, canary 1/1` });
 
 describe('registerRelease', () => {
   it('makes the application with its first release; registered again it is a no-op', async () => {

@@ -1,0 +1,1 @@
+ALTER TABLE "dayu"."placements" ADD COLUMN "settled" boolean DEFAULT true NOT NULL;
