@@ -72,6 +72,8 @@ async function handle(routes: Routes, request: IncomingMessage, response: Server
     return { status, body: { error: messageOf(error) } };
   });
   const text = typeof body === 'string' ? body : `${JSON.stringify(body)}\n`;
+  // A body that was not read to its end stands in the way of the next request.
+  if (!request.complete) response.setHeader('connection', 'close');
   response.writeHead(status, { 'content-type': type ?? 'application/json', 'content-length': Buffer.byteLength(text) });
   response.end(request.method === 'HEAD' ? undefined : text);
 }
