@@ -1,8 +1,8 @@
 import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { readdir, writeFile } from 'node:fs/promises';
+import { basename, join } from 'node:path';
 import { promisify } from 'node:util';
 import postgres from 'postgres';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -134,6 +134,20 @@ describe('a cluster that grows and shrinks', () => {
     expect(await master.underReplicated({ limit: 100 })).toEqual({ chunks: [], more: false });
   }
 
+  /** What the tables count is on the disks. */
+  async function expectFilesOfReplicas(): Promise<void> {
+    const missing = async (): Promise<string[]> => {
+      const counted =
+        await sql`select r.node, r.chunk from pangu.replicas r join pangu.chunks c on c.id = r.chunk where c.state = 'sealed'`;
+      const onDisk = new Set<string>();
+      for (const { id } of (await test.cluster.refresh()).nodes)
+        for (const name of await readdir(layoutOf(test.dir).dataOf('pangu-chunk', id), { recursive: true }))
+          onDisk.add(`${id} ${basename(name)}`);
+      return counted.map(({ node, chunk }) => `${node} ${chunk}`).filter((each) => !onDisk.has(each));
+    };
+    await expect.poll(missing, { timeout: 20_000 }).toEqual([]);
+  }
+
   async function expectNothingOf(node: string, ports: number[]): Promise<void> {
     const info = await test.cluster.refresh();
     expect(info.nodes.map(({ id }) => id)).not.toContain(node);
@@ -180,12 +194,12 @@ describe('a cluster that grows and shrinks', () => {
   );
 
   it(
-    'also when worker, master, chunk server and Tubo are killed on the way',
+    'also two nodes at once, when worker, master, chunk server and Tubo are killed on the way',
     async () => {
       const writing = writeFiles(2);
-      expect((await dayu('expand', '--nodes', 'node-6:rack-b')).result.outcome).toBe('done');
-      const ports = await portsOf('node-6');
-      const shrinking = dayu('shrink', 'node-6');
+      expect((await dayu('expand', '--nodes', 'node-6:rack-b,node-7:rack-a')).result.outcome).toBe('done');
+      const [ports, otherPorts] = [await portsOf('node-6'), await portsOf('node-7')];
+      const shrinking = dayu('shrink', 'node-6', 'node-7');
       shrinking.catch(() => {});
       await expect.poll(async () => (await serverOf('node-6'))?.draining, { timeout: 60_000, interval: 20 }).toBe(true);
       for (const [role, node] of [['worker'], ['pangu-master'], ['pangu-chunk', 'node-6'], ['tubo', 'node-6']] as const)
@@ -194,6 +208,8 @@ describe('a cluster that grows and shrinks', () => {
       await writing.end();
       await expectAllThere();
       await expectNothingOf('node-6', ports);
+      await expectNothingOf('node-7', otherPorts);
+      await expectFilesOfReplicas();
     },
     SLOW,
   );

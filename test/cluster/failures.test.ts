@@ -1,5 +1,7 @@
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
+import type { WorkflowHandle } from '@temporalio/client';
+import postgres from 'postgres';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { failureOf, leftovers, openCluster, type TestCluster } from '../helpers/cluster.ts';
 
@@ -96,6 +98,24 @@ describe('a job that cannot succeed fails clearly', () => {
     expect(shown.stdout).toMatch(/map waits: needs cpu 64/);
     await handle.cancel();
     await expect(handle.result()).rejects.toThrow();
+  }, 60_000);
+
+  it('is done, and not cancelled, when it is asked to end while its output is being published', async () => {
+    const sql = postgres(test.cluster.info.postgres.url, { max: 1, onnotice: () => {} });
+    let handle!: WorkflowHandle;
+    try {
+      await test.pangu.mkdir('/out', { recursive: true });
+      await sql.begin(async (tx) => {
+        await tx`select id from pangu.inodes where name = 'out' for update`; // holds the publication up
+        handle = await test.submit(job('late', ['cat']), 'late');
+        await expect.poll(async () => (await handle.query<{ phase: string }>('progress')).phase, { timeout: 30_000 }).toBe('publishing');
+        await handle.cancel();
+      });
+      await handle.result();
+      expect((await test.pangu.readFile('/out/late/part-00000')).toString()).toBe('one two\nthree\n');
+    } finally {
+      await sql.end();
+    }
   }, 60_000);
 
   it('leaves nothing of a job that is cancelled', async () => {
