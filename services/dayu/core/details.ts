@@ -1,3 +1,4 @@
+import { wrap } from '../../base/wrap.ts';
 import type { RolloutPlan, RolloutProgress } from '../contract.ts';
 
 /**
@@ -7,7 +8,7 @@ import type { RolloutPlan, RolloutProgress } from '../contract.ts';
 export function rolloutDetails(progress: RolloutProgress, plan: RolloutPlan | undefined): string {
   const lines = [`**${progress.application} ${progress.version}**: ${progress.phase}`, ''];
   // In a code block, for a program's last words may hold anything.
-  if (progress.reason) lines.push('```', progress.reason.replaceAll('```', "'''"), '```', '');
+  if (progress.reason) lines.push('```', wrap(progress.reason).replaceAll('```', "'''"), '```', '');
   if (!plan) return lines.join('\n');
   if (plan.waves.length > 0) lines.push('```', ...waveLines(progress, plan), '', ...nodeTable(progress), '```', '');
   if (plan.unchanged.length > 0) lines.push(`Runs it already: ${plan.unchanged.join(', ')}`);
@@ -18,23 +19,25 @@ function waveLines(progress: RolloutProgress, plan: RolloutPlan): string[] {
   return plan.waves.map(({ kind, rack, steps, because }, i) => {
     const done = steps.every(({ node }) => progress.nodes[node]?.state === 'healthy');
     const mark = i + 1 === progress.wave && progress.finishedAtMs === undefined ? '▶' : done ? '✓' : ' ';
-    return `${mark} ${i + 1}. ${kind}, ${rack}: ${steps.map(({ node }) => node).join(', ')}  (${because})`;
+    const why = wrap(because).replaceAll(/^/gm, '     ');
+    return `${mark} ${i + 1}. ${kind}, ${rack}: ${steps.map(({ node }) => node).join(', ')}\n${why}`;
   });
 }
 
 const MESSAGE_MAX = 160;
 
 export function nodeTable({ nodes }: RolloutProgress): string[] {
-  const rows = [['node', 'wave', 'from → to', 'state', 'message']];
-  for (const [node, { wave, from, to, state, message = '' }] of Object.entries(nodes))
-    rows.push([node, String(wave), describeChange(from, to), state, oneLine(message)]);
+  const rows = [['node', 'wave', 'from → to', 'state']];
+  for (const [node, { wave, from, to, state }] of Object.entries(nodes)) rows.push([node, String(wave), describeChange(from, to), state]);
   const widths = rows[0]!.map((_, column) => Math.max(...rows.map((row) => row[column]!.length)));
-  return rows.map((row) =>
+  const table = rows.map((row) =>
     row
       .map((cell, column) => cell.padEnd(widths[column]!))
       .join('  ')
       .trimEnd(),
   );
+  const messages = Object.entries(nodes).flatMap(([node, { message }]) => (message ? ['', wrap(`${node}: ${oneLine(message)}`)] : []));
+  return [...table, ...messages];
 }
 
 export function describeChange(from: string | undefined, to: string): string {

@@ -1,4 +1,5 @@
 import { formatBytes } from '../../base/units.ts';
+import { wrap } from '../../base/wrap.ts';
 import type { JobPlan, JobProgress, TaskProgress } from '../contract.ts';
 
 /**
@@ -8,7 +9,7 @@ import type { JobPlan, JobProgress, TaskProgress } from '../contract.ts';
 export function jobDetails(progress: JobProgress, plan: JobPlan | undefined): string {
   const lines = [`**${progress.name}**: ${progress.paused ? 'paused' : progress.phase}`, ''];
   // In a code block, for a program's last words may hold anything.
-  if (progress.failure) lines.push('```', progress.failure.replaceAll('```', "'''"), '```', '');
+  if (progress.failure) lines.push('```', wrap(progress.failure).replaceAll('```', "'''"), '```', '');
   const tasks = Object.entries(progress.tasks);
   if (plan) lines.push('```', ...dagLines(plan), '', ...taskTable(tasks), ...waitLines(tasks), '```');
   const ended = progress.phase === 'failed' || progress.phase === 'cancelled';
