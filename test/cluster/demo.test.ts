@@ -62,7 +62,7 @@ test('--tour goes on with rollouts: a good one, one under load, and a bad one th
   expect(stdout).toMatch(/load +[\d,]+ requests through Nuwa, 0 failed \([\d,]+ by 1\.0\.0, [\d,]+ by 2\.0\.0\)/);
   expect(stdout).toMatch(/stopped +hello 3\.0\.0 was rolled back: canary node-1: StartFailed: .*exit code 3/);
   expect(stdout).toMatch(/runs +hello 2\.0\.0 on node-1, node-2, node-3/);
-  expect(stdout).toMatch(/Where to look\n +word count +http.*\n( +rollout of \d\.0\.0 +http.*\n){3} +Prometheus .*\n +Grafana /);
+  expect(stdout).toMatch(/Where to look.*\n +word count +http.*\n( +rollout of \d\.0\.0 +http.*\n){3} +Prometheus .*\n +Grafana /);
   expect(code).toBe(0);
   expect(existsSync(dirOf())).toBe(false);
 });

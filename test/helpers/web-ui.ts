@@ -65,6 +65,8 @@ export class WebUi {
 
   async #text(): Promise<string> {
     const frames = this.#page.frames().map((frame) => frame.innerText('body').catch(() => '')); // a frame that is just being replaced
-    return (await Promise.all(frames)).join('\n');
+    const text = (await Promise.all(frames)).join('\n');
+    // Long lines are broken: what is looked for may go on in the next one.
+    return `${text}\n${text.replaceAll(/\s+/g, ' ')}`;
   }
 }
