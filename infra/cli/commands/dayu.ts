@@ -5,7 +5,7 @@ import type { Application } from '../../../services/dayu/contract.ts';
 import { action, print, printJson, UsageError } from '../ui/action.ts';
 import { inCluster, withPangu } from '../ui/cluster.ts';
 import { dayuMasterOf, instancesOf } from '../ui/dayu.ts';
-import { applicationTable, describeApplication, historyTable } from '../ui/rollout-view.ts';
+import { type ApplicationStatus, applicationTable, describeApplication, historyTable } from '../ui/rollout-view.ts';
 import { withTemporal } from '../ui/temporal.ts';
 import { formatBytes } from '../ui/units.ts';
 import { type VerbOptions, verb } from '../ui/verb.ts';
@@ -90,18 +90,23 @@ async function status(name: string | undefined, options: VerbOptions): Promise<v
     }
     const application = await master.application({ application: name });
     const { instances, silent } = await instancesOf(member, name);
-    const progress = await progressOf(options.dir, application);
-    const all = { ...application, instances, silent, ...(progress ? { progress } : {}) };
+    const all = { ...application, instances, silent, ...(await underWay(options.dir, application)) };
     if (options.json) return printJson(all);
     print(describeApplication(all, Date.now()));
     if (silent.length > 0) process.stderr.write(`feitian: no answer from ${silent.join(', ')}\n`);
   });
 }
 
-/** Of the rollout under way; nothing when none is, or nobody answers. */
-function progressOf(dir: string, { rollout }: Application) {
-  if (rollout?.state !== 'running') return undefined;
-  return withTemporal(dir, (client) => queryRollout(client.workflow.getHandle(rollout.workflowId, rollout.runId)));
+/** Of the rollout under way: how far it is, if somebody answers; or that its workflow was ended from outside, which tells the master nothing. */
+async function underWay(dir: string, { rollout }: Application): Promise<Pick<ApplicationStatus, 'progress' | 'endedUnsaid'>> {
+  if (rollout?.state !== 'running') return {};
+  return withTemporal(dir, async (client) => {
+    const handle = client.workflow.getHandle(rollout.workflowId, rollout.runId);
+    const { status } = await handle.describe();
+    if (status.name !== 'RUNNING') return { endedUnsaid: status.name };
+    const progress = await queryRollout(handle);
+    return progress ? { progress } : {};
+  });
 }
 
 /** `KEY=VALUE`, or `KEY-` to take it away. */

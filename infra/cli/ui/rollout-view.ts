@@ -11,10 +11,12 @@ export interface ApplicationStatus extends Application {
   silent: string[];
   /** Of the rollout under way; absent when no worker is there to tell it. */
   progress?: RolloutProgress;
+  /** How Temporal says the workflow ended that never gave the application back, such as TERMINATED. */
+  endedUnsaid?: string;
 }
 
 export function describeApplication(status: ApplicationStatus, nowMs: number): string {
-  const { application, releases, configuration, rollout, progress } = status;
+  const { application, releases, configuration, rollout, progress, endedUnsaid } = status;
   const values = Object.entries(configuration.values).map(([name, value]) => `${name}=${value}`);
   const parts = [
     `application    ${application}\nconfiguration  ${configuration.version}${values.length > 0 ? `: ${values.join(' ')}` : ''}`,
@@ -22,6 +24,10 @@ export function describeApplication(status: ApplicationStatus, nowMs: number): s
     `${pc.bold('nodes')}\n${nodeTable(status)}`,
   ];
   if (rollout) parts.push(`${pc.bold('rollout')}\n${describeRollout(rollout, nowMs)}`);
+  if (endedUnsaid)
+    parts.push(
+      `its workflow has ended all the same: ${endedUnsaid.toLowerCase()}; nodes are as it left them, and the next rollout takes the application over`,
+    );
   if (progress) parts.push(`${rolloutPhase(progress)}\n${rolloutTable(progress)}`);
   return parts.join('\n\n');
 }
