@@ -46,6 +46,7 @@ describe('feitian dayu', () => {
     });
   };
 
+  let workflows: Awaited<ReturnType<typeof openWorkflowStage>>;
   beforeAll(async () => {
     // What workers log would stand among what the verbs print.
     Runtime.install({ logger: new DefaultLogger('ERROR', () => {}) });
@@ -54,7 +55,7 @@ describe('feitian dayu', () => {
     dir = stage.dir;
     const info = JSON.parse(await readFile(join(dir, 'cluster.json'), 'utf8'));
     const nuwa = info.nuwa.kuafu.map((address: string) => `tcp://${address}`);
-    const workflows = await openWorkflowStage(Object.keys(NODES));
+    workflows = await openWorkflowStage(Object.keys(NODES));
     closing.push(() => workflows.environment.teardown());
     info.temporal = { address: workflows.environment.address, namespace: 'default', ui: 'http://ui' };
     await writeFile(join(dir, 'cluster.json'), JSON.stringify(info));
@@ -214,6 +215,15 @@ describe('feitian dayu', () => {
     expect((await dayu('abort', 'hello')).code).toBe(0);
     expect((await dayu('watch', 'hello')).stdout).toMatch(/aborted: 3 nodes/);
     // Half way up: back to what went well last.
+    expect((await dayu('rollback', 'hello', '--wait')).stdout).toMatch(/node-1 .*2\.0\.0 → 1\.0\.0 .*\ndone: 3 nodes\n$/s);
+  });
+
+  test('a rollout whose workflow was terminated is told of as ended, and rollback goes back all the same', async () => {
+    await dayu('deploy', 'hello', '2.0.0', ...quick, '--approval', '--id', 'cut-off');
+    await expect.poll(async () => (await dayu('status', 'hello')).stdout, { timeout: 20_000 }).toMatch(/waiting, wave 1\/3\n/);
+    await workflows.environment.client.workflow.getHandle('cut-off').terminate('for the test');
+    expect((await dayu('status', 'hello')).stdout).toContain('its workflow has ended all the same: terminated');
+    expect(await dayu('pause', 'hello')).toMatchObject({ code: 1, stderr: expect.stringContaining('was ended from outside') });
     expect((await dayu('rollback', 'hello', '--wait')).stdout).toMatch(/node-1 .*2\.0\.0 → 1\.0\.0 .*\ndone: 3 nodes\n$/s);
   });
 

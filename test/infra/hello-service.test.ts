@@ -43,7 +43,9 @@ describe('the example service', () => {
     const { port, child, events } = await start({ GREETING: 'good day' });
     const { status, body } = await ask(port, '/');
     expect([status, JSON.parse(body)]).toEqual([200, { greeting: 'good day', version: '1.2.3', node: 'n1', pid: child.pid }]);
-    expect([(await ask(port, '/healthz')).status, (await ask(port, '/nowhere')).status]).toEqual([200, 404]);
+    expect([(await ask(port, '/healthz')).status, (await ask(port, '/nowhere')).status, (await ask(port, '//')).status]).toEqual([
+      200, 404, 404,
+    ]);
     child.kill('SIGTERM');
     expect(await once(child, 'close')).toEqual([0, null]);
     expect(events).toEqual(['started', 'listening', 'stopping', 'stopped']);

@@ -5,6 +5,7 @@ import {
   DayuError,
   type HistoryEntry,
   type RolloutDocument,
+  type RolloutRecord,
   type RolloutResult,
 } from '../../../services/dayu/contract.ts';
 import { FEITIAN_QUEUE } from '../../../services/fuxi/contract.ts';
@@ -73,11 +74,13 @@ export function registerRolloutVerbs(dayu: Command): void {
           const master = dayuMasterOf(member);
           return { state: await master.application({ application }), ...(await master.history({ application, limit: 1_000 })) };
         });
-        if (state.rollout?.state === 'running' && options.to === undefined) return await tell(application, 'rollback', options);
-        if (options.to === undefined && state.rollout?.state === 'rolledBack')
+        const { rollout } = state;
+        if (rollout?.state === 'running' && options.to === undefined && (await stillRuns(rollout, options)))
+          return await tell(application, 'rollback', options);
+        if (options.to === undefined && rollout?.state === 'rolledBack')
           throw new DayuError(
             'UnknownVersion',
-            `the last rollout of ${application}, to ${state.rollout.version}, was rolled back already; to go further back, name a version with --to`,
+            `the last rollout of ${application}, to ${rollout.version}, was rolled back already; to go further back, name a version with --to`,
           );
         const version = options.to ?? versionBefore(state, entries);
         await start(rolloutDocument(application, version, { ...(options.user ? { user: options.user } : {}) }), options);
@@ -174,12 +177,21 @@ async function tellEnd(handle: WorkflowHandle, options: VerbOptions): Promise<vo
   if (!options.json) print(`${outcome}: ${Object.keys(nodes).length} nodes${reason ? ` (${reason})` : ''}`);
 }
 
+/** A workflow that was terminated told the master nothing. */
+function stillRuns({ workflowId, runId }: RolloutRecord, { dir }: VerbOptions): Promise<boolean> {
+  return withTemporal(dir, async (client) => (await client.workflow.getHandle(workflowId, runId).describe()).status.name === 'RUNNING');
+}
+
 /** Sends an update to the rollout under way. */
 async function tell(application: string, update: string, options: VerbOptions): Promise<void> {
   const { rollout } = await inCluster(options.dir, (member) => dayuMasterOf(member).application({ application }));
   if (rollout?.state !== 'running')
     throw new Error(`no rollout of ${application} is under way; see the last with: feitian dayu status ${application}`);
   const { workflowId, runId } = rollout;
+  if (!(await stillRuns(rollout, options)))
+    throw new Error(
+      `the workflow ${workflowId} was ended from outside, so nobody hears it; nodes are as it left them: feitian dayu rollback ${application}, or deploy the version that you want`,
+    );
   await withTemporal(options.dir, async (client) => {
     await client.workflow
       .getHandle(workflowId, runId)

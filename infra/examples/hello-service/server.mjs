@@ -43,7 +43,8 @@ const server = createServer((request, response) => {
     response.writeHead(status, { 'Content-Type': 'application/json' });
     response.end(`${JSON.stringify(body)}\n`);
   };
-  const { pathname } = new URL(request.url, 'http://localhost');
+  // Not by `new URL`: what a client asks for may be no URL at all, such as "//".
+  const [pathname] = request.url.split('?', 1);
   if (pathname === '/healthz') return isWell() ? send(200, { well: true }) : send(503, { well: false });
   if (pathname !== '/') return send(404, { message: 'there is only / and /healthz' });
   send(200, { greeting, version, node, pid: process.pid });
