@@ -1,9 +1,9 @@
 import type { Dashboard } from '@grafana/grafana-foundation-sdk/dashboard';
 import { DAYU_AGENT_METRICS, DAYU_MASTER_METRICS, ROLLOUT_METRICS } from '../services/dayu/metrics.ts';
-import { SHENNONG_METRICS } from '../services/shennong/metrics.ts';
 import { board, choice, type Settings, WORKFLOW_OF_SERIES, webLink, workflowList, workflowOfRow } from './board.ts';
 import { graph, stat, table } from './panels.ts';
 import { count, like, type Matchers, max, orZero, quantile, series, sum } from './promql.ts';
+import { rolloutsRunning } from './running.ts';
 
 const HERE = { application: like('$application') };
 const ROLLOUTS = workflowList('rollouts in the Web UI', 'dayuRollout');
@@ -19,15 +19,7 @@ export function dayuDashboard(settings: Settings): Dashboard {
   return board('dayu', 'Dayu', 'Services: which version runs where, and the rollouts that change it.', settings)
     .withVariable(choice('application', 'application', DAYU_MASTER_METRICS.placements))
     .link(webLink(ROLLOUTS))
-    .withPanel(
-      stat({
-        title: 'Rollouts running',
-        description: 'Rollouts under way. A click opens their list in the Web UI.',
-        unit: 'short',
-        link: workflowList('running rollouts in the Web UI', 'dayuRollout', 'Running'),
-        expression: orZero(max(series(SHENNONG_METRICS.workflows, { type: 'dayuRollout', status: 'Running' }))),
-      }),
-    )
+    .withPanel(rolloutsRunning())
     .withPanel(
       stat({
         title: 'Oldest rollout',

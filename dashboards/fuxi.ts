@@ -4,6 +4,7 @@ import { SHENNONG_METRICS } from '../services/shennong/metrics.ts';
 import { board, choice, type Settings, webLink, workflowList } from './board.ts';
 import { graph, stat } from './panels.ts';
 import { like, max, orZero, quantile, rate, series, sum } from './promql.ts';
+import { executions, jobsRunning } from './running.ts';
 
 const HERE = { node: like('$node') };
 const MASTER = FUXI_MASTER_METRICS;
@@ -13,27 +14,18 @@ const FAILED_TASKS = workflowList('failed tasks in the Web UI', 'fuxiTask', 'Fai
 
 /** Jobs: what ends how, what waits for what, and where it runs. */
 export function fuxiDashboard(settings: Settings): Dashboard {
-  const workflows = (status: string) => orZero(max(series(SHENNONG_METRICS.workflows, { type: 'fuxiJob', status })));
   return board('fuxi', 'Fuxi jobs', 'Jobs: what ends how, what waits for what, and where it runs.', settings)
     .withVariable(choice('node', 'node', SHENNONG_METRICS.nodeUp))
     .link(webLink(JOBS))
     .link(webLink(FAILED_JOBS))
-    .withPanel(
-      stat({
-        title: 'Jobs running',
-        description: 'Jobs under way. A click opens their list in the Web UI.',
-        unit: 'short',
-        link: workflowList('running jobs in the Web UI', 'fuxiJob', 'Running'),
-        expression: workflows('Running'),
-      }),
-    )
+    .withPanel(jobsRunning())
     .withPanel(
       stat({
         title: 'Jobs done',
         description: 'Jobs that ended well, as far back as Temporal keeps them.',
         unit: 'short',
         link: workflowList('jobs that are done, in the Web UI', 'fuxiJob', 'Completed'),
-        expression: workflows('Completed'),
+        expression: executions('fuxiJob', 'Completed'),
       }),
     )
     .withPanel(
@@ -42,7 +34,7 @@ export function fuxiDashboard(settings: Settings): Dashboard {
         description: 'Jobs that failed, as far back as Temporal keeps them. A click opens their list in the Web UI.',
         unit: 'short',
         link: FAILED_JOBS,
-        expression: workflows('Failed'),
+        expression: executions('fuxiJob', 'Failed'),
       }),
     )
     .withPanel(

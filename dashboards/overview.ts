@@ -9,10 +9,10 @@ import { board, type Settings, webLink, workflowList } from './board.ts';
 import { PROMETHEUS_METRICS } from './foreign.ts';
 import { graph, stat, table } from './panels.ts';
 import { count, max, not, orZero, rate, series, sum } from './promql.ts';
+import { jobsRunning, rolloutsRunning } from './running.ts';
 
 /** Whether all is well, on one screen, and where to look when it is not. */
 export function overviewDashboard(settings: Settings): Dashboard {
-  const running = (type: string) => orZero(max(series(SHENNONG_METRICS.workflows, { type, status: 'Running' })));
   return board('overview', 'Overview', 'Whether all is well, and where to look when it is not.', settings)
     .link(webLink(workflowList('Jobs', 'fuxiJob')))
     .link(webLink(workflowList('Failed jobs', 'fuxiJob', 'Failed')))
@@ -54,24 +54,8 @@ export function overviewDashboard(settings: Settings): Dashboard {
         expression: max(series(PANGU_MASTER_METRICS.unavailable)),
       }),
     )
-    .withPanel(
-      stat({
-        title: 'Jobs running',
-        description: 'Jobs under way. A click opens their list in the Web UI.',
-        unit: 'short',
-        link: workflowList('running jobs in the Web UI', 'fuxiJob', 'Running'),
-        expression: running('fuxiJob'),
-      }),
-    )
-    .withPanel(
-      stat({
-        title: 'Rollouts running',
-        description: 'Rollouts under way. A click opens their list in the Web UI.',
-        unit: 'short',
-        link: workflowList('running rollouts in the Web UI', 'dayuRollout', 'Running'),
-        expression: running('dayuRollout'),
-      }),
-    )
+    .withPanel(jobsRunning())
+    .withPanel(rolloutsRunning())
     .withPanel(
       table({
         title: 'Alerts that fire',

@@ -1,6 +1,6 @@
 import { ApplicationFailure } from '@temporalio/activity';
+import { describeProblems } from '../../services/base/problems.ts';
 import type { Problem } from '../../services/dayu/contract.ts';
-import { describeProblems } from '../../services/dayu/core/schema-problems.ts';
 
 /** A document that the cluster as it is can't fulfil. */
 export function refuseNodes(type: 'InvalidExpand' | 'InvalidShrink', problems: Problem[]): ApplicationFailure {

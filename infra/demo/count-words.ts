@@ -2,8 +2,9 @@ import { readFile } from 'node:fs/promises';
 import type { Client } from '@temporalio/client';
 import { FEITIAN_QUEUE, type JobProgress, type JobResult } from '../../services/fuxi/contract.ts';
 import { describeFailure, explainFailure } from '../cli/ui/failure.ts';
+import { queryProgress } from '../cli/ui/follow-workflow.ts';
 import { newJobId } from '../cli/ui/job-document.ts';
-import { type JobPicture, queryProgress, watchJob } from '../cli/ui/watch-job.ts';
+import { type JobPicture, watchJob } from '../cli/ui/watch-job.ts';
 
 const DOCUMENT = new URL('../examples/wordcount.json', import.meta.url);
 
@@ -31,7 +32,7 @@ export async function countWords({ client, signal, onStart, onProgress, picture 
   const result = await handle.result().catch((error) => {
     throw new Error(`the job failed: ${describeFailure(explainFailure(error))}`, { cause: error });
   });
-  const progress = await queryProgress(handle);
+  const progress = await queryProgress<JobProgress>(handle);
   if (!progress) throw new Error(`the job ${id} is done, but no worker tells how long its phases took`);
   return { result: result as JobResult, progress };
 }

@@ -1,8 +1,8 @@
-import { createServer } from 'node:net';
 import { DefaultLogger, Runtime } from '@temporalio/worker';
 import { messageOf } from '../../services/base/errors.ts';
 import type { Logger } from '../../services/base/log.ts';
 import { addForeignMetrics } from '../../services/shennong/endpoint/foreign.ts';
+import { freePort } from '../cluster/ports.ts';
 
 const LEVELS = { TRACE: 'trace', DEBUG: 'debug', INFO: 'info', WARN: 'warn', ERROR: 'error' } as const;
 /** Somebody else may take a port between our finding it free and the SDK's binding it. */
@@ -26,7 +26,8 @@ async function prepare(log: Logger): Promise<void> {
   });
   for (let tries = 1; tries <= TRIES_MAX; tries++) {
     try {
-      const bindAddress = `127.0.0.1:${await freeLoopbackPort()}`;
+      // The SDK can't be asked which port it got, so it is told one.
+      const bindAddress = `127.0.0.1:${await freePort()}`;
       // No suffixes: a counter that a workflow calls feitian_…_total would become feitian_…_total_total.
       const metrics = { prometheus: { bindAddress, useSecondsForDurations: true }, attachServiceName: false };
       Runtime.install({ logger, telemetryOptions: { metrics } });
@@ -42,16 +43,4 @@ async function prepare(log: Logger): Promise<void> {
 async function textOf(url: string): Promise<string> {
   const answer = await fetch(url, { signal: AbortSignal.timeout(READ_MS_MAX) });
   return await answer.text();
-}
-
-/** The SDK can't be asked which port it got, so it is told one. */
-function freeLoopbackPort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const server = createServer();
-    server.once('error', reject);
-    server.listen(0, '127.0.0.1', () => {
-      const { port } = server.address() as { port: number };
-      server.close(() => resolve(port));
-    });
-  });
 }

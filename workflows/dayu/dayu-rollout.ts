@@ -17,6 +17,7 @@ import {
   workflowInfo,
 } from '@temporalio/workflow';
 import type { Activities } from '../../activities/index.ts';
+import { describeProblems } from '../../services/base/problems.ts';
 import {
   DayuError,
   type Deployment,
@@ -30,7 +31,6 @@ import { describeChange, oneLine, rolloutDetails } from '../../services/dayu/cor
 import { plan } from '../../services/dayu/core/planner.ts';
 import { parseRollout } from '../../services/dayu/core/rollout.ts';
 import { RolloutState, type Stop } from '../../services/dayu/core/rollout-state.ts';
-import { describeProblems } from '../../services/dayu/core/schema-problems.ts';
 import { ROLLOUT_METRICS } from '../../services/dayu/metrics.ts';
 import {
   abortUpdate,

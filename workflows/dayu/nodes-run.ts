@@ -9,10 +9,10 @@ import {
   upsertSearchAttributes,
 } from '@temporalio/workflow';
 import type { Activities } from '../../activities/index.ts';
+import { describeProblems } from '../../services/base/problems.ts';
 import type { Problem } from '../../services/dayu/contract.ts';
 import { nodesDetails } from '../../services/dayu/core/nodes-details.ts';
 import type { NodesState } from '../../services/dayu/core/nodes-state.ts';
-import { describeProblems } from '../../services/dayu/core/schema-problems.ts';
 import type { NodesPhase } from '../../services/dayu/nodes-contract.ts';
 import { SEARCH_ATTRIBUTE_KEYS } from '../fuxi/search-attributes.ts';
 import { DESCRIPTIONS, nodesAbortUpdate, nodesPlanQuery, nodesProgressQuery } from './node-messages.ts';

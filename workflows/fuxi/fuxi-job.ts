@@ -19,9 +19,10 @@ import {
   workflowInfo,
 } from '@temporalio/workflow';
 import type { Activities } from '../../activities/index.ts';
+import { describeProblems } from '../../services/base/problems.ts';
 import { FEITIAN_QUEUE, type JobPhase, type JobResult, type TaskInput, taskDirectory } from '../../services/fuxi/contract.ts';
 import { jobDetails } from '../../services/fuxi/core/details.ts';
-import { describeProblems, type Job, type ParsedJob, parseJob, type Task } from '../../services/fuxi/core/document.ts';
+import { type Job, type ParsedJob, parseJob, type Task } from '../../services/fuxi/core/document.ts';
 import { JobState, RERUN_SHARD } from '../../services/fuxi/core/job-state.ts';
 import type { PlannedJob } from '../../services/fuxi/core/planned-job.ts';
 import { shardsOf } from '../../services/fuxi/core/shards.ts';

@@ -1,17 +1,18 @@
 import { randomBytes } from 'node:crypto';
 import type { Client } from '@temporalio/client';
 import { type Command, InvalidArgumentError } from 'commander';
+import { describeProblems } from '../../../services/base/problems.ts';
 import { parseExpand, parseShrink } from '../../../services/dayu/core/nodes-documents.ts';
-import { describeProblems } from '../../../services/dayu/core/schema-problems.ts';
 import type { ExpandDocument, NodesProgress, NodesResult, ShrinkDocument } from '../../../services/dayu/nodes-contract.ts';
 import { FEITIAN_QUEUE } from '../../../services/fuxi/contract.ts';
 import type { ClusterInfo } from '../../cluster/cluster-file.ts';
 import { action, print, printJson, SilentFailure, UsageError } from '../ui/action.ts';
 import { describeFailure, explainFailure } from '../ui/failure.ts';
+import { queryProgress } from '../ui/follow-workflow.ts';
 import { describeNodes } from '../ui/nodes-view.ts';
 import { webAddress, withTemporal } from '../ui/temporal.ts';
 import { type VerbOptions, verb } from '../ui/verb.ts';
-import { queryNodes, watchNodes } from '../ui/watch-nodes.ts';
+import { watchNodes } from '../ui/watch-nodes.ts';
 
 interface NodesOptions extends VerbOptions {
   user: string;
@@ -100,7 +101,7 @@ async function tellEnd(client: Client, cluster: ClusterInfo, id: string, runId: 
     (result) => ({ result: result as NodesResult }),
     (error) => ({ failure: explainFailure(error) }),
   );
-  const progress: NodesProgress | undefined = await queryNodes(handle);
+  const progress: NodesProgress | undefined = await queryProgress<NodesProgress>(handle);
   const ui = webAddress(cluster, id, runId);
   if (options.json) printJson({ id, runId, ...(ui ? { ui } : {}), ...ended, ...(progress ? { progress } : {}) });
   else if (progress) print(describeNodes(progress));

@@ -5,6 +5,7 @@ import {
   DayuError,
   type HistoryEntry,
   type RolloutDocument,
+  type RolloutProgress,
   type RolloutRecord,
   type RolloutResult,
 } from '../../../services/dayu/contract.ts';
@@ -13,12 +14,13 @@ import { action, print, printJson, SilentFailure } from '../ui/action.ts';
 import { inCluster } from '../ui/cluster.ts';
 import { dayuMasterOf } from '../ui/dayu.ts';
 import { describeFailure, explainFailure } from '../ui/failure.ts';
+import { queryProgress } from '../ui/follow-workflow.ts';
 import { newRolloutId, type RolloutFlags, readRolloutDocument, rolloutDocument } from '../ui/rollout-document.ts';
 import { rolloutTable } from '../ui/rollout-view.ts';
 import { webAddress, withTemporal } from '../ui/temporal.ts';
 import { parseMs } from '../ui/units.ts';
 import { type VerbOptions, verb } from '../ui/verb.ts';
-import { followRollout, queryRollout, watchRollout } from '../ui/watch-rollout.ts';
+import { followRollout, watchRollout } from '../ui/watch-rollout.ts';
 
 /** The workflow type of a rollout. */
 const ROLLOUT_WORKFLOW_TYPE = 'dayuRollout';
@@ -161,7 +163,7 @@ async function startWorkflow(client: Client, workflowId: string, document: Rollo
 async function tellEnd(handle: WorkflowHandle, options: VerbOptions): Promise<void> {
   const { workflowId } = handle;
   const [progress, ended] = await Promise.all([
-    queryRollout(handle),
+    queryProgress<RolloutProgress>(handle),
     handle.result().then(
       (result) => ({ result: result as RolloutResult }),
       (error) => ({ failure: explainFailure(error) }),

@@ -1,15 +1,16 @@
 import { writeFile } from 'node:fs/promises';
-import { type Command, InvalidArgumentError } from 'commander';
+import type { Command } from 'commander';
 import { packDirectory, uploadPackage } from '../../../services/dayu/client.ts';
-import type { Application } from '../../../services/dayu/contract.ts';
+import type { Application, RolloutProgress } from '../../../services/dayu/contract.ts';
 import { action, print, printJson, UsageError } from '../ui/action.ts';
+import { wholeNumber } from '../ui/arguments.ts';
 import { inCluster, withPangu } from '../ui/cluster.ts';
 import { dayuMasterOf, instancesOf } from '../ui/dayu.ts';
+import { queryProgress } from '../ui/follow-workflow.ts';
 import { type ApplicationStatus, applicationTable, describeApplication, historyTable } from '../ui/rollout-view.ts';
 import { withTemporal } from '../ui/temporal.ts';
 import { formatBytes } from '../ui/units.ts';
 import { type VerbOptions, verb } from '../ui/verb.ts';
-import { queryRollout } from '../ui/watch-rollout.ts';
 import { registerNodeVerbs } from './dayu-nodes.ts';
 import { registerRolloutVerbs } from './dayu-rollouts.ts';
 
@@ -104,7 +105,7 @@ async function underWay(dir: string, { rollout }: Application): Promise<Pick<App
     const handle = client.workflow.getHandle(rollout.workflowId, rollout.runId);
     const { status } = await handle.describe();
     if (status.name !== 'RUNNING') return { endedUnsaid: status.name };
-    const progress = await queryRollout(handle);
+    const progress = await queryProgress<RolloutProgress>(handle);
     return progress ? { progress } : {};
   });
 }
@@ -118,10 +119,4 @@ function parseChange(text: string): [string, string | null] {
 
 function userName(): string {
   return process.env.USER || 'default';
-}
-
-function wholeNumber(text: string): number {
-  const number = Number(text);
-  if (!Number.isInteger(number) || number < 0) throw new InvalidArgumentError('not a whole number.');
-  return number;
 }

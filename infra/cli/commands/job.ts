@@ -1,18 +1,20 @@
 import type { Client, WorkflowHandle } from '@temporalio/client';
-import { type Command, InvalidArgumentError } from 'commander';
-import { FEITIAN_QUEUE } from '../../../services/fuxi/contract.ts';
+import type { Command } from 'commander';
+import { FEITIAN_QUEUE, type JobProgress } from '../../../services/fuxi/contract.ts';
 import type { ClusterInfo } from '../../cluster/cluster-file.ts';
 import { action, print, printJson, SilentFailure } from '../ui/action.ts';
+import { wholeNumber } from '../ui/arguments.ts';
 import { attemptLogs } from '../ui/attempt-logs.ts';
 import { inCluster } from '../ui/cluster.ts';
 import { describeFailure, explainFailure } from '../ui/failure.ts';
+import { queryProgress } from '../ui/follow-workflow.ts';
 import { newJobId, readJobDocument } from '../ui/job-document.ts';
 import { describeStatus, type JobStatus } from '../ui/job-view.ts';
 import { renderTable } from '../ui/table.ts';
 import { webAddress, withTemporal } from '../ui/temporal.ts';
 import { formatMs, formatTime } from '../ui/units.ts';
 import { type VerbOptions, verb } from '../ui/verb.ts';
-import { queryProgress, watchJob } from '../ui/watch-job.ts';
+import { watchJob } from '../ui/watch-job.ts';
 
 /** The workflow type of a job. */
 const JOB_WORKFLOW_TYPE = 'fuxiJob';
@@ -104,12 +106,6 @@ export function register(program: Command): void {
     );
 }
 
-function wholeNumber(text: string): number {
-  const number = Number(text);
-  if (!Number.isInteger(number) || number < 0) throw new InvalidArgumentError('not a whole number.');
-  return number;
-}
-
 async function submit(
   client: Client,
   cluster: ClusterInfo,
@@ -152,7 +148,7 @@ async function statusOf(client: Client, cluster: ClusterInfo, id: string): Promi
   const handle = client.workflow.getHandle(id, runId);
   const closed = status.name !== 'RUNNING';
   const [progress, failure] = await Promise.all([
-    queryProgress(handle),
+    queryProgress<JobProgress>(handle),
     closed && status.name !== 'COMPLETED' ? handle.result().then(() => undefined, explainFailure) : undefined,
   ]);
   const ui = webAddress(cluster, id, runId);

@@ -2,6 +2,7 @@ import type { WorkflowHandle } from '@temporalio/client';
 import cliProgress from 'cli-progress';
 import type { JobProgress, TaskProgress } from '../../../services/fuxi/contract.ts';
 import { drawBar } from './bars.ts';
+import { awaitEnd, INTERVAL_MS, LinePicture, queryProgress } from './follow-workflow.ts';
 import { progressLine } from './job-view.ts';
 import { formatBytes, formatMs } from './units.ts';
 
@@ -15,30 +16,19 @@ export interface WatchOptions {
   signal?: AbortSignal;
 }
 
-/** A worker that is down must not hold up the picture for long. */
-const QUERY_TIMEOUT_MS = 3_000;
-
 /**
  * Shows a job until it has ended. Asks by query, which costs the job nothing.
  * @returns what it answered last, if it ever did; how it ended is told by `handle.result()`.
  */
 export async function watchJob(handle: WorkflowHandle, options: WatchOptions = {}): Promise<JobProgress | undefined> {
-  const { intervalMs = 300, picture = createJobPicture(process.stderr), onProgress, signal } = options;
+  const { intervalMs = INTERVAL_MS, picture = createJobPicture(process.stderr), onProgress, signal } = options;
   let last: JobProgress | undefined;
-  // Ended with the watching: a poll that outlives its connection would bring the process down.
-  const polling = new AbortController();
-  const end = (): void => polling.abort();
-  signal?.addEventListener('abort', end);
-  const ended = handle.client
-    .withAbortSignal(polling.signal, () => handle.result())
-    .then(
-      () => true,
-      () => true,
-    );
+  const { ended, stop } = awaitEnd(handle);
+  signal?.addEventListener('abort', stop);
   try {
     for (let over = false; !over && !signal?.aborted; ) {
       over = await Promise.race([ended, delay(intervalMs, signal)]);
-      const progress = await queryProgress(handle);
+      const progress = await queryProgress<JobProgress>(handle);
       if (!progress) continue;
       last = progress;
       picture.show(progress);
@@ -46,20 +36,11 @@ export async function watchJob(handle: WorkflowHandle, options: WatchOptions = {
     }
   } finally {
     picture.stop();
-    signal?.removeEventListener('abort', end);
-    end();
+    signal?.removeEventListener('abort', stop);
+    stop();
     await ended;
   }
   return last;
-}
-
-/** `undefined` when no worker answers, or the job is not so far. */
-export async function queryProgress(handle: WorkflowHandle): Promise<JobProgress | undefined> {
-  try {
-    return await handle.client.withDeadline(Date.now() + QUERY_TIMEOUT_MS, () => handle.query<JobProgress>('progress'));
-  } catch {
-    return undefined;
-  }
 }
 
 function delay(ms: number, signal: AbortSignal | undefined): Promise<false> {
@@ -83,29 +64,7 @@ export interface JobPicture {
 
 /** Bars on a terminal; else one line whenever something changed. */
 export function createJobPicture(stream: NodeJS.WriteStream): JobPicture {
-  return stream.isTTY ? new BarPicture(stream) : new LinePicture(stream);
-}
-
-class LinePicture implements JobPicture {
-  readonly #stream: NodeJS.WriteStream;
-  #last = '';
-
-  constructor(stream: NodeJS.WriteStream) {
-    this.#stream = stream;
-  }
-
-  show(progress: JobProgress): void {
-    const line = progressLine(progress);
-    if (line === this.#last) return;
-    this.#last = line;
-    this.#stream.write(`${formatMs(Date.now() - progress.startedAtMs).padStart(9)}  ${line}\n`);
-  }
-
-  say(text: string): void {
-    this.#stream.write(`${text}\n`);
-  }
-
-  stop(): void {}
+  return stream.isTTY ? new BarPicture(stream) : new LinePicture(stream, progressLine);
 }
 
 class BarPicture implements JobPicture {

@@ -3,19 +3,16 @@ import type { WorkflowHandle } from '@temporalio/client';
 import cliProgress from 'cli-progress';
 import type { NodesProgress } from '../../../services/dayu/nodes-contract.ts';
 import { drawBar } from './bars.ts';
+import { INTERVAL_MS, LinePicture, queryProgress } from './follow-workflow.ts';
 import { nodesLine } from './nodes-view.ts';
-import { formatBytes, formatMs } from './units.ts';
-
-const INTERVAL_MS = 300;
-/** A worker that is down must not hold up the picture for long. */
-const QUERY_TIMEOUT_MS = 3_000;
+import { formatBytes } from './units.ts';
 
 /** Shows nodes that come or go until it is over: bars on a terminal, else one line whenever something changed. */
 export async function watchNodes(handle: WorkflowHandle, stream: NodeJS.WriteStream = process.stderr): Promise<void> {
-  const picture = stream.isTTY ? new BarPicture(stream) : new LinePicture(stream);
+  const picture = stream.isTTY ? new BarPicture(stream) : new LinePicture(stream, nodesLine);
   try {
     for (;;) {
-      const progress = await queryNodes(handle);
+      const progress = await queryProgress<NodesProgress>(handle);
       if (progress) picture.show(progress);
       if (progress?.finishedAtMs !== undefined) return;
       // One that could not say how it ended, or is not to be asked any more.
@@ -25,33 +22,6 @@ export async function watchNodes(handle: WorkflowHandle, stream: NodeJS.WriteStr
   } finally {
     picture.stop();
   }
-}
-
-/** `undefined` when no worker answers, or it is not so far. */
-export async function queryNodes(handle: WorkflowHandle): Promise<NodesProgress | undefined> {
-  try {
-    return await handle.client.withDeadline(Date.now() + QUERY_TIMEOUT_MS, () => handle.query<NodesProgress>('progress'));
-  } catch {
-    return undefined;
-  }
-}
-
-class LinePicture {
-  readonly #stream: NodeJS.WriteStream;
-  #last = '';
-
-  constructor(stream: NodeJS.WriteStream) {
-    this.#stream = stream;
-  }
-
-  show(progress: NodesProgress): void {
-    const line = nodesLine(progress);
-    if (line === this.#last) return;
-    this.#last = line;
-    this.#stream.write(`${formatMs(Date.now() - progress.startedAtMs).padStart(9)}  ${line}\n`);
-  }
-
-  stop(): void {}
 }
 
 /** One bar of bytes for each node. */

@@ -2,6 +2,7 @@
 import { mkdir, readdir } from 'node:fs/promises';
 import type { Logger } from '../../base/log.ts';
 import { createMetrics } from '../../base/metrics.ts';
+import { describeProblems, schemaProblems } from '../../base/problems.ts';
 import type { NuwaClient } from '../../nuwa/contract.ts';
 import type { PanguClient } from '../../pangu/contract.ts';
 import {
@@ -14,7 +15,6 @@ import {
   type Instance,
   serviceName,
 } from '../contract.ts';
-import { describeProblems, schemaProblems } from '../core/schema-problems.ts';
 import { DAYU_AGENT_METRICS } from '../metrics.ts';
 import { Application } from './application.ts';
 import { Changes } from './changes.ts';

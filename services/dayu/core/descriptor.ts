@@ -1,6 +1,6 @@
+import { schemaProblems } from '../../base/problems.ts';
 import { type Descriptor, descriptorSchema, type Problem, type RoleDescriptor } from '../contract.ts';
 import { leadsOutside } from './archive.ts';
-import { schemaProblems } from './schema-problems.ts';
 
 export type ParsedDescriptor = { ok: true; descriptor: Descriptor } | { ok: false; problems: Problem[] };
 

@@ -1,3 +1,4 @@
+import { alignColumns } from '../../base/columns.ts';
 import { wrap } from '../../base/wrap.ts';
 import type { RolloutPlan, RolloutProgress } from '../contract.ts';
 
@@ -29,15 +30,8 @@ const MESSAGE_MAX = 160;
 export function nodeTable({ nodes }: RolloutProgress): string[] {
   const rows = [['node', 'wave', 'from → to', 'state']];
   for (const [node, { wave, from, to, state }] of Object.entries(nodes)) rows.push([node, String(wave), describeChange(from, to), state]);
-  const widths = rows[0]!.map((_, column) => Math.max(...rows.map((row) => row[column]!.length)));
-  const table = rows.map((row) =>
-    row
-      .map((cell, column) => cell.padEnd(widths[column]!))
-      .join('  ')
-      .trimEnd(),
-  );
   const messages = Object.entries(nodes).flatMap(([node, { message }]) => (message ? ['', wrap(`${node}: ${oneLine(message)}`)] : []));
-  return [...table, ...messages];
+  return [...alignColumns(rows, { left: 4 }), ...messages];
 }
 
 export function describeChange(from: string | undefined, to: string): string {

@@ -1,3 +1,4 @@
+import { alignColumns } from '../../base/columns.ts';
 import { formatBytes } from '../../base/units.ts';
 import type { NodesPlan, NodesProgress } from '../nodes-contract.ts';
 
@@ -24,11 +25,5 @@ export function nodesTable({ nodes }: NodesProgress): string[] {
       formatBytes(node.bytesMoved),
       formatBytes(node.bytesLeft),
     ]);
-  const widths = rows[0]!.map((_, column) => Math.max(...rows.map((row) => row[column]!.length)));
-  return rows.map((row) =>
-    row
-      .map((cell, column) => (column < 3 ? cell.padEnd(widths[column]!) : cell.padStart(widths[column]!)))
-      .join('  ')
-      .trimEnd(),
-  );
+  return alignColumns(rows, { left: 3 });
 }

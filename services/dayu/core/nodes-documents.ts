@@ -1,8 +1,8 @@
 /** The documents of `dayuExpand` and `dayuShrink`: with their defaults, or the list of all that is wrong. */
 import { z } from 'zod';
+import { schemaProblems } from '../../base/problems.ts';
 import type { Problem } from '../contract.ts';
 import { type Expand, expandSchema, type Shrink, shrinkSchema } from '../nodes-contract.ts';
-import { schemaProblems } from './schema-problems.ts';
 
 // Workflows may not compile code at run time; zod's interpreter gives the same answers.
 z.config({ jitless: true });

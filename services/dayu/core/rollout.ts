@@ -3,8 +3,8 @@
  * problem with its path. Runs in the workflow and, before anything is sent, in `feitian dayu deploy`.
  */
 import { z } from 'zod';
+import { schemaProblems } from '../../base/problems.ts';
 import { type Problem, type Rollout, rolloutSchema } from '../contract.ts';
-import { schemaProblems } from './schema-problems.ts';
 
 // Workflows may not compile code at run time; zod's interpreter gives the same answers.
 z.config({ jitless: true });

@@ -9,10 +9,10 @@ import { Readable } from 'node:stream';
 import { createGzip } from 'node:zlib';
 import { Header, Pax } from 'tar';
 import { messageOf } from '../../base/errors.ts';
+import { describeProblems } from '../../base/problems.ts';
 import { DayuError, DESCRIPTOR_FILE, type Descriptor, type Problem } from '../contract.ts';
 import { ArchiveCheck, PACKAGE_BYTES_MAX } from '../core/archive.ts';
 import { parseDescriptor } from '../core/descriptor.ts';
-import { describeProblems } from '../core/schema-problems.ts';
 import { type FoundEntry, walk } from './walk.ts';
 
 export interface Packed {

@@ -1,3 +1,4 @@
+import { alignColumns } from '../../base/columns.ts';
 import { formatBytes } from '../../base/units.ts';
 import { wrap } from '../../base/wrap.ts';
 import type { JobPlan, JobProgress, TaskProgress } from '../contract.ts';
@@ -53,6 +54,5 @@ export function taskTable(tasks: [string, TaskProgress][]): string[] {
       formatBytes(task.bytesOut),
     ]);
   }
-  const widths = rows[0]!.map((_, column) => Math.max(...rows.map((row) => row[column]!.length)));
-  return rows.map((row) => row.map((cell, column) => (column === 0 ? cell.padEnd(widths[0]!) : cell.padStart(widths[column]!))).join('  '));
+  return alignColumns(rows, { left: 1 });
 }

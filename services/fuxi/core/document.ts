@@ -4,6 +4,7 @@
  * Runs in the workflow and, before anything is sent, in `feitian job submit`.
  */
 import { z } from 'zod';
+import { issueProblems, type Problem } from '../../base/problems.ts';
 import type { Program, RecordFormat, Resources } from '../contract.ts';
 import { findCycle, topologicalOrder } from './dag.ts';
 
@@ -102,12 +103,6 @@ type Readable = Omit<Document, 'pipes'> & { pipes: (Document['pipes'][number] | 
 /** A document can be wrong in more ways than anybody reads, and than a failure may carry. */
 const PROBLEMS_TOLD_MAX = 50;
 const TOLD_TEXT_MAX = 300;
-
-export interface Problem {
-  /** Such as `tasks.map.resources.cpu` or `pipes[1].source`; empty for the document itself. */
-  path: string;
-  message: string;
-}
 
 export interface FileSource {
   filePattern: string;
@@ -212,12 +207,6 @@ function hiddenTasks(document: unknown): Problem[] {
   const tasks = fieldOf(document, 'tasks');
   const hidden = typeof tasks === 'object' && tasks !== null && Object.hasOwn(tasks, '__proto__');
   return hidden ? [{ path: 'tasks.__proto__', message: 'is no name for a task' }] : [];
-}
-
-/** One sentence for a person, all problems in it. */
-export function describeProblems(problems: Problem[]): string {
-  const lines = problems.map(({ path, message }) => `${path || 'document'}: ${message}`);
-  return lines.length === 1 ? lines[0]! : `${lines.length} problems: ${lines.join('; ')}`;
 }
 
 function connect(document: Readable): ParsedJob {
@@ -332,9 +321,6 @@ function refuseClashingOutputs(document: Readable, refuse: Refuse): void {
 
 /** Zod's issue as problems with paths; of a union, the problems of the alternative that the writer seems to have meant. */
 function problemsOf(issue: z.core.$ZodIssue, document: unknown): Problem[] {
-  if (issue.code === 'unrecognized_keys')
-    return issue.keys.map((key) => ({ path: pathOf([...issue.path, key]), message: 'is not a known field here' }));
-  if (issue.code === 'invalid_key') return [{ path: pathOf(issue.path), message: issue.issues[0]?.message ?? issue.message }];
   if (issue.code === 'invalid_union') {
     const closest = [...issue.errors]
       .filter((errors) => errors.some((error) => error.path.length > 0))
@@ -343,7 +329,7 @@ function problemsOf(issue: z.core.$ZodIssue, document: unknown): Problem[] {
     if (closest && typeof value === 'object' && value !== null)
       return closest.flatMap((error) => problemsOf({ ...error, path: [...issue.path, ...error.path] } as z.core.$ZodIssue, document));
   }
-  return [{ path: pathOf(issue.path), message: issue.message }];
+  return issueProblems(issue);
 }
 
 /** Missing and unknown fields count more than a bad value in a field that is there. */
@@ -358,12 +344,5 @@ function at(value: unknown, path: PropertyKey[]): unknown {
   return path.reduce<unknown>(
     (inner, key) => (typeof inner === 'object' && inner !== null ? (inner as Record<PropertyKey, unknown>)[key] : undefined),
     value,
-  );
-}
-
-function pathOf(path: readonly PropertyKey[]): string {
-  return path.reduce<string>(
-    (text, key) => (typeof key === 'number' ? `${text}[${key}]` : text === '' ? String(key) : `${text}.${String(key)}`),
-    '',
   );
 }

@@ -81,7 +81,7 @@ describe('an order', () => {
     environment.on('heartbeat', (details: { doing: string }) => beats.push(details.doing));
     const agent = agentThat(async ({ heartbeat }) => {
       heartbeat('waiting');
-      await new Promise((resolve) => setTimeout(resolve, 1_500));
+      await expect.poll(() => beats.length, { timeout: 5_000 }).toBe(3);
       return [];
     });
     await environment.run(createObserve(agent), { application: 'hello', ms: 1 });

@@ -1,9 +1,9 @@
 import { and, eq } from 'drizzle-orm';
 import { inTransaction } from '../../../base/database.ts';
 import { hasCode } from '../../../base/errors.ts';
+import { describeProblems } from '../../../base/problems.ts';
 import { DayuError, packagePath } from '../../contract.ts';
 import { parseDescriptor } from '../../core/descriptor.ts';
-import { describeProblems } from '../../core/schema-problems.ts';
 import { applications, releases } from '../../tables.ts';
 import type { MasterContext, Reply, Request } from '../context.ts';
 import { toRelease } from '../store.ts';

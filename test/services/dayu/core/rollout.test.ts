@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest';
+import { describeProblems } from '../../../../services/base/problems.ts';
 import { rolloutDetails } from '../../../../services/dayu/core/details.ts';
 import { plan } from '../../../../services/dayu/core/planner.ts';
 import { parseRollout } from '../../../../services/dayu/core/rollout.ts';
 import { RolloutState } from '../../../../services/dayu/core/rollout-state.ts';
-import { describeProblems } from '../../../../services/dayu/core/schema-problems.ts';
 import { factsOf } from '../../../helpers/dayu-workflows.ts';
 
 const minimal = { application: 'hello', version: '2.0.0' };

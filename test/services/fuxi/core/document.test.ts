@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { describeProblems, parseJob } from '../../../../services/fuxi/core/document.ts';
+import { describeProblems } from '../../../../services/base/problems.ts';
+import { parseJob } from '../../../../services/fuxi/core/document.ts';
 
 const wordCount = () => ({
   name: 'wordcount',
