@@ -1,11 +1,11 @@
 import type { Command } from 'commander';
-import pc from 'picocolors';
 import { hasCode, messageOf } from '../../../services/base/errors.ts';
 import { isSameProcess } from '../../../services/base/process.ts';
 import { attachCluster, type ClusterInfo, type ClusterStatus, type ProcessStatus } from '../../cluster/launch.ts';
 import { layoutOf } from '../../cluster/layout.ts';
 import { readRecord } from '../../cluster/record.ts';
 import { action, print, printJson } from '../ui/action.ts';
+import { colors as pc } from '../ui/colors.ts';
 import { renderTable } from '../ui/table.ts';
 import { formatMs } from '../ui/units.ts';
 import { type VerbOptions, verb } from '../ui/verb.ts';

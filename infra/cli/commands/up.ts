@@ -1,7 +1,7 @@
 import { type Command, InvalidArgumentError } from 'commander';
-import pc from 'picocolors';
 import { type ClusterInfo, type StartOptions, type Step, startCluster } from '../../cluster/launch.ts';
 import { action, print, printJson } from '../ui/action.ts';
+import { colors as pc } from '../ui/colors.ts';
 import { formatMs } from '../ui/units.ts';
 import { type VerbOptions, verb } from '../ui/verb.ts';
 

@@ -1,6 +1,6 @@
-import pc from 'picocolors';
 import type { Application, HistoryEntry, Instance, Placement, RolloutProgress, RolloutRecord } from '../../../services/dayu/contract.ts';
 import { describeChange, oneLine } from '../../../services/dayu/core/details.ts';
+import { colors as pc } from './colors.ts';
 import { renderTable } from './table.ts';
 import { formatBytes, formatMs, formatTime } from './units.ts';
 
