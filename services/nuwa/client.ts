@@ -20,7 +20,7 @@ import {
   type ServiceInfo,
   VALUE_BYTES_MAX,
 } from './contract.ts';
-import type { RequestId } from './core/command.ts';
+import type { RequestId } from './core/tree/command.ts';
 
 export { nuwaResolver } from './client/resolver.ts';
 

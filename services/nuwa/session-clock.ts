@@ -1,4 +1,4 @@
-import type { TreeState } from './core/state.ts';
+import type { TreeState } from './core/tree/state.ts';
 
 /**
  * When each session was last heard of. Only in memory: after a restart every session has its whole TTL again, which can only

@@ -1,5 +1,5 @@
 import type { NuwaEvent } from './contract.ts';
-import { isUnder } from './core/path.ts';
+import { isUnder } from './core/tree/path.ts';
 
 interface Waiter {
   path: string;

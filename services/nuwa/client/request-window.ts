@@ -1,5 +1,5 @@
 import { REQUESTS_AHEAD_MAX } from '../contract.ts';
-import type { RequestId } from '../core/command.ts';
+import type { RequestId } from '../core/tree/command.ts';
 
 /**
  * Numbers a session's changes. The servers keep the reply of every number that may still be asked for again, so numbers do not

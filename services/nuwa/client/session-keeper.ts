@@ -3,7 +3,7 @@ import { hasCode } from '../../base/errors.ts';
 import { newId } from '../../base/ids.ts';
 import type { Logger } from '../../base/log.ts';
 import type { NuwaSession } from '../contract.ts';
-import type { RequestId } from '../core/command.ts';
+import type { RequestId } from '../core/tree/command.ts';
 import { RequestWindow } from './request-window.ts';
 import { isOutage, type NuwaRpc, pause } from './rpc.ts';
 

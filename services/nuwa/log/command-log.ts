@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { type FileHandle, open, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { assertInvariant } from '../../base/assert.ts';
-import type { Command } from '../core/command.ts';
+import type { Command } from '../core/tree/command.ts';
 import { encode } from './codec.ts';
 import { segmentName, snapshotName, syncDir, writeAll, writeAside } from './files.ts';
 import { FILE_HEADER_BYTES, fileHeader, frameHeader } from './frame.ts';

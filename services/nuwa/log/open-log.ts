@@ -1,7 +1,7 @@
 import { open, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Logger } from '../../base/log.ts';
-import type { At, Command } from '../core/command.ts';
+import type { At, Command } from '../core/tree/command.ts';
 import { decode } from './codec.ts';
 import { CommandLog, createSegment, type LogFrame, SEGMENT_KIND } from './command-log.ts';
 import { LogDamage } from './damage.ts';

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { NuwaEvent } from '../contract.ts';
-import type { NodeRow, SessionRow, Snapshot } from '../core/snapshot.ts';
+import type { NodeRow, SessionRow, Snapshot } from '../core/tree/snapshot.ts';
 import { decode, encode } from './codec.ts';
 import { LogDamage } from './damage.ts';
 import { snapshotName, writeAll, writeAside } from './files.ts';

@@ -1,8 +1,8 @@
 import type { Clock } from '../../base/clock.ts';
 import { NuwaError } from '../contract.ts';
-import type { Command, Done, Write } from '../core/command.ts';
-import { parsePath } from '../core/path.ts';
-import { type TreeNode, walk } from '../core/state.ts';
+import type { Command, Done, Write } from '../core/tree/command.ts';
+import { parsePath } from '../core/tree/path.ts';
+import { type TreeNode, walk } from '../core/tree/state.ts';
 import type { Replica } from '../replica.ts';
 import type { SessionClock } from '../session-clock.ts';
 import type { Watchers } from '../watchers.ts';

@@ -1,6 +1,6 @@
 import type { ServiceHandlers } from '../../kuafu/contract.ts';
 import type { nuwaService } from '../contract.ts';
-import { viewNode } from '../core/read.ts';
+import { viewNode } from '../core/tree/read.ts';
 import { findNode, type NuwaContext } from './context.ts';
 
 export function get(nuwa: NuwaContext): ServiceHandlers<typeof nuwaService>['get'] {

@@ -1,6 +1,6 @@
 import type { ServiceHandlers } from '../../kuafu/contract.ts';
 import type { nuwaService } from '../contract.ts';
-import { viewChildren } from '../core/read.ts';
+import { viewChildren } from '../core/tree/read.ts';
 import { findNode, type NuwaContext } from './context.ts';
 
 /** Half of what Kuafu takes in one body, which is decoded on the event loop of whoever asked. */

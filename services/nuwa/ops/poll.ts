@@ -1,6 +1,6 @@
 import type { ServiceHandlers } from '../../kuafu/contract.ts';
 import { NuwaError, type nuwaService } from '../contract.ts';
-import { parsePath } from '../core/path.ts';
+import { parsePath } from '../core/tree/path.ts';
 import type { NuwaContext } from './context.ts';
 
 const BATCH_BYTES_MAX = 4 * 1024 * 1024;

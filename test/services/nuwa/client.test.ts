@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { type NuwaClient, NuwaError, type NuwaEvent, VALUE_BYTES_MAX } from '../../../services/nuwa/contract.ts';
-import { bytes } from './core/script.ts';
+import { bytes } from './core/tree/script.ts';
 import { Harness, takeUntil, text } from './harness.ts';
 
 let harness: Harness;

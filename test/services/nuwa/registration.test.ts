@@ -4,7 +4,7 @@ import { defineService, method } from '../../../services/kuafu/contract.ts';
 import { implement, serve } from '../../../services/kuafu/server.ts';
 import { joinCluster, nuwaResolver } from '../../../services/nuwa/client.ts';
 import { type NuwaClient, NuwaError, type NuwaSession } from '../../../services/nuwa/contract.ts';
-import { bytes } from './core/script.ts';
+import { bytes } from './core/tree/script.ts';
 import { Harness, takeUntil, text } from './harness.ts';
 
 const PATH = '/services/demo/one';

@@ -4,11 +4,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { silentLogger } from '../../../services/base/log.ts';
-import type { Done } from '../../../services/nuwa/core/command.ts';
-import { takeSnapshot } from '../../../services/nuwa/core/snapshot.ts';
+import type { Done } from '../../../services/nuwa/core/tree/command.ts';
+import { takeSnapshot } from '../../../services/nuwa/core/tree/snapshot.ts';
 import { encode } from '../../../services/nuwa/log/codec.ts';
 import { Replica, type ReplicaOptions } from '../../../services/nuwa/replica.ts';
-import { bytes } from './core/script.ts';
+import { bytes } from './core/tree/script.ts';
 
 let dir: string;
 /** What to undo after a test, latest first. */

@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { systemClock } from '../../../services/base/clock.ts';
 import type { NuwaClient, NuwaSession } from '../../../services/nuwa/contract.ts';
-import { bytes } from './core/script.ts';
+import { bytes } from './core/tree/script.ts';
 import { Harness, type Process, takeUntil } from './harness.ts';
 
 let harness: Harness;

@@ -3,14 +3,14 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { silentLogger } from '../../../../services/base/log.ts';
-import type { Command } from '../../../../services/nuwa/core/command.ts';
-import { restoreSnapshot, takeSnapshot } from '../../../../services/nuwa/core/snapshot.ts';
-import { newState, type TreeState } from '../../../../services/nuwa/core/state.ts';
+import type { Command } from '../../../../services/nuwa/core/tree/command.ts';
+import { restoreSnapshot, takeSnapshot } from '../../../../services/nuwa/core/tree/snapshot.ts';
+import { newState, type TreeState } from '../../../../services/nuwa/core/tree/state.ts';
 import type { CommandLog } from '../../../../services/nuwa/log/command-log.ts';
 import { FILE_HEADER_BYTES } from '../../../../services/nuwa/log/frame.ts';
 import { openLog } from '../../../../services/nuwa/log/open-log.ts';
 import { writeSnapshot } from '../../../../services/nuwa/log/snapshot-file.ts';
-import { bytes, replay } from '../core/script.ts';
+import { bytes, replay } from '../core/tree/script.ts';
 
 let dir: string;
 let opened: CommandLog[];

@@ -1,4 +1,4 @@
-import { assertInvariant } from '../../base/assert.ts';
+import { assertInvariant } from '../../../base/assert.ts';
 import { NO_BYTES } from './bytes.ts';
 import type { Reply } from './command.ts';
 import { childPath, parsePath } from './path.ts';

@@ -1,4 +1,4 @@
-import { type NuwaEvent, VALUE_BYTES_MAX } from '../contract.ts';
+import { type NuwaEvent, VALUE_BYTES_MAX } from '../../contract.ts';
 import { type Applied, type Create, refused } from './command.ts';
 import { joinPath, parsePath } from './path.ts';
 import { removeNode } from './remove.ts';

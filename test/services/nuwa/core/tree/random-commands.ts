@@ -1,5 +1,5 @@
-import type { Random } from '../../../../services/base/random.ts';
-import type { Command } from '../../../../services/nuwa/core/command.ts';
+import type { Random } from '../../../../../services/base/random.ts';
+import type { Command } from '../../../../../services/nuwa/core/tree/command.ts';
 import { bytes } from './script.ts';
 
 const NAMES = ['a', 'b', 'c'];

@@ -1,4 +1,4 @@
-import { PATH_BYTES_MAX, SEGMENT_BYTES_MAX } from '../contract.ts';
+import { PATH_BYTES_MAX, SEGMENT_BYTES_MAX } from '../../contract.ts';
 
 /** Names of the way from the root, which is `[]`; or in one sentence why it is no path. */
 export type ParsedPath = { segments: string[]; problem?: undefined } | { segments?: undefined; problem: string };

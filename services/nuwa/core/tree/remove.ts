@@ -1,5 +1,5 @@
-import { assertInvariant } from '../../base/assert.ts';
-import type { NuwaEvent } from '../contract.ts';
+import { assertInvariant } from '../../../base/assert.ts';
+import type { NuwaEvent } from '../../contract.ts';
 import { childPath, joinPath, parsePath } from './path.ts';
 import { sorted, type TreeNode, type TreeState, walk } from './state.ts';
 

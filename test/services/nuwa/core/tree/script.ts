@@ -1,6 +1,6 @@
-import { apply } from '../../../../services/nuwa/core/apply.ts';
-import type { Applied, Command, Create, Delete, SetValue } from '../../../../services/nuwa/core/command.ts';
-import { newState, type TreeState } from '../../../../services/nuwa/core/state.ts';
+import { apply } from '../../../../../services/nuwa/core/tree/apply.ts';
+import type { Applied, Command, Create, Delete, SetValue } from '../../../../../services/nuwa/core/tree/command.ts';
+import { newState, type TreeState } from '../../../../../services/nuwa/core/tree/state.ts';
 
 export const bytes = (text: string): Uint8Array => new TextEncoder().encode(text);
 

@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest';
-import { seededRandom } from '../../../../services/base/random.ts';
-import type { Applied, Command } from '../../../../services/nuwa/core/command.ts';
-import { restoreSnapshot, takeSnapshot } from '../../../../services/nuwa/core/snapshot.ts';
-import { newState, type TreeState } from '../../../../services/nuwa/core/state.ts';
-import { decode, encode } from '../../../../services/nuwa/log/codec.ts';
+import { seededRandom } from '../../../../../services/base/random.ts';
+import type { Applied, Command } from '../../../../../services/nuwa/core/tree/command.ts';
+import { restoreSnapshot, takeSnapshot } from '../../../../../services/nuwa/core/tree/snapshot.ts';
+import { newState, type TreeState } from '../../../../../services/nuwa/core/tree/state.ts';
+import { decode, encode } from '../../../../../services/nuwa/log/codec.ts';
 import { TreeModel } from './model.ts';
 import { randomCommands } from './random-commands.ts';
 import { replay, told } from './script.ts';

@@ -1,5 +1,5 @@
-import { assertInvariant } from '../../base/assert.ts';
-import type { NuwaEvent } from '../contract.ts';
+import { assertInvariant } from '../../../base/assert.ts';
+import type { NuwaEvent } from '../../contract.ts';
 import { isUnder } from './path.ts';
 
 /**

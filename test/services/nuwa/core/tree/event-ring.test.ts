@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import { seededRandom } from '../../../../services/base/random.ts';
-import type { NuwaEvent } from '../../../../services/nuwa/contract.ts';
-import { EventRing } from '../../../../services/nuwa/core/event-ring.ts';
+import { seededRandom } from '../../../../../services/base/random.ts';
+import type { NuwaEvent } from '../../../../../services/nuwa/contract.ts';
+import { EventRing } from '../../../../../services/nuwa/core/tree/event-ring.ts';
 
 const changed = (revision: number, path = '/a', valueBytes = 1): NuwaEvent => ({
   kind: 'changed',

@@ -1,4 +1,4 @@
-import type { NuwaCode, NuwaEvent } from '../contract.ts';
+import type { NuwaCode, NuwaEvent } from '../../contract.ts';
 
 /**
  * What the log holds. A command carries all that it needs, its time included (`At`), so that every server that applies the

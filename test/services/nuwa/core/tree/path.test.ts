@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { isUnder, parsePath } from '../../../../services/nuwa/core/path.ts';
+import { isUnder, parsePath } from '../../../../../services/nuwa/core/tree/path.ts';
 
 describe('a path', () => {
   it.each([

@@ -1,5 +1,5 @@
-import type { Command } from '../../../../services/nuwa/core/command.ts';
-import { parsePath } from '../../../../services/nuwa/core/path.ts';
+import type { Command } from '../../../../../services/nuwa/core/tree/command.ts';
+import { parsePath } from '../../../../../services/nuwa/core/tree/path.ts';
 
 interface ModelNode {
   value: string;

@@ -1,4 +1,4 @@
-import type { NuwaEvent } from '../contract.ts';
+import type { NuwaEvent } from '../../contract.ts';
 import type { Applied, CloseSession, OpenSession } from './command.ts';
 import { removeNode } from './remove.ts';
 import { newSession, sorted, type TreeState } from './state.ts';

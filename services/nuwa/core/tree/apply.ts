@@ -1,4 +1,4 @@
-import { assertInvariant } from '../../base/assert.ts';
+import { assertInvariant } from '../../../base/assert.ts';
 import type { Applied, At, Command, Write } from './command.ts';
 import { refused } from './command.ts';
 import { applyCreate } from './create.ts';

@@ -1,4 +1,4 @@
-import type { NuwaEvent } from '../contract.ts';
+import type { NuwaEvent } from '../../contract.ts';
 import { type Applied, type Delete, refused } from './command.ts';
 import { guardProblem } from './guard.ts';
 import { parsePath } from './path.ts';

@@ -1,4 +1,4 @@
-import { VALUE_BYTES_MAX } from '../contract.ts';
+import { VALUE_BYTES_MAX } from '../../contract.ts';
 import { type Applied, refused, type SetValue } from './command.ts';
 import { guardProblem } from './guard.ts';
 import { parsePath } from './path.ts';

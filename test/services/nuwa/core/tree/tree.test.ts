@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { VALUE_BYTES_MAX } from '../../../../services/nuwa/contract.ts';
-import { nodeAt } from '../../../../services/nuwa/core/state.ts';
+import { VALUE_BYTES_MAX } from '../../../../../services/nuwa/contract.ts';
+import { nodeAt } from '../../../../../services/nuwa/core/tree/state.ts';
 import { bytes, outcome, TreeScript, told } from './script.ts';
 
 /** `/dir` with children `a` and `b`, and `/mine`, an ephemeral of s1. Revision 4. */

@@ -1,4 +1,4 @@
-import type { NuwaNode } from '../contract.ts';
+import type { NuwaNode } from '../../contract.ts';
 import { childPath } from './path.ts';
 import { sorted, type TreeNode } from './state.ts';
 
