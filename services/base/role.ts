@@ -13,6 +13,15 @@ export interface RoleConfig {
   listen: string;
   /** Kuafu addresses of the Nuwa servers, `tcp://host:port`. */
   nuwa: string[];
+  /** Of a Nuwa server. Absent: a group of its own, of one. */
+  nuwaServer?: {
+    /** Its name in the group, `nuwa-1`. */
+    id: string;
+    /** Those the group begins with, this one among them; what the log says afterwards goes before. Empty: it waits to be added by a group that is there. */
+    members: { id: string; address: string }[];
+    /** Where it speaks the ZooKeeper protocol, `host:port`; port 0 = any free one. */
+    zookeeper?: string;
+  };
   /** Postgres URL; present for roles that keep tables. */
   databaseUrl?: string;
   temporal?: TemporalConfig;

@@ -25,6 +25,14 @@ export const NUWA_CODES = [
   'Compacted', // the revision asked for is no longer kept; details.oldestRevision
   'Unwritable', // this server can no longer write its log; what it was asked last may still be found done after its restart
   'StaleRequest', // a late copy of a request whose reply the client has: nobody waits for this
+  'Conflict', // a check of a transaction did not hold; details.operation says which, counted from 0
+  'BadArguments', // options that do not go together, such as ephemeral with a TTL
+  'InvalidAcl', // an empty ACL, or one that names a scheme or an identity that is none
+  'NoAuth', // the node's ACL does not allow it to the identities shown
+  'BadPassword', // a session was asked for with a password that is not its own
+  'NotLeader', // only the leader does this; details.leader and details.address, where one is known
+  'BadMembers', // a change of the group that cannot be made now; the reason says why
+  'NotHeld', // a lock, a leadership or a place at a barrier that this client does not hold (any more)
 ] as const;
 export type NuwaCode = (typeof NUWA_CODES)[number];
 
@@ -45,6 +53,10 @@ export const nuwaNodeSchema = z.object({
   creator: z.string(),
   /** Session that owns it; the node goes when the session does. */
   ephemeralOwner: z.string().optional(),
+  /** Goes by itself when it was not set for this long and has no children. */
+  ttlMs: z.number().int().optional(),
+  /** Goes by itself some time after its last child went. */
+  container: z.boolean().optional(),
   childCount: z.number().int(),
 });
 export type NuwaNode = z.infer<typeof nuwaNodeSchema>;
@@ -58,9 +70,41 @@ export const nuwaEventSchema = z.object({
 });
 export type NuwaEvent = z.infer<typeof nuwaEventSchema>;
 
+/** All that there is to know of a node but its value and creator; what ZooKeeper calls Stat. */
+export interface NodeStat {
+  createRevision: number;
+  modifyRevision: number;
+  createdAtMs: number;
+  modifiedAtMs: number;
+  version: number;
+  /** How often a child was made or removed, and the revision at which that happened last (or at which the node was made). */
+  childVersion: number;
+  childRevision: number;
+  aclVersion: number;
+  ephemeralOwner: string | undefined;
+  valueBytes: number;
+  childCount: number;
+}
+
+/** Bits of AclEntry.permissions. */
+export const PERMISSIONS = { read: 1, write: 2, create: 4, delete: 8, admin: 16, all: 31 } as const;
+export interface AclEntry {
+  permissions: number;
+  /** `world` (id `anyone`) or `digest` (id `user:base64(sha1(user:password))`), as ZooKeeper has them. */
+  scheme: string;
+  id: string;
+}
+export type Acl = readonly AclEntry[];
+/** The ACL of a node that was given none. */
+export const OPEN_ACL: Acl = [{ permissions: PERMISSIONS.all, scheme: 'world', id: 'anyone' }];
+
 export interface CreateOptions {
   /** Owned by this client's session. @default false */
   ephemeral?: boolean;
+  /** Goes by itself when it was not set for this long and has no children; not with `ephemeral`. */
+  ttlMs?: number;
+  /** Goes by itself some time after its last child went; not with `ephemeral` or `ttlMs`. @default false */
+  container?: boolean;
   /** The server appends a ten-digit counter that never repeats under this parent. @default false */
   sequential?: boolean;
   /** Make missing parents, with empty values. @default false */
@@ -76,28 +120,95 @@ export interface NuwaSession {
   onState(listener: (state: NuwaSession['state']) => void): () => void;
 }
 
+/** One step of a transaction; `check` changes nothing and must hold. Each step sees what those before it did. */
+export type Operation =
+  | ({ kind: 'create'; path: string; value: Uint8Array } & CreateOptions)
+  | { kind: 'set'; path: string; value: Uint8Array; version?: number }
+  | { kind: 'delete'; path: string; version?: number; recursive?: boolean }
+  | { kind: 'check'; path: string; version?: number; createRevision?: number; absent?: boolean };
+
+/** What `follow` tells: first all that is there, then what changes; and all again where changes were missed for good. */
+export type Followed = { kind: 'snapshot'; nodes: NuwaNode[]; revision: number } | { kind: 'event'; event: NuwaEvent };
+
+export interface ReadOptions {
+  /** Answered by the next server out of what it knows, without asking the group: may be old, is cheaper. @default false */
+  stale?: boolean;
+}
+
 export interface NuwaClient {
   readonly session: NuwaSession;
-  /** @returns the path made (with its counter when sequential) and the revision. Errors: NodeExists, NoNode (parent), BadPath, ValueTooLarge, EphemeralChild, NoSession. */
+  /** @returns the path made (with its counter when sequential) and the revision. Errors: NodeExists, NoNode (parent), BadPath, BadArguments, ValueTooLarge, EphemeralChild, NoSession. */
   create(path: string, value: Uint8Array, options?: CreateOptions): Promise<{ path: string; revision: number }>;
-  /** Errors: NoNode, BadPath. */
-  get(path: string): Promise<NuwaNode>;
+  /** Linearizable unless `stale`. Errors: NoNode, BadPath. */
+  get(path: string, options?: ReadOptions): Promise<NuwaNode>;
   /** Sets the value; with `version` only if the node still has it. Errors: NoNode, BadVersion, ValueTooLarge. */
   set(path: string, value: Uint8Array, options?: { version?: number }): Promise<{ version: number; revision: number }>;
   /** Errors: NoNode, BadVersion, NotEmpty (unless `recursive`). */
   delete(path: string, options?: { version?: number; recursive?: boolean }): Promise<{ revision: number }>;
-  /** Children with their values, by name, and the revision at which they were seen. Errors: NoNode. */
-  list(path: string): Promise<{ children: NuwaNode[]; revision: number }>;
+  /** All of it or nothing. Errors: those of its operations, and Conflict for a check; details.operation counts from 0. */
+  transact(operations: readonly Operation[]): Promise<{ revision: number; results: { path?: string; version?: number }[] }>;
+  /** Children with their values, by name, and the revision at which they were seen. Linearizable unless `stale`. Errors: NoNode. */
+  list(path: string, options?: ReadOptions): Promise<{ children: NuwaNode[]; revision: number }>;
+  /** One page of them, of at most `limit` children, from just after the name `after` on; `next` is absent on the last page. */
+  listPage(
+    path: string,
+    options?: ReadOptions & { after?: string; limit?: number },
+  ): Promise<{ children: NuwaNode[]; next?: string; revision: number }>;
   /**
    * Changes of `path` itself and, with `recursive`, of everything below it, in order, none missed, from just after
-   * `afterRevision` (default: from now on) until `signal` aborts (the loop then ends without an error). Survives reconnection.
-   * Errors: Compacted (list again and resume from that revision).
+   * `afterRevision` (default: from now on) until `signal` aborts (the loop then ends without an error). Survives reconnection,
+   * to any server. Errors: CompactedError (its `snapshot` is what to go on from).
    */
   watch(path: string, options?: { recursive?: boolean; afterRevision?: number; signal?: AbortSignal }): AsyncIterable<NuwaEvent>;
+  /** The next change, once. Rejects when `signal` aborts. */
+  watchOnce(path: string, options?: { recursive?: boolean; afterRevision?: number; signal?: AbortSignal }): Promise<NuwaEvent>;
+  /** A directory (the node and its children; with `recursive`, all below it), whole, and kept whole. A node that is not there has no nodes. */
+  follow(path: string, options?: { recursive?: boolean; signal?: AbortSignal }): AsyncIterable<Followed>;
   /** Registers `nuwa://<cluster>/<service>/<instance>` for as long as this client lives; made again if the session expires. */
   register(service: string, instance: string, info: ServiceInfo): Promise<Registration>;
+  /** Waits for the lock of this path and holds it until `release` or until the session is lost. Errors: NoSession, and the signal's reason. */
+  lock(path: string, options?: LockOptions): Promise<HeldLock>;
+  /** Runs for leader of this path; resolves when elected. */
+  elect(path: string, value: Uint8Array, options?: { signal?: AbortSignal }): Promise<Leadership>;
+  /** Who leads, and who next, until `signal` aborts; undefined while nobody does. */
+  observe(path: string, options?: { signal?: AbortSignal }): AsyncIterable<{ value: Uint8Array; token: number } | undefined>;
+  /** A place where `parties` wait for one another, to enter and again to leave. */
+  barrier(path: string, parties: number): Barrier;
+  /** The next number of this path: 1, 2, 3, …, each given to one caller. A number that its caller did not hear of is skipped. */
+  sequence(path: string): { next(): Promise<number> };
   /** Ends the session (its ephemerals go at once) and the connections. */
   close(): Promise<void>;
+}
+
+export interface LockOptions {
+  /** `shared` locks exclude only `exclusive` ones. @default exclusive */
+  mode?: 'exclusive' | 'shared';
+  /** Who holds it, for people. */
+  holder?: string;
+  signal?: AbortSignal;
+}
+
+export interface HeldLock {
+  /**
+   * Fencing token: grows with every grant of this path. What the lock protects refuses a token below the highest it saw: a holder that
+   * stood still beyond its session's TTL believes for a while that it still holds the lock, and only the token tells.
+   */
+  readonly token: number;
+  /** Aborts when the session is in jeopardy or expired, or when somebody removed the lock's node: stop what depends on the lock. */
+  readonly lost: AbortSignal;
+  release(): Promise<void>;
+}
+
+export interface Leadership extends HeldLock {
+  /** Errors: NotHeld. */
+  setValue(value: Uint8Array): Promise<void>;
+}
+
+export interface Barrier {
+  /** Resolves when all are there. */
+  enter(options?: { signal?: AbortSignal }): Promise<void>;
+  /** Resolves when all have left. */
+  leave(options?: { signal?: AbortSignal }): Promise<void>;
 }
 
 /** What an instance tells about itself; JSON in the value of `/services/<service>/<instance>`. */
@@ -128,6 +239,11 @@ export const REQUESTS_AHEAD_MAX = 512;
 /** Longest that a poll waits for a change. Shorter costs calls; longer makes a lost connection matter longer. */
 export const POLL_WAIT_MS_MAX = 20_000;
 
+/** Operations of one transaction. */
+export const TRANSACTION_OPERATIONS_MAX = 1_000;
+/** Bytes of all values of one transaction. */
+export const TRANSACTION_BYTES_MAX = 2 * VALUE_BYTES_MAX;
+
 const sessionId = z.string().min(1).max(128);
 const revision = z.number().int().nonnegative();
 
@@ -135,6 +251,55 @@ const revision = z.number().int().nonnegative();
 const requestId = { session: sessionId, request: z.number().int().positive(), settled: z.number().int().nonnegative() };
 /** The node that was seen, by its value's version or by the revision that made it. Errors: BadVersion. */
 const guard = { version: z.number().int().optional(), createRevision: z.number().int().optional() };
+
+const createOptions = {
+  ephemeral: z.boolean().optional(),
+  sequential: z.boolean().optional(),
+  parents: z.boolean().optional(),
+  /** An ephemeral node that stands there goes first, in the same step. */
+  replace: z.boolean().optional(),
+  container: z.boolean().optional(),
+  ttlMs: z.number().int().positive().optional(),
+};
+const stale = z.boolean().optional();
+
+export const operationSchema = z.discriminatedUnion('kind', [
+  z.object({ kind: z.literal('create'), path: z.string(), value: bytes, ...createOptions }),
+  z.object({ kind: z.literal('set'), ...guard, path: z.string(), value: bytes }),
+  z.object({ kind: z.literal('delete'), ...guard, path: z.string(), recursive: z.boolean().optional() }),
+  z.object({ kind: z.literal('check'), ...guard, path: z.string(), absent: z.boolean().optional() }),
+]);
+
+const memberSchema = z.object({ id: z.string(), address: z.string(), role: z.enum(['voter', 'learner']) });
+
+/** How one server stands. */
+export const serverStatusSchema = z.object({
+  id: z.string(),
+  role: z.enum(['follower', 'preCandidate', 'candidate', 'leader']),
+  term: z.number().int(),
+  /** Whom it follows; absent while it knows of none. */
+  leader: z.string().optional(),
+  lastIndex: z.number().int(),
+  commitIndex: z.number().int(),
+  appliedIndex: z.number().int(),
+  snapshotIndex: z.number().int(),
+  revision,
+  sessions: z.number().int(),
+  watches: z.number().int(),
+  nodes: z.number().int(),
+  logBytes: z.number().int(),
+  /** False when it can no longer write its log. */
+  writable: z.boolean(),
+  members: z.array(memberSchema),
+  /** Of a leader: how far each other member is known to be. */
+  progress: z.array(
+    z.object({ id: z.string(), matchIndex: z.number().int(), state: z.enum(['probe', 'replicate', 'snapshot']), active: z.boolean() }),
+  ),
+  /** Where it speaks ZooKeeper, `host:port`, if it does. */
+  zookeeper: z.string().optional(),
+  uptimeMs: z.number(),
+});
+export type ServerStatus = z.infer<typeof serverStatusSchema>;
 
 /** Nuwa over Kuafu. All methods may be sent again: reads change nothing, and changes carry their request's number. */
 export const nuwaService = defineService('nuwa', {
@@ -158,11 +323,7 @@ export const nuwaService = defineService('nuwa', {
         ...requestId,
         path: z.string(),
         value: bytes,
-        ephemeral: z.boolean().optional(),
-        sequential: z.boolean().optional(),
-        parents: z.boolean().optional(),
-        /** An ephemeral node that stands there goes first, in the same step. */
-        replace: z.boolean().optional(),
+        ...createOptions,
       }),
       response: z.object({ path: z.string(), revision }),
       idempotent: true,
@@ -177,14 +338,22 @@ export const nuwaService = defineService('nuwa', {
       response: z.object({ revision }),
       idempotent: true,
     }),
+    transact: method({
+      request: z.object({ ...requestId, operations: z.array(operationSchema).min(1).max(TRANSACTION_OPERATIONS_MAX) }),
+      response: z.object({
+        revision,
+        results: z.array(z.object({ path: z.string().optional(), version: z.number().int().optional() })),
+      }),
+      idempotent: true,
+    }),
     get: method({
-      request: z.object({ path: z.string() }),
+      request: z.object({ path: z.string(), stale }),
       response: z.object({ node: nuwaNodeSchema, revision }),
       idempotent: true,
     }),
     /** A page of children by name; `after` is the `next` of the page before. NoNode tells the revision in details.revision. */
     list: method({
-      request: z.object({ path: z.string(), after: z.string().optional() }),
+      request: z.object({ path: z.string(), after: z.string().optional(), limit: z.number().int().positive().optional(), stale }),
       response: z.object({ children: z.array(nuwaNodeSchema), next: z.string().optional(), revision }),
       idempotent: true,
     }),
@@ -201,6 +370,58 @@ export const nuwaService = defineService('nuwa', {
       }),
       response: z.object({ events: z.array(nuwaEventSchema), revision }),
       idempotent: true,
+    }),
+    /** Of the server that is asked. */
+    status: method({ request: z.object({}), response: serverStatusSchema, idempotent: true }),
+    /** One change of the group at a time; returns when it is committed. Made already is done. Errors: NotLeader, BadMembers. */
+    changeMembers: method({
+      request: z.object({
+        kind: z.enum(['add', 'promote', 'remove', 'move']),
+        id: z.string().min(1).max(64),
+        /** Of `add` and `move`. */
+        address: z.string().optional(),
+      }),
+      response: z.object({ members: z.array(memberSchema) }),
+      idempotent: true,
+    }),
+    /** The leader hands over. Errors: NotLeader, BadMembers. */
+    transferLeadership: method({ request: z.object({ to: z.string() }), response: z.object({ leader: z.string() }), idempotent: true }),
+    /**
+     * The newest snapshot on this server's disk; with `fresh`, one of all that is applied now. Read it by `readSnapshot` soon: the next one
+     * takes its place a minute after. `index` 0: there is none.
+     */
+    snapshot: method({
+      request: z.object({ fresh: z.boolean().optional() }),
+      response: z.object({ index: z.number().int(), term: z.number().int(), bytes: z.number().int() }),
+      idempotent: true,
+    }),
+    /** A piece of that file, shorter only at its end. Errors: Compacted when it is gone. */
+    readSnapshot: method({
+      request: z.object({
+        index: z.number().int(),
+        offset: z.number().int().nonnegative(),
+        bytes: z
+          .number()
+          .int()
+          .positive()
+          .max(4 * 1024 * 1024),
+      }),
+      response: z.object({ bytes: z.number().int() }),
+      replyAttachment: true,
+      idempotent: true,
+    }),
+  },
+});
+
+/** Between the servers of one group; `messages` is an encoded array of PeerMessage (core/member/types.ts). */
+export const nuwaPeerService = defineService('nuwaPeer', {
+  errors: NuwaError,
+  methods: {
+    /** Lost, late, twice: all of it is allowed, as on any network. The reply says only that they were read. */
+    deliver: method({
+      request: z.object({ from: z.string(), to: z.string(), messages: bytes }),
+      response: z.object({}),
+      idempotent: false,
     }),
   },
 });
