@@ -45,11 +45,15 @@ export function heardLeader(server: Server, leader: ServerId): void {
   server.calm();
 }
 
-/** Runs when nothing was heard for too long. */
+/** Runs when nothing was heard for too long; who may not run knows of no leader then, so that others get its vote. */
 export function tickElection(server: Server): void {
   if (server.tick - server.calmSinceTick < server.timeoutTicks) return;
-  if (server.mayRun) becomePreCandidate(server);
-  else server.rest();
+  if (server.mayRun) {
+    becomePreCandidate(server);
+    return;
+  }
+  becomeFollower(server, server.term, undefined);
+  server.rest();
 }
 
 export function handlePeerLost(server: Server, peer: ServerId): void {

@@ -98,12 +98,16 @@ export class RandomGroup {
       }
     }
     const leader = [...this.#peers.values()].filter(({ raft }) => raft.role === 'leader').at(-1);
-    if (!leader) throw new Error('no leader after the faults ended');
+    if (!leader) throw new Error(`no leader after the faults ended:\n${this.#statuses()}`);
     if (this.#applied.length < before + 100) throw new Error(`only ${this.#applied.length - before} entries after the faults ended`);
     for (const { id } of leader.raft.status().config.members) {
       const behind = this.#applied.length - this.#peers.get(id)!.appliedIndex;
       if (behind > 20) throw new Error(`${id} is ${behind} entries behind after the faults ended`);
     }
+  }
+
+  #statuses(): string {
+    return [...this.#peers.values()].map(({ raft, fetch }) => JSON.stringify({ ...raft.status(), fetch })).join('\n');
   }
 
   #happen(): void {
