@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { apply } from '../../../../../services/nuwa/core/tree/apply.ts';
-import type { Applied, Command, Create, Reap } from '../../../../../services/nuwa/core/tree/command.ts';
+import type { Applied, Command, Create, Reap, Transaction } from '../../../../../services/nuwa/core/tree/command.ts';
 import { dueForReaping, REAPS_MAX } from '../../../../../services/nuwa/core/tree/reap.ts';
 import { restoreSnapshot, takeSnapshot } from '../../../../../services/nuwa/core/tree/snapshot.ts';
 import { newState, nodeAt, type TreeState } from '../../../../../services/nuwa/core/tree/state.ts';
@@ -80,8 +80,11 @@ describe('a container', () => {
     const [reap] = dueForReaping(tree.state, 0);
     tree.remove(0, '/c');
     tree.create(0, '/c', { container: true });
-    expect(told(tree.at(0, reap!))).toEqual([]);
     expect(tree.due(59_000)).toEqual([]);
+    tree.create(0, '/c/b');
+    tree.remove(0, '/c/b');
+    expect(told(tree.at(0, reap!))).toEqual([]);
+    expect(tree.reap(0)).toEqual(['deleted /c@8']);
   });
 
   it('goes after the containers below it', () => {
@@ -121,6 +124,19 @@ describe('a node with a TTL', () => {
     expect(tree.due(60_000)).toEqual([]);
     tree.remove(60_000, '/t/a');
     expect(tree.due(60_000)).toEqual(['/t']);
+  });
+
+  it('is due as before when a transaction that set it was refused', () => {
+    const tree = new TimedTree();
+    tree.create(0, '/t', { ttlMs: 5_000 });
+    const operations: Transaction['operations'] = [
+      { kind: 'set', path: '/t', value: bytes('x') },
+      { kind: 'create', path: '/t/a', value: bytes('') },
+      { kind: 'check', path: '/none' },
+    ];
+    const transaction: Command = { kind: 'transaction', operations, session: 's1', request: 0, settled: 0 };
+    expect(outcome(tree.at(4_000, transaction))).toBe('Conflict');
+    expect(tree.reap(5_000)).toEqual(['deleted /t@2']);
   });
 
   it('does not go by an entry whose time is before its end, whatever the leader saw', () => {
