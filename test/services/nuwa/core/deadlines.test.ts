@@ -62,10 +62,31 @@ describe('deadlines', () => {
     const deadlines = new Deadlines<number>(100);
     for (let key = 0; key < 10; key++) deadlines.file(key, key);
     const take = (): number[] => {
-      const due = deadlines.due(50, (key) => key, 4);
+      const due = deadlines.due(50, (key) => key, { dueMax: 4, looksMax: 100 });
       for (const key of due) deadlines.drop(key);
       return due;
     };
     expect([take(), take(), take(), take()]).toEqual([[0, 1, 2, 3], [4, 5, 6, 7], [8, 9], []]);
+  });
+
+  it('that moved and are more than may be looked at wait, and keep none that is due from coming at last', () => {
+    const deadlines = new Deadlines<number>(100);
+    for (let key = 0; key < 1_000; key++) deadlines.file(key, 0);
+    const at = (key: number): number => (key === 900 ? 50 : 10_000);
+    let looks = 0;
+    const looked = (key: number): number => {
+      looks++;
+      return at(key);
+    };
+    const due: number[] = [];
+    for (let call = 0; call < 12; call++) {
+      const before = looks;
+      due.push(...deadlines.due(60, looked, { dueMax: 10, looksMax: 100 }));
+      for (const key of due) deadlines.drop(key);
+      expect(looks - before).toBeLessThanOrEqual(100);
+    }
+    expect(due).toEqual([900]);
+    expect(looks).toBe(1_000);
+    expect(deadlines.size).toBe(999);
   });
 });
