@@ -71,6 +71,8 @@ export interface MemberEffects {
   done: { id: WaitId; problem?: string }[];
   /** What changed in the tree, in order, after all of it was applied. */
   events: NuwaEvent[];
+  /** The tree was replaced by one that is further on, and not all changes between the two are known: whoever watches lists again. */
+  eventsMissed: boolean;
   fetchSnapshot?: { from: ServerId; index: number };
   /** This server follows another leader, or none, since this step: what its clients take for granted may be old. */
   leaderChanged: boolean;

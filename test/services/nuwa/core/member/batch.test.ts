@@ -5,17 +5,12 @@ import type { Change, Check, Command, Write } from '../../../../../services/nuwa
 
 const SEED = Number(process.env.FEITIAN_SEED ?? Date.now() % 1_000_000);
 
-/** What an absent field and one of its empty value have in common: both mean the same to the tree. */
-function plain(batch: CommandBatch): unknown {
-  return JSON.parse(
-    JSON.stringify(batch, (_, value: unknown) => {
-      if (value === false || value === undefined) return undefined;
-      if (value instanceof Uint8Array) return Array.from(value);
-      if (value !== null && typeof value === 'object' && 'type' in value && value.type === 'Buffer')
-        return (value as { data: unknown }).data;
-      return value;
-    }),
-  );
+/** An absent option and one that is off mean the same to the tree; bytes are compared by what they hold. */
+function plain(value: unknown): unknown {
+  if (value instanceof Uint8Array) return Buffer.from(value).toString('hex');
+  if (Array.isArray(value)) return value.map(plain);
+  if (typeof value !== 'object' || value === null) return value;
+  return Object.fromEntries(Object.entries(value).flatMap(([key, field]) => (field ? [[key, plain(field)]] : field === 0 ? [[key, 0]] : [])));
 }
 
 const INTEGERS = [
