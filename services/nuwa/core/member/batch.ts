@@ -47,7 +47,7 @@ export function decodeHead(bytes: Uint8Array): BatchHead {
 export function decodeBatch(bytes: Uint8Array): CommandBatch {
   const reader = new BytesReader(bytes);
   const { origin, firstId } = readHead(reader);
-  const commands = new Array<Command>(reader.uint());
+  const commands = new Array<Command>(reader.count());
   for (let i = 0; i < commands.length; i++) commands[i] = readCommand(reader);
   return { origin, firstId, commands };
 }
@@ -132,7 +132,7 @@ function readWrite(reader: BytesReader, kind: number): Write {
   const wantStat = flags & WITH_STAT ? true : undefined;
   const id = { session, request, settled, identities, wantStat };
   if (kind !== KIND.transaction) return Object.assign(readOperation(reader, kind) as Change, id);
-  const operations = new Array<Change | Check>(reader.uint());
+  const operations = new Array<Change | Check>(reader.count());
   for (let i = 0; i < operations.length; i++) operations[i] = readOperation(reader, reader.byte());
   return { kind: 'transaction', operations, ...id };
 }
@@ -246,13 +246,13 @@ function writeAcl(acl: Acl): void {
 }
 
 function readAcl(reader: BytesReader): Acl {
-  const acl = new Array<Acl[number]>(reader.uint());
+  const acl = new Array<Acl[number]>(reader.count());
   for (let i = 0; i < acl.length; i++) acl[i] = { permissions: reader.int(), scheme: reader.text(), id: reader.text() };
   return acl;
 }
 
 function readTexts(reader: BytesReader): string[] {
-  const texts = new Array<string>(reader.uint());
+  const texts = new Array<string>(reader.count());
   for (let i = 0; i < texts.length; i++) texts[i] = reader.text();
   return texts;
 }

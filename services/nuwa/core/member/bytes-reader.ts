@@ -1,4 +1,4 @@
-/** Reads what BytesWriter wrote. It trusts its input: only what this project wrote and a checksum vouches for comes here. */
+/** Reads what BytesWriter wrote. Throws where the bytes end too early; what a checksum does not vouch for may still be any nonsense. */
 export class BytesReader {
   readonly #bytes: Buffer;
   #at = 0;
@@ -8,7 +8,15 @@ export class BytesReader {
   }
 
   byte(): number {
+    if (this.#at >= this.#bytes.length) throw new Error(TOO_SHORT);
     return this.#bytes[this.#at++]!;
+  }
+
+  /** How many things follow, each of at least one byte. */
+  count(): number {
+    const count = this.uint();
+    if (count > this.#bytes.length - this.#at) throw new Error(TOO_SHORT);
+    return count;
   }
 
   uint(): number {
@@ -24,6 +32,7 @@ export class BytesReader {
       byte = bytes[this.#at++]!;
       value += (byte & 127) * factor;
     }
+    if (this.#at > bytes.length) throw new Error(TOO_SHORT);
     return value;
   }
 
@@ -35,17 +44,24 @@ export class BytesReader {
 
   text(): string {
     const head = this.uint();
-    const length = head >>> 1;
+    const length = Math.floor(head / 2);
     const from = this.#at;
-    this.#at += head & 1 ? length * 2 : length;
-    return this.#bytes.toString(head & 1 ? 'utf16le' : 'latin1', from, this.#at);
+    this.#skip(head % 2 ? length * 2 : length);
+    return this.#bytes.toString(head % 2 ? 'utf16le' : 'latin1', from, this.#at);
   }
 
   /** A view of what is read, not a copy: who keeps it keeps all of it. */
   bytes(): Uint8Array {
     const length = this.uint();
     const from = this.#at;
-    this.#at += length;
+    this.#skip(length);
     return this.#bytes.subarray(from, this.#at);
   }
+
+  #skip(bytes: number): void {
+    this.#at += bytes;
+    if (this.#at > this.#bytes.length) throw new Error(TOO_SHORT);
+  }
 }
+
+const TOO_SHORT = 'the bytes end too early';

@@ -54,6 +54,17 @@ export class BytesWriter {
     this.#at += value.length;
   }
 
+  /** Four bytes, the highest first. */
+  uint32(value: number): void {
+    if (this.#bytes.length - this.#at < 4) this.#grow(4);
+    this.#at = this.#bytes.writeUInt32BE(value, this.#at);
+  }
+
+  /** What was written so far, for looking at it only. */
+  written(): Buffer {
+    return this.#bytes.subarray(0, this.#at);
+  }
+
   /** All that was written, in memory of its own; the next begins anew. */
   take(): Uint8Array {
     const taken = new Uint8Array(this.#at);
