@@ -39,8 +39,13 @@ export class Watchers {
     }
   }
 
+  /** So that each looks by itself where it stands. */
+  wakeAll(): void {
+    for (const waiter of [...this.#waiters]) waiter.wake();
+  }
+
   close(): void {
     this.#closed = true;
-    for (const waiter of [...this.#waiters]) waiter.wake();
+    this.wakeAll();
   }
 }

@@ -211,7 +211,8 @@ function writeConfig({ members }: GroupConfig): void {
 
 function readConfig(reader: BytesReader): GroupConfig {
   const members = new Array<GroupConfig['members'][number]>(reader.count());
-  for (let i = 0; i < members.length; i++) members[i] = { id: reader.text(), address: reader.text(), role: reader.byte() ? 'voter' : 'learner' };
+  for (let i = 0; i < members.length; i++)
+    members[i] = { id: reader.text(), address: reader.text(), role: reader.byte() ? 'voter' : 'learner' };
   return { members };
 }
 

@@ -12,7 +12,6 @@ import type { Now } from './types.ts';
 export class LeaderDuties {
   readonly #clock = new SessionClock();
   #reaping = false;
-
   heard(state: TreeState, sessions: readonly string[], now: Now): void {
     for (const session of sessions) this.#clock.touch(state, session, now.monotonicMs);
   }
@@ -25,7 +24,7 @@ export class LeaderDuties {
   /** Told of each command that was applied. */
   applied(state: TreeState, command: Command, now: Now): void {
     if (command.kind === 'openSession') this.#clock.touch(state, command.session, now.monotonicMs);
-    else if (command.kind === 'closeSession') this.#clock.closed(command.session, 'done');
+    else if (command.kind === 'closeSession') this.#clock.closed(command.session);
   }
 
   dueSessions(state: TreeState, now: Now, everyMs: number): Command[] {
@@ -40,11 +39,11 @@ export class LeaderDuties {
     return due;
   }
 
-  /** Commands that were due are over: applied, or (`failed`) never taken. */
-  ended(commands: readonly Command[], outcome: 'done' | 'failed'): void {
+  /** Commands that were due are over: applied, or never taken, and then due again some time. */
+  ended(commands: readonly Command[]): void {
     for (const command of commands) {
       if (command.kind === 'reap') this.#reaping = false;
-      else if (command.kind === 'closeSession') this.#clock.closed(command.session, outcome);
+      else if (command.kind === 'closeSession') this.#clock.closed(command.session);
     }
   }
 }

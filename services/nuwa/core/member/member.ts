@@ -77,6 +77,8 @@ export class Member {
   #peerAnswers: { ask: PeerAsk; index: number }[] = [];
   /** Of a leader: the latest batch of each origin that it took in this term; one that comes twice is taken once. */
   readonly #forwarded = new Map<string, number>();
+  /** Sessions that this server closed as the leader, for not having been heard of. */
+  sessionsExpired = 0;
   #effects = newEffects();
   #now: Now = { monotonicMs: 0, wallMs: 0 };
 
@@ -230,13 +232,13 @@ export class Member {
     if (refused === undefined) return;
     for (const { firstId, commands } of held) {
       if (this.#changes.remove(firstId) === undefined) continue;
-      if (firstId < 0) this.#duties?.ended(commands, 'failed');
+      if (firstId < 0) this.#duties?.ended(commands);
       else this.#changes.add(firstId, commands, this.#tick);
     }
   }
 
   #lose({ firstId, commands }: OwnBatch): void {
-    if (firstId < 0) return this.#duties?.ended(commands, 'failed');
+    if (firstId < 0) return this.#duties?.ended(commands);
     for (let i = 0; i < commands.length; i++) this.#effects.lost.push(firstId + i);
   }
 
@@ -254,7 +256,9 @@ export class Member {
       const duties = this.#duties;
       if (!duties) continue;
       for (const command of commands) duties.applied(this.state, command, this.#now);
-      if (own && own.firstId < 0) duties.ended(commands, 'done');
+      if (!own || own.firstId >= 0) continue;
+      duties.ended(commands);
+      if (commands[0]!.kind === 'closeSession') this.sessionsExpired += commands.length;
     }
     this.#orders.applied(this.state.index, this.#effects);
   }

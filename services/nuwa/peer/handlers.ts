@@ -1,0 +1,45 @@
+import { messageOf } from '../../base/errors.ts';
+import { KuafuError, type ServiceHandlers } from '../../kuafu/contract.ts';
+import type { nuwaPeerService } from '../contract.ts';
+import type { PeerMessage } from '../core/member/types.ts';
+import type { ServerId } from '../core/raft/types.ts';
+import { decodeMessages } from './codec.ts';
+
+/** Where what peers say goes. */
+export interface PeerReceiver {
+  readonly cluster: string;
+  readonly id: ServerId;
+  /** Aborts when this server stops. */
+  readonly stopping: AbortSignal;
+  receive(from: ServerId, address: string, messages: readonly PeerMessage[]): void;
+}
+
+export function peerHandlers(receiver: PeerReceiver): ServiceHandlers<typeof nuwaPeerService> {
+  const assertMeant = (cluster: string, to: string): void => {
+    if (cluster === receiver.cluster && to === receiver.id) return;
+    throw new KuafuError('InvalidRequest', `this is ${receiver.id} of ${receiver.cluster}, not ${to} of ${cluster}`);
+  };
+  return {
+    async deliver({ cluster, from, to, address, messages }) {
+      assertMeant(cluster, to);
+      let decoded: PeerMessage[];
+      try {
+        decoded = decodeMessages(messages);
+      } catch (error) {
+        throw new KuafuError('InvalidRequest', `messages of ${from}: ${messageOf(error)}`);
+      }
+      receiver.receive(from, address, decoded);
+      return {};
+    },
+
+    async attend({ cluster, to }, { signal }) {
+      assertMeant(cluster, to);
+      const until = AbortSignal.any([signal, receiver.stopping]);
+      await new Promise<void>((resolve) => {
+        if (until.aborted) resolve();
+        else until.addEventListener('abort', () => resolve(), { once: true });
+      });
+      return {};
+    },
+  };
+}
