@@ -37,11 +37,6 @@ export class Disk {
     return this.#writtenSeq;
   }
 
-  /** Entries wait to be written. */
-  get holdsEntries(): boolean {
-    return this.#waiting.some(({ entries }) => entries.length > 0);
-  }
-
   write(write: DiskWrite): void {
     this.#waiting.push(write);
     this.#issuedSeq = write.seq;
@@ -70,23 +65,18 @@ export class Disk {
     );
   }
 
-  /** Resolves when no write is under way; none begins until `release`. */
+  /** Resolves when all that was handed over is written; nothing more is until `release`. */
   async hold(): Promise<void> {
-    while (this.#busy) await new Promise<void>((resolve) => this.#onIdle.push(resolve));
+    while (this.#busy || (this.#waiting.length > 0 && !this.#failed)) {
+      this.flush();
+      await new Promise<void>((resolve) => this.#onIdle.push(resolve));
+    }
     this.#busy = true;
   }
 
   release(): void {
     this.#end();
     this.flush();
-  }
-
-  /**
-   * A snapshot took the place of the log: entries that wait belong to a log that is no more, and nobody was told that they are on the disk.
-   * A term or a vote that waits with them still counts.
-   */
-  voidEntries(): void {
-    this.#waiting = this.#waiting.map((write) => ({ ...write, entries: [] }));
   }
 
   #end(): void {

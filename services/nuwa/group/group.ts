@@ -87,6 +87,7 @@ export class Group implements NuwaGroup {
         if (this.#down) this.#disk.release();
         else this.#happen({ kind: 'snapshotLoaded', ...loaded });
       },
+      onFetchFailed: () => this.#happen({ kind: 'snapshotFailed' }),
     });
   }
 
@@ -281,8 +282,6 @@ export class Group implements NuwaGroup {
       this.#touched.clear();
       this.#step({ kind: 'touch', sessions }, did);
     }
-    // Entries that wait for the disk are of the log that is no more.
-    if (event.kind === 'snapshotLoaded') this.#disk.voidEntries();
     const effects = this.#member.step(event, this.#now);
     if (event.kind === 'snapshotLoaded') this.#disk.release();
     did.push(effects);
@@ -290,7 +289,10 @@ export class Group implements NuwaGroup {
     if (write) this.#disk.write(write);
     for (const { to, message } of messages) this.#links!.send(to, message);
     if (afterWrite.length > 0) this.#afterWrite.push({ seq: this.#disk.issuedSeq, messages: afterWrite });
-    if (fetchSnapshot) this.#fetch(fetchSnapshot);
+    if (fetchSnapshot) {
+      const { from, index } = fetchSnapshot;
+      this.snapshots.fetch(from, this.#links!.addressOf(from), index, this.#links!.kuafu);
+    }
     if (event.kind === 'tick' || event.kind === 'snapshotLoaded' || write?.entries.some(({ kind }) => kind === 'config'))
       this.#showConfig();
     if (event.kind === 'tick') this.#onTick.tell();
@@ -333,11 +335,6 @@ export class Group implements NuwaGroup {
     if (role === 'leader') this.counts.led++;
     this.#options.log.info({ role, term, leader }, 'nuwa.leader.changed');
     this.#onLeader.tell();
-  }
-
-  #fetch({ from, index }: { from: ServerId; index: number }): void {
-    const address = this.#links!.addressOf(from);
-    if (address !== undefined) this.snapshots.fetch(from, address, index, this.#links!.kuafu);
   }
 
   #showConfig(): void {

@@ -17,6 +17,7 @@ export interface SnapshotsOptions {
   onMade: (mark: SnapshotMark) => void;
   /** The disk is held until whoever hears of it lets it go. */
   onFetched: (loaded: LoadedSnapshot) => void;
+  onFetchFailed: () => void;
 }
 
 /** One that failed, for want of room mostly, is not tried again at once: what it took while it was tried is taken from the log. */
@@ -62,19 +63,23 @@ export class Snapshots {
     }
   }
 
-  /** Raft asks again while it is needed, so a failure is only logged. */
-  fetch(from: ServerId, address: string, index: number, kuafu: KuafuClient): void {
+  /** Asked again while it is needed. */
+  fetch(from: ServerId, address: string | undefined, index: number, kuafu: KuafuClient): void {
     if (this.#fetching) return;
     this.#fetching = true;
     this.#fetch(from, address, index, kuafu)
-      .catch((error: unknown) => this.#options.log.warn({ from, index, problem: messageOf(error) }, 'nuwa.snapshot.fetch-failed'))
+      .catch((error: unknown) => {
+        this.#options.log.warn({ from, index, problem: messageOf(error) }, 'nuwa.snapshot.fetch-failed');
+        this.#options.onFetchFailed();
+      })
       .finally(() => {
         this.#fetching = false;
       });
   }
 
-  async #fetch(from: ServerId, address: string, wanted: number, kuafu: KuafuClient): Promise<void> {
+  async #fetch(from: ServerId, address: string | undefined, wanted: number, kuafu: KuafuClient): Promise<void> {
     const { storage, disk, clock, log, onFetched } = this.#options;
+    if (address === undefined) throw new Error(`where ${from} answers is not known`);
     const startMs = clock.monotonicMs();
     const peer = kuafu.service(nuwaService, address);
     let { index, bytes } = await peer.snapshot({}, { timeoutMs: FETCH_TIMEOUT_MS });
@@ -82,13 +87,12 @@ export class Snapshots {
     if (index < wanted) throw new Error(`${from} has a snapshot up to ${index}, ${wanted} is needed`);
     log.info({ from, index, bytes }, 'nuwa.snapshot.fetching');
     await this.#making?.catch(() => {});
-    // Nothing that comes meanwhile is written, and so it is not acknowledged: it would be lost with the log that the snapshot replaces.
+    // No entries come meanwhile; terms and votes wait for the log that they will stand in.
     await disk.hold();
     try {
-      const loaded = await storage.installSnapshot(index, bytes, async (offset, length) => {
-        if (disk.holdsEntries) throw new Error('the log goes on without it');
-        return (await peer.readSnapshot({ index, offset, bytes: length }, { timeoutMs: FETCH_TIMEOUT_MS })).attachment;
-      });
+      const read = async (offset: number, length: number): Promise<Buffer> =>
+        (await peer.readSnapshot({ index, offset, bytes: length }, { timeoutMs: FETCH_TIMEOUT_MS })).attachment;
+      const loaded = await storage.installSnapshot(index, bytes, read);
       log.info({ from, index, bytes, tookMs: Math.round(clock.monotonicMs() - startMs) }, 'nuwa.snapshot.fetched');
       onFetched(loaded);
     } catch (error) {

@@ -135,6 +135,7 @@ function writeRaft(message: RaftMessage): void {
       return;
     case 'snapshot':
       writer.uint(message.index);
+      writer.uint(message.indexTerm);
       return writer.uint(message.round);
     case 'timeoutNow':
       return;
@@ -173,7 +174,7 @@ function readRaft(reader: BytesReader): RaftMessage {
       return { kind: 'appendReply', term, round, accepted: (flags & 1) !== 0, matchIndex, conflictIndex, conflictTerm };
     }
     case RAFT_KIND.snapshot:
-      return { kind: 'snapshot', term, index: reader.uint(), round: reader.uint() };
+      return { kind: 'snapshot', term, index: reader.uint(), indexTerm: reader.uint(), round: reader.uint() };
     case RAFT_KIND.timeoutNow:
       return { kind: 'timeoutNow', term };
     default:

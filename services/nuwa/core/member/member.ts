@@ -2,7 +2,7 @@ import { assertNever } from '../../../base/assert.ts';
 import type { Random } from '../../../base/random.ts';
 import type { NuwaEvent } from '../../contract.ts';
 import { Raft } from '../raft/raft.ts';
-import type { Effects, Entry, RaftEvent, RaftLimits, RaftStored, RaftTiming, ServerId } from '../raft/types.ts';
+import type { Effects, Entry, RaftEvent, RaftLimits, RaftStored, RaftTiming, ServerId, SnapshotMark } from '../raft/types.ts';
 import type { Command } from '../tree/command.ts';
 import type { EventRing, RingBounds } from '../tree/event-ring.ts';
 import type { TreeState } from '../tree/state.ts';
@@ -138,7 +138,7 @@ export class Member {
         for (const session of event.sessions) this.#touched.add(session);
         return;
       case 'snapshotLoaded':
-        return this.#handleSnapshot(event.state, event.events, () => this.#drive({ kind: 'snapshotLoaded', mark: event.mark }));
+        return this.#handleSnapshot(event.mark, event.state, event.events);
       case 'peerLost':
         this.#drive(event);
         if (event.peer === this.#leader) this.#loseSent();
@@ -149,6 +149,7 @@ export class Member {
         return this.#handleTransfer(event.id, event.to);
       case 'written':
       case 'compacted':
+      case 'snapshotFailed':
       case 'campaign':
         this.#drive(event);
         return;
@@ -350,13 +351,11 @@ export class Member {
     this.#drive({ kind: 'read', id, from: ask.from, term });
   }
 
-  #handleSnapshot(state: TreeState, events: readonly NuwaEvent[], drive: () => void): void {
-    // A late copy: the log brought more than it has meanwhile.
-    if (state.index <= this.state.index) return;
+  #handleSnapshot(mark: SnapshotMark, state: TreeState, events: readonly NuwaEvent[]): void {
     const missing = this.#tree.replace(state, events);
     if (missing) this.#effects.events.push(...missing);
     else this.#effects.eventsMissed = true;
-    drive();
+    this.#drive({ kind: 'snapshotLoaded', mark });
     // Own changes may be in it, and their replies are not.
     this.#loseSent();
   }
@@ -365,11 +364,7 @@ export class Member {
 
   #handleChangeMembers(id: WaitId, did: Effects): void {
     if (did.refused !== undefined) this.#effects.done.push({ id, problem: did.refused });
-    else {
-      const entry = did.write?.entries.findLast(({ kind }) => kind === 'config');
-      if (!entry || entry.index <= this.state.index) this.#effects.done.push({ id });
-      else this.#orders.changing(id, entry.index);
-    }
+    else this.#orders.changing(id, did.proposed!.firstIndex);
   }
 
   #handleTransfer(id: WaitId, to: ServerId): void {

@@ -36,6 +36,8 @@ export type MemberEvent =
   | { readonly kind: 'compacted'; readonly index: number }
   /** What `fetchSnapshot` asked for; `events`: the newest before it, for watchers. */
   | { readonly kind: 'snapshotLoaded'; readonly mark: SnapshotMark; readonly state: TreeState; readonly events: readonly NuwaEvent[] }
+  /** It could not be had; one of the two must follow each fetch that was begun. */
+  | { readonly kind: 'snapshotFailed' }
   | { readonly kind: 'peerLost'; readonly peer: ServerId }
   | { readonly kind: 'changeMembers'; readonly id: WaitId; readonly change: MemberChange }
   | { readonly kind: 'transfer'; readonly id: WaitId; readonly to: ServerId }

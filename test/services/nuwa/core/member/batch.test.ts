@@ -10,7 +10,9 @@ function plain(value: unknown): unknown {
   if (value instanceof Uint8Array) return Buffer.from(value).toString('hex');
   if (Array.isArray(value)) return value.map(plain);
   if (typeof value !== 'object' || value === null) return value;
-  return Object.fromEntries(Object.entries(value).flatMap(([key, field]) => (field ? [[key, plain(field)]] : field === 0 ? [[key, 0]] : [])));
+  return Object.fromEntries(
+    Object.entries(value).flatMap(([key, field]) => (field ? [[key, plain(field)]] : field === 0 ? [[key, 0]] : [])),
+  );
 }
 
 const INTEGERS = [
