@@ -11,7 +11,7 @@ import type { RingBounds } from './core/tree/event-ring.ts';
 import { Group } from './group/group.ts';
 import { handOver } from './group/hand-over.ts';
 import { campaignWhileLeaderless, untilReady } from './group/start.ts';
-import { openStorage } from './log/storage.ts';
+import { openStorage } from "./log/open-stub.ts";
 import type { NuwaContext } from './ops/context.ts';
 import { handlersOf } from './ops/handlers.ts';
 import { peerHandlers } from './peer/handlers.ts';
@@ -32,6 +32,8 @@ export interface NuwaOptions {
   /** The log is replaced by a snapshot when it passes this. @default 32 MiB */
   logBytesMax?: number;
   ring?: RingBounds;
+  /** @default openStorage */
+  open?: typeof openStorage;
 }
 
 export async function startNuwa(
@@ -42,7 +44,8 @@ export async function startNuwa(
   const id = nuwaServer?.id ?? ALONE_ID;
   const log = options.log ?? createLogger({ role: 'nuwa', cluster, server: id });
   const clock = systemClock;
-  const storage = await openStorage({ dir: dataDir, initialConfig: firstConfig(config, id), logBytesMax: options.logBytesMax }, log);
+  const { open = openStorage } = options;
+  const storage = await open({ dir: dataDir, initialConfig: firstConfig(config, id), logBytesMax: options.logBytesMax }, log);
   const { state, events } = storage.takeLoaded();
   const member = new Member({
     id,
