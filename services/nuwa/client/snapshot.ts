@@ -1,5 +1,5 @@
 import { hasCode } from '../../base/errors.ts';
-import type { NodesSnapshot, NuwaNode } from '../contract.ts';
+import type { NodesSnapshot } from '../contract.ts';
 import { listAll } from './list.ts';
 import type { NuwaRpc } from './rpc.ts';
 

@@ -154,8 +154,6 @@ export class DoubleBarrier implements Barrier {
   }
 
   #remove(path: string): void {
-    removeOwn(this.#context, path).catch((error: unknown) =>
-      this.#context.log.warn({ err: error, path }, 'nuwa.barrier.leave-failed'),
-    );
+    removeOwn(this.#context, path).catch((error: unknown) => this.#context.log.warn({ err: error, path }, 'nuwa.barrier.leave-failed'));
   }
 }

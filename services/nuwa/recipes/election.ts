@@ -40,7 +40,8 @@ export async function* observe(context: RecipeContext, path: string, signal?: Ab
   for await (const news of followNodes({ watches: context.watches, path, recursive: false, signal, log: context.log })) {
     if (news.kind === 'snapshot') {
       candidates.clear();
-      for (const node of news.nodes) if (isCandidate(node, path)) candidates.set(node.path, { value: node.value, token: node.createRevision });
+      for (const node of news.nodes)
+        if (isCandidate(node, path)) candidates.set(node.path, { value: node.value, token: node.createRevision });
     } else if (isCandidate(news.event, path)) {
       const { kind, path: node, revision, value } = news.event;
       if (kind === 'deleted') candidates.delete(node);

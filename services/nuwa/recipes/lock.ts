@@ -77,9 +77,9 @@ export function acquire(
 async function enterQueue(context: RecipeContext, path: string, mode: Mode, value: Uint8Array): Promise<QueueNode> {
   const name = childPath(path, `${mode}-${newId()}-`);
   for (;;) {
-    const made = await writeOwn(context, (id) =>
-      context.rpc.create({ ...id, path: name, value, ephemeral: true, sequential: true }),
-    ).catch((error) => noPlace(error));
+    const made = await writeOwn(context, (id) => context.rpc.create({ ...id, path: name, value, ephemeral: true, sequential: true })).catch(
+      (error) => noPlace(error),
+    );
     if (made) return { path: made.path, token: made.revision };
     await makePlace(context, path);
   }
