@@ -1,4 +1,4 @@
-import type { Command } from '../../../../../services/nuwa/core/tree/command.ts';
+import type { Command, Create, Delete, RequestId, SetValue } from '../../../../../services/nuwa/core/tree/command.ts';
 import { parsePath } from '../../../../../services/nuwa/core/tree/path.ts';
 
 interface ModelNode {
@@ -42,6 +42,7 @@ export class TreeModel {
       for (const path of owned.sort()) this.#remove(path);
       return `done @${this.revision}`;
     }
+    if (command.kind === 'reap' || command.kind === 'transaction' || command.kind === 'setAcl') return 'unknown';
     if (!this.sessions.has(command.session)) return 'NoSession';
     const key = `${command.session} ${command.request}`;
     const known = this.answers.get(key);
@@ -51,7 +52,8 @@ export class TreeModel {
     return answer;
   }
 
-  #change(command: Exclude<Command, { kind: 'openSession' | 'closeSession' }>): string {
+  #change(command: RequestId & (Create | SetValue | Delete)): string {
+    if (command.kind === 'create' && command.sequential && command.replace) return 'BadArguments';
     const path = command.kind === 'create' && command.sequential ? `${command.path}0000000000` : command.path;
     if (parsePath(path).problem || (path === '/' && command.kind === 'delete')) return 'BadPath';
     const node = this.nodes.get(path);
