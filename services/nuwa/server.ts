@@ -11,7 +11,7 @@ import type { RingBounds } from './core/tree/event-ring.ts';
 import { Group } from './group/group.ts';
 import { handOver } from './group/hand-over.ts';
 import { campaignWhileLeaderless, untilReady } from './group/start.ts';
-import { openStorage } from "./log/open-stub.ts";
+import { openStorage } from './log/open-stub.ts';
 import type { NuwaContext } from './ops/context.ts';
 import { handlersOf } from './ops/handlers.ts';
 import { peerHandlers } from './peer/handlers.ts';
@@ -62,7 +62,7 @@ export async function startNuwa(
 
   const stopping = new AbortController();
   const nuwa: NuwaContext = { group, watchers, clock, zookeeper: () => undefined };
-  const receiver = { cluster, id, stopping: stopping.signal, receive: group.receive.bind(group) };
+  const receiver = { cluster, id, leaving: group.leaving, receive: group.receive.bind(group) };
   const implementations = [implement(nuwaService, handlersOf(nuwa)), implement(nuwaPeerService, peerHandlers(receiver))];
   const server = await serve({ address: listen, implementations, limits: LIMITS, log }).catch(async (error: unknown) => {
     await storage.close();
@@ -82,6 +82,8 @@ export async function startNuwa(
     telling.stop();
     watchers.close();
     await moving;
+    // In a larger group what is under way here is answered by the others; alone, nobody else will answer it.
+    if (!group.alone) await group.stop();
     await server.close({ graceMs: CLOSE_GRACE_MS });
     await group.stop();
     await storage.close();

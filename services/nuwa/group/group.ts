@@ -45,10 +45,12 @@ export class Group implements NuwaGroup {
   readonly #onMissed = new Listeners<void>();
   readonly #onLeader = new Listeners<void>();
   readonly #onTick = new Listeners<void>();
+  readonly #leaving = new AbortController();
   #links: Links | undefined;
   #ticking: NodeJS.Timeout | undefined;
   /** Why it takes part no more. */
   #down: 'starting' | 'stopped' | 'unwritable' | undefined = 'starting';
+  #stopped: Promise<void> | undefined;
   #turnQueued = false;
   // What came in this turn.
   #happened: MemberEvent[] = [];
@@ -107,6 +109,11 @@ export class Group implements NuwaGroup {
     return this.#down !== 'unwritable';
   }
 
+  /** Aborts when this server takes part no more, whether it stops or cannot write. */
+  get leaving(): AbortSignal {
+    return this.#leaving.signal;
+  }
+
   get sessionsExpired(): number {
     return this.#member.sessionsExpired;
   }
@@ -123,6 +130,11 @@ export class Group implements NuwaGroup {
   /** Where a server of the group answers. */
   addressOf(id: ServerId): string | undefined {
     return this.#links?.addressOf(id);
+  }
+
+  /** Whether the last that was sent there came through. */
+  reaches(id: ServerId): boolean {
+    return this.#links?.isUp(id) === true;
   }
 
   // ---- life ----
@@ -150,8 +162,13 @@ export class Group implements NuwaGroup {
   }
 
   /** Takes part no more; whoever waits is told that nobody knows. */
-  async stop(): Promise<void> {
+  stop(): Promise<void> {
+    return (this.#stopped ??= this.#stop());
+  }
+
+  async #stop(): Promise<void> {
     this.#down = 'stopped';
+    this.#leaving.abort();
     clearInterval(this.#ticking);
     this.#loseAll();
     await this.#links?.close();
@@ -370,6 +387,7 @@ export class Group implements NuwaGroup {
   /** What it last said to its peers stands; from now on it says nothing, so that another server leads soon if this one did. */
   #becomeUnwritable(error: unknown): void {
     this.#down = 'unwritable';
+    this.#leaving.abort();
     clearInterval(this.#ticking);
     this.#options.log.fatal({ err: error, appliedIndex: this.state.index }, 'nuwa.log.unwritable');
     void this.#links!.close();

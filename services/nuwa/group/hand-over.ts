@@ -11,7 +11,9 @@ export async function handOver(group: Group, clock: Clock, log: Logger): Promise
   const { role, progress, config } = group.status();
   if (role !== 'leader') return;
   const voters = new Set(config.members.filter((member) => member.role === 'voter').map(({ id }) => id));
-  const [best] = progress.filter(({ id, active }) => active && voters.has(id)).sort((a, b) => b.matchIndex - a.matchIndex);
+  const [best] = progress
+    .filter(({ id, active }) => active && voters.has(id) && group.reaches(id))
+    .sort((a, b) => b.matchIndex - a.matchIndex);
   if (!best) return;
   const enough = new AbortController();
   const transferred = group.transferLeadership(best.id).catch((error: unknown) => {

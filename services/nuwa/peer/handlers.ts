@@ -9,8 +9,8 @@ import { decodeMessages } from './codec.ts';
 export interface PeerReceiver {
   readonly cluster: string;
   readonly id: ServerId;
-  /** Aborts when this server stops. */
-  readonly stopping: AbortSignal;
+  /** Aborts when this server takes part no more. */
+  readonly leaving: AbortSignal;
   receive(from: ServerId, address: string, messages: readonly PeerMessage[]): void;
 }
 
@@ -19,9 +19,13 @@ export function peerHandlers(receiver: PeerReceiver): ServiceHandlers<typeof nuw
     if (cluster === receiver.cluster && to === receiver.id) return;
     throw new KuafuError('InvalidRequest', `this is ${receiver.id} of ${receiver.cluster}, not ${to} of ${cluster}`);
   };
+  const assertTakesPart = (): void => {
+    if (receiver.leaving.aborted) throw new KuafuError('Unavailable', `${receiver.id} takes part no more`);
+  };
   return {
     async deliver({ cluster, from, to, address, messages }) {
       assertMeant(cluster, to);
+      assertTakesPart();
       let decoded: PeerMessage[];
       try {
         decoded = decodeMessages(messages);
@@ -34,10 +38,9 @@ export function peerHandlers(receiver: PeerReceiver): ServiceHandlers<typeof nuw
 
     async attend({ cluster, to }, { signal }) {
       assertMeant(cluster, to);
-      const until = AbortSignal.any([signal, receiver.stopping]);
+      assertTakesPart();
       await new Promise<void>((resolve) => {
-        if (until.aborted) resolve();
-        else until.addEventListener('abort', () => resolve(), { once: true });
+        for (const until of [signal, receiver.leaving]) until.addEventListener('abort', () => resolve(), { once: true });
       });
       return {};
     },

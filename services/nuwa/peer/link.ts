@@ -61,6 +61,10 @@ export class Link {
     void this.#attend();
   }
 
+  get up(): boolean {
+    return this.#up;
+  }
+
   /** Goes with the next `flush`. */
   send(message: PeerMessage): void {
     const bytes = messageBytes(message);

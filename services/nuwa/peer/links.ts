@@ -6,6 +6,9 @@ import type { PeerMessage } from '../core/member/types.ts';
 import type { GroupConfig, ServerId } from '../core/raft/types.ts';
 import { Link } from './link.ts';
 
+/** Far more than a group has members: whoever makes up names must not fill the memory. */
+const LINKS_MAX = 32;
+
 /**
  * The ways to all peers. A peer's address is the one it last spoke from: it may have moved, and the group hears of that through it; or it may
  * speak to a server that knows of no group yet. Where it did not speak, the group's configuration says it.
@@ -27,6 +30,10 @@ export class Links {
     return this.#heard.get(id) ?? this.#configured.get(id);
   }
 
+  isUp(id: ServerId): boolean {
+    return this.#links.get(id)?.up === true;
+  }
+
   configure({ members }: GroupConfig): void {
     const before = this.#configured;
     this.#configured = new Map(members.filter(({ id }) => id !== this.#options.id).map(({ id, address }) => [id, address]));
@@ -45,6 +52,7 @@ export class Links {
 
   heard(from: ServerId, address: string): void {
     if (this.#heard.get(from) === address) return;
+    if (this.#links.size >= LINKS_MAX && !this.#configured.has(from)) return;
     this.#heard.set(from, address);
     this.#link(from);
   }

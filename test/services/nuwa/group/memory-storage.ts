@@ -5,7 +5,6 @@ import type { LoadedSnapshot, Storage } from '../../../../services/nuwa/log/port
 
 /** A server's files in memory: writes are as slow as a test says, and fail when it says. */
 export class MemoryStorage implements Storage {
-  readonly stored: RaftStored;
   logBytes = 0;
   wantsSnapshot = false;
   /** Awaited by each write, before it is done. */
@@ -13,10 +12,15 @@ export class MemoryStorage implements Storage {
   writes = 0;
   hardState: HardState = { term: 0, vote: undefined };
   entries: Entry[] = [];
+  readonly #config: GroupConfig;
   #failure: Error | undefined;
 
   constructor(config: GroupConfig) {
-    this.stored = { hardState: this.hardState, snapshot: { index: 0, term: 0, config }, entries: [] };
+    this.#config = config;
+  }
+
+  get stored(): RaftStored {
+    return { hardState: this.hardState, snapshot: { index: 0, term: 0, config: this.#config }, entries: [...this.entries] };
   }
 
   fail(error: Error): void {
@@ -35,8 +39,8 @@ export class MemoryStorage implements Storage {
     for (const { hardState, entries } of writes) {
       if (hardState) this.hardState = hardState;
       if (entries.length === 0) continue;
-      // The last entries alone: tests of speed would fill the memory.
-      this.entries = entries.slice(-1);
+      this.entries.length = entries[0]!.index - 1;
+      this.entries.push(...entries);
       for (const { data } of entries) this.logBytes += data.length;
     }
   }
