@@ -87,9 +87,10 @@ export function handleSnapshot(server: Server, from: ServerId, message: RaftMess
   const { log } = server;
   const { index, round } = message;
   const has = index <= log.lastIndex && log.termAt(index) === message.indexTerm;
-  if (has && server.awaitedSnapshot === undefined) server.commitIndex = Math.max(server.commitIndex, index);
+  if (has) server.commitIndex = Math.max(server.commitIndex, index);
   if (index > server.commitIndex) {
-    server.awaitedSnapshot ??= index;
+    // Another leader may offer an older one. It does, since this log has not even that entry.
+    server.awaitedSnapshot = Math.min(server.awaitedSnapshot ?? index, index);
     server.out.fetchSnapshot = { from, index };
   }
   accept(server, from, round, server.commitIndex);
