@@ -295,6 +295,17 @@ describe('a session', () => {
 });
 
 describe('a leader', () => {
+  it('is found soon also where two run at the same moment and split the votes', () => {
+    const group = started();
+    group.crash('a');
+    group.tick(ELECTION_TICKS / 2); // long enough for nobody to run by itself
+    for (const id of ['b', 'c']) group.step(id, { kind: 'campaign' });
+    group.settle();
+    expect(group.leader).toBeUndefined();
+    expect(['b', 'c'].map((id) => group.node(id).member.status().role)).toEqual(['candidate', 'candidate']);
+    group.tickUntil(() => group.leader !== undefined, ELECTION_TICKS / 2);
+  });
+
   it('removes nodes whose time is over', () => {
     const group = started();
     group.submit('b', create('/short', 1, { ttlMs: 2_000 }));
