@@ -59,12 +59,17 @@ export function findNode(state: TreeState, path: string): TreeNode {
   throw new NuwaError('NoNode', `${path} is not there`, { details: { revision: state.revision } });
 }
 
-/**
- * The group cannot be asked here and now. Whether a change was made nobody knows; all calls may be sent again, and `notRun` says to do so, here
- * or at another server, until the deadline. Where this server is all there is, and is broken, there is nothing to wait for.
- */
+/** Where this server is all there is, and is broken, there is nothing to wait for. */
 export function away(group: Group): Error {
   if (!group.writable && group.alone) return new NuwaError('Unwritable', `${group.id} can no longer write its log`);
+  return unavailable(group);
+}
+
+/**
+ * The group cannot be asked here and now. Whether a change was made nobody knows; all calls may be sent again, and `notRun` says to do so, here
+ * or at another server, until the deadline.
+ */
+export function unavailable(group: Group): Error {
   const reason = group.writable ? `${group.id} cannot ask its group now` : `${group.id} can no longer write its log`;
   return new KuafuError('Unavailable', reason, { details: { notRun: true, leader: group.leader } });
 }

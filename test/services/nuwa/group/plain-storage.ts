@@ -53,7 +53,8 @@ class PlainStorage implements Storage {
     const head = Buffer.alloc(8);
     head.writeUInt32BE(payload.length, 0);
     head.writeUInt32BE(crc32c(payload), 4);
-    await this.#file.writev([head, payload]);
+    const { bytesWritten } = await this.#file.writev([head, payload]);
+    if (bytesWritten < payload.length + 8) throw new Error(`${bytesWritten} of ${payload.length + 8} bytes were written`);
     if (process.env.SYNC_DIRECT) fdatasyncSync(this.#file.fd);
     else await this.#file.datasync();
     this.logBytes += payload.length + 8;
