@@ -4,7 +4,7 @@ import { systemRandom } from '../base/random.ts';
 import type { RoleConfig, RunningRole, StartRole } from '../base/role.ts';
 import { implement, serve } from '../kuafu/server.ts';
 import { tellAddress } from './background/tell-address.ts';
-import { nuwaPeerService, nuwaService } from './contract.ts';
+import { nuwaService } from './contract.ts';
 import { Member } from './core/member/member.ts';
 import type { GroupConfig } from './core/raft/types.ts';
 import type { RingBounds } from './core/tree/event-ring.ts';
@@ -15,6 +15,7 @@ import { openStorage } from './log/open-stub.ts';
 import type { NuwaContext } from './ops/context.ts';
 import { handlersOf } from './ops/handlers.ts';
 import { peerHandlers } from './peer/handlers.ts';
+import { nuwaPeerService } from './peer-contract.ts';
 import { tellNuwa } from './tell.ts';
 import { Watchers } from './watchers.ts';
 

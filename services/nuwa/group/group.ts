@@ -9,6 +9,7 @@ import type { EventRing } from '../core/tree/event-ring.ts';
 import type { TreeState } from '../core/tree/state.ts';
 import type { Storage } from '../log/port.ts';
 import { Links } from '../peer/links.ts';
+import { AfterWrite } from './after-write.ts';
 import { commandProblem } from './command-problem.ts';
 import { GroupCounts } from './counts.ts';
 import { Disk } from './disk.ts';
@@ -59,8 +60,7 @@ export class Group implements NuwaGroup {
   #readers: Ready[] = [];
   /** Sessions that were heard of since the last tick. */
   readonly #touched = new Set<string>();
-  /** Messages that wait for the write of their step. */
-  #afterWrite: { seq: number; messages: MemberEffects['afterWrite'] }[] = [];
+  readonly #afterWrite = new AfterWrite();
   #configShown: object | undefined;
   #now: Now = { monotonicMs: 0, wallMs: 0 };
 
@@ -286,7 +286,7 @@ export class Group implements NuwaGroup {
       this.#readers = [];
       this.#step({ kind: 'read', ids: [id] }, did);
     }
-    this.#sendWritten();
+    for (const { to, message } of this.#afterWrite.take(this.#disk.writtenSeq)) this.#links!.send(to, message);
     this.#disk.flush();
     this.#links!.flush();
     this.#tell(did);
@@ -305,7 +305,7 @@ export class Group implements NuwaGroup {
     const { write, messages, afterWrite, fetchSnapshot } = effects;
     if (write) this.#disk.write(write);
     for (const { to, message } of messages) this.#links!.send(to, message);
-    if (afterWrite.length > 0) this.#afterWrite.push({ seq: this.#disk.issuedSeq, messages: afterWrite });
+    this.#afterWrite.hold(this.#disk.issuedSeq, afterWrite);
     if (fetchSnapshot) {
       const { from, index } = fetchSnapshot;
       this.snapshots.fetch(from, this.#links!.addressOf(from), index, this.#links!.kuafu);
@@ -313,15 +313,6 @@ export class Group implements NuwaGroup {
     if (event.kind === 'tick' || event.kind === 'snapshotLoaded' || write?.entries.some(({ kind }) => kind === 'config'))
       this.#showConfig();
     if (event.kind === 'tick') this.#onTick.tell();
-  }
-
-  #sendWritten(): void {
-    const { writtenSeq } = this.#disk;
-    let sent = 0;
-    while (sent < this.#afterWrite.length && this.#afterWrite[sent]!.seq <= writtenSeq) {
-      for (const { to, message } of this.#afterWrite[sent++]!.messages) this.#links!.send(to, message);
-    }
-    if (sent > 0) this.#afterWrite.splice(0, sent);
   }
 
   /** After the messages have left: answering clients takes time, and peers need not wait for that. */

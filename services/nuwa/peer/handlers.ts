@@ -1,8 +1,8 @@
 import { messageOf } from '../../base/errors.ts';
 import { KuafuError, type ServiceHandlers } from '../../kuafu/contract.ts';
-import type { nuwaPeerService } from '../contract.ts';
 import type { PeerMessage } from '../core/member/types.ts';
 import type { ServerId } from '../core/raft/types.ts';
+import type { nuwaPeerService } from '../peer-contract.ts';
 import { decodeMessages } from './codec.ts';
 
 /** Where what peers say goes. */

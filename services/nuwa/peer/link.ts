@@ -2,9 +2,9 @@ import type { Clock } from '../../base/clock.ts';
 import { hasCode } from '../../base/errors.ts';
 import type { Logger } from '../../base/log.ts';
 import type { KuafuClient, ServiceClient } from '../../kuafu/contract.ts';
-import { nuwaPeerService } from '../contract.ts';
 import type { PeerMessage } from '../core/member/types.ts';
 import type { ServerId } from '../core/raft/types.ts';
+import { nuwaPeerService } from '../peer-contract.ts';
 import { encodeMessages, messageBytes } from './codec.ts';
 
 export interface LinkOptions {

@@ -1,54 +1,33 @@
 import { assertNever } from '../../../base/assert.ts';
-import type { Random } from '../../../base/random.ts';
 import type { NuwaEvent } from '../../contract.ts';
 import { Raft } from '../raft/raft.ts';
-import type { Effects, Entry, RaftEvent, RaftLimits, RaftStored, RaftTiming, ServerId, SnapshotMark } from '../raft/types.ts';
+import type { Effects, Entry, RaftEvent, ServerId, SnapshotMark } from '../raft/types.ts';
 import type { Command } from '../tree/command.ts';
-import type { EventRing, RingBounds } from '../tree/event-ring.ts';
+import type { EventRing } from '../tree/event-ring.ts';
 import type { TreeState } from '../tree/state.ts';
 import { decodeBatch, decodeHead } from './batch.ts';
 import { type OwnBatch, OwnChanges } from './changes.ts';
 import { joinWrites, newEffects } from './effects.ts';
 import { LeaderDuties } from './leader-duties.ts';
 import { Orders } from './orders.ts';
-import { type Ask, type Confirmed, OwnReads, type PeerAsk } from './reads.ts';
+import { type PeerAsk, PeerAsks } from './peer-asks.ts';
+import { type Ask, type Confirmed, OwnReads } from './reads.ts';
+import {
+  ASKS_PER_BOOT_UNIT,
+  HELD_TIMEOUTS,
+  MEMBER_LIMITS,
+  MEMBER_RING,
+  MEMBER_TIMING,
+  type MemberOptions,
+  REAP_TICKS,
+  SENT_TIMEOUTS,
+  SESSION_TICKS,
+  TICK_MS,
+} from './settings.ts';
 import { MemberTree } from './tree.ts';
 import type { MemberEffects, MemberEvent, MemberStatus, Now, PeerMessage, WaitId } from './types.ts';
 
-export interface MemberOptions {
-  id: ServerId;
-  /**
-   * Which start of this server it is: larger than at all its starts before, such as the wall clock's milliseconds. Old entries and late answers
-   * to an earlier start are so told from those to this one.
-   */
-  boot: number;
-  stored: RaftStored;
-  /** What the newest snapshot holds, and the newest events before it. */
-  loaded: { state: TreeState; events: readonly NuwaEvent[] };
-  random: Random;
-  /** @default MEMBER_TIMING */
-  timing?: RaftTiming;
-  /** @default MEMBER_LIMITS */
-  limits?: RaftLimits;
-  /** What a watcher may miss and still resume. @default MEMBER_RING */
-  ring?: RingBounds;
-}
-
-export const TICK_MS = 25;
-/** An election after 1 to 1.5 s of silence: several times what a busy machine lets a heartbeat wait. A broken connection is noticed at once. */
-export const MEMBER_TIMING: RaftTiming = { electionTicks: 40, heartbeatTicks: 4 };
-export const MEMBER_LIMITS: RaftLimits = { appendBytesMax: 1024 * 1024, inflightMax: 64, keptBytesMax: 16 * 1024 * 1024 };
-/** Some minutes of heavy writing. */
-export const MEMBER_RING: RingBounds = { eventsMax: 65_536, bytesMax: 64 * 1024 * 1024 };
-
-/** How often the leader is told who was heard of, and looks who was not: what a session may live longer than its TTL says. */
-const SESSION_TICKS = 4;
-const REAP_TICKS = 40;
-/** In election timeouts. What waits for a leader, or for a leader's answer to a read, gives up after the first, a change after the second. */
-const HELD_TIMEOUTS = 2;
-const SENT_TIMEOUTS = 4;
-/** Ids of messages begin at the boot times this, so that a late answer to an earlier start fits no question of this one. */
-const ASKS_PER_BOOT_UNIT = 1_000;
+export { MEMBER_LIMITS, MEMBER_RING, MEMBER_TIMING, type MemberOptions, TICK_MS } from './settings.ts';
 
 const NO_COMMANDS: readonly Command[] = [];
 
@@ -71,10 +50,7 @@ export class Member {
   #nextOwnId = -1;
   #keepAlives: { id: WaitId; session: string }[] = [];
   #touched = new Set<string>();
-  /** Of a leader: asks of its peers that wait for a quorum, by the id that Raft knows them by. */
-  readonly #peerAsks = new Map<number, PeerAsk>();
-  /** Of a leader: confirmed, and the sessions in them cannot be judged before this server has applied up to the index. */
-  #peerAnswers: { ask: PeerAsk; index: number }[] = [];
+  readonly #peerAsks = new PeerAsks();
   /** Of a leader: the latest batch of each origin that it took in this term; one that comes twice is taken once. */
   readonly #forwarded = new Map<string, number>();
   /** Sessions that this server closed as the leader, for not having been heard of. */
@@ -278,10 +254,7 @@ export class Member {
 
   #releaseReads(): void {
     for (const confirmed of this.#reads.takeReady(this.state.index)) this.#release(confirmed);
-    if (this.#peerAnswers.length === 0) return;
-    const ready = this.#peerAnswers.filter(({ index }) => index <= this.state.index);
-    this.#peerAnswers = this.#peerAnswers.filter(({ index }) => index > this.state.index);
-    for (const { ask, index } of ready) this.#answer(ask, index);
+    for (const { ask, index } of this.#peerAsks.takeReady(this.state.index)) this.#answer(ask, index);
   }
 
   #release({ ask, gone }: Confirmed): void {
@@ -347,7 +320,7 @@ export class Member {
     if (!this.#duties || term !== this.#raft.term) return this.#send(ask.from, { kind: 'noAnswer', askId: ask.askId });
     this.#duties.heard(this.state, ask.sessions, this.#now);
     const id = this.#nextAskId++;
-    this.#peerAsks.set(id, ask);
+    this.#peerAsks.asked(id, ask);
     this.#drive({ kind: 'read', id, from: ask.from, term });
   }
 
@@ -384,25 +357,13 @@ export class Member {
     for (const { to, message } of did.afterWrite) effects.afterWrite.push({ to, message: { kind: 'raft', message } });
     if (did.fetchSnapshot) effects.fetchSnapshot = did.fetchSnapshot;
     if (did.committed.length > 0) this.#apply(did.committed);
-    for (const { id, index } of did.readable) this.#confirmed(id, index);
-    for (const { id } of did.readsLost) this.#unconfirmed(id);
+    for (const { id, index } of did.readable) if (!this.#peerAsks.confirmed(id, index)) this.#reads.answered(id, index, undefined);
+    for (const { id } of did.readsLost) {
+      const ask = this.#peerAsks.unconfirmed(id);
+      if (ask) this.#send(ask.from, { kind: 'noAnswer', askId: ask.askId });
+      else this.#reads.unanswered(id);
+    }
     return did;
-  }
-
-  #confirmed(id: number, index: number): void {
-    const ask = this.#peerAsks.get(id);
-    if (!ask) return this.#reads.answered(id, index, undefined);
-    this.#peerAsks.delete(id);
-    // A session that was just opened may be known to the asker's server before it is here.
-    if (ask.sessions.length === 0 || index <= this.state.index) this.#answer(ask, index);
-    else this.#peerAnswers.push({ ask, index });
-  }
-
-  #unconfirmed(id: number): void {
-    const ask = this.#peerAsks.get(id);
-    if (!ask) return this.#reads.unanswered(id);
-    this.#peerAsks.delete(id);
-    this.#send(ask.from, { kind: 'noAnswer', askId: ask.askId });
   }
 
   #maybeLeaderChanged(): void {
@@ -410,10 +371,7 @@ export class Member {
     if (leader === this.#leader && (leader === undefined || term === this.#leaderTerm)) return;
     this.#effects.leaderChanged = true;
     this.#loseSent();
-    for (const { from, askId } of [...this.#peerAsks.values(), ...this.#peerAnswers.map(({ ask }) => ask)])
-      this.#send(from, { kind: 'noAnswer', askId });
-    this.#peerAsks.clear();
-    this.#peerAnswers = [];
+    for (const { from, askId } of this.#peerAsks.takeAll()) this.#send(from, { kind: 'noAnswer', askId });
     this.#forwarded.clear();
     this.#leader = leader;
     this.#leaderTerm = term;

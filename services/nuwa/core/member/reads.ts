@@ -1,4 +1,3 @@
-import type { ServerId } from '../raft/types.ts';
 import type { WaitId } from './types.ts';
 
 /**
@@ -88,11 +87,4 @@ export class OwnReads {
     this.#confirmed = this.#confirmed.filter(({ ask }) => ask.sinceTick >= tick);
     return old;
   }
-}
-
-/** A question that another server asked this one. */
-export interface PeerAsk {
-  readonly from: ServerId;
-  readonly askId: number;
-  readonly sessions: readonly string[];
 }
