@@ -11,12 +11,12 @@ import type { Entry, RaftMessage, ServerId, SnapshotMark } from './types.ts';
  * and nothing is to be fetched. If not, this log's end is of no worth: entries at or after that index contradict a committed
  * one. So a snapshot may take the whole log's place; what was acknowledged to anybody is at lower indexes, and in the snapshot. That
  * holds only as long as no entries are taken while it is on its way: they would be acknowledged, then thrown away by its installation.
- * Hence `awaitedSnapshot`: until the owner says that the snapshot is loaded or failed, appends are answered but not taken.
+ * Hence `wantedSnapshot`: until the owner says that the snapshot is loaded or failed, appends are answered but not taken.
  */
 export function handleAppend(server: Server, from: ServerId, message: RaftMessage & { kind: 'append' }): void {
   heardLeader(server, from);
-  if (server.awaitedSnapshot !== undefined) {
-    server.out.fetchSnapshot = { from, index: server.awaitedSnapshot };
+  if (server.wantedSnapshot !== undefined) {
+    server.out.fetchSnapshot = { from, index: server.wantedSnapshot };
     accept(server, from, message.round, server.commitIndex);
     return;
   }
@@ -90,17 +90,17 @@ export function handleSnapshot(server: Server, from: ServerId, message: RaftMess
   if (has) server.commitIndex = Math.max(server.commitIndex, index);
   if (index > server.commitIndex) {
     // Another leader may offer an older one. It does, since this log has not even that entry.
-    server.awaitedSnapshot = Math.min(server.awaitedSnapshot ?? index, index);
+    server.wantedSnapshot = Math.min(server.wantedSnapshot ?? index, index);
     server.out.fetchSnapshot = { from, index };
   }
   accept(server, from, round, server.commitIndex);
 }
 
 export function handleSnapshotLoaded(server: Server, mark: SnapshotMark): void {
-  assertInvariant(server.awaitedSnapshot !== undefined, `a snapshot of ${mark.index} was loaded that nobody waits for`);
-  assertInvariant(mark.index >= server.awaitedSnapshot, `a snapshot of ${mark.index} was loaded for one of ${server.awaitedSnapshot}`);
+  assertInvariant(server.wantedSnapshot !== undefined, `a snapshot of ${mark.index} was loaded that nobody waits for`);
+  assertInvariant(mark.index >= server.wantedSnapshot, `a snapshot of ${mark.index} was loaded for one of ${server.wantedSnapshot}`);
   assertInvariant(server.role !== 'leader', `a leader loads a snapshot of ${mark.index}`);
-  server.awaitedSnapshot = undefined;
+  server.wantedSnapshot = undefined;
   server.resetLog(mark);
   if (server.role === 'follower' && server.leader !== undefined) accept(server, server.leader, server.answeredRound, mark.index);
 }

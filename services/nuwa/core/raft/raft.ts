@@ -78,7 +78,7 @@ function handle(server: Server, event: RaftEvent): void {
       handleSnapshotLoaded(server, event.mark);
       return;
     case 'snapshotFailed':
-      server.awaitedSnapshot = undefined;
+      server.wantedSnapshot = undefined;
       return;
     case 'peerLost':
       if (server.leading) handleFollowerLost(server, event.peer);

@@ -2,7 +2,7 @@ import { finishRemoval } from './membership.ts';
 import type { Progress } from './progress.ts';
 import { reachedByMajority } from './quorum.ts';
 import { acknowledgeRound, indexEarlyReads } from './reads.ts';
-import type { Leading, Server } from './server.ts';
+import type { Server } from './server.ts';
 import { maybeHandOver } from './transfer.ts';
 import type { RaftMessage, ServerId } from './types.ts';
 
@@ -64,6 +64,7 @@ export function handleAppendReply(server: Server, from: ServerId, reply: RaftMes
     // Commitment of its own removal ends a leadership.
     if (server.leading !== leading) return;
     sendAppends(server, from, progress);
+    tellCommit(server, from, progress);
     if (news) maybeHandOver(server, leading);
   } else if (progress.isRefusalNews(reply.matchIndex)) {
     progress.becomeProbe(nextAfterRefusal(server, reply));
@@ -87,7 +88,7 @@ function nextAfterRefusal({ log }: Server, reply: RaftMessage & { kind: 'appendR
 
 /**
  * An entry is committed when a majority has it on disk and it is of this term; older ones are committed with it, never by being
- * counted themselves (section 3.6.2, figure 3.8: a majority may hold an entry of an older term and a later leader still replace it).
+ * counted themselves (section 3.6.2, figure 3.7: a majority may hold an entry of an older term and a later leader still replace it).
  */
 export function advanceCommit(server: Server): void {
   const { leading } = server;
@@ -97,15 +98,13 @@ export function advanceCommit(server: Server): void {
   );
   if (index <= server.commitIndex || index < leading.firstIndex) return;
   server.commitIndex = index;
-  tellCommit(server, leading);
+  for (const [id, progress] of leading.progress) tellCommit(server, id, progress);
   indexEarlyReads(server, leading);
   finishRemoval(server, leading);
 }
 
 /** Followers answer their own clients, so they hear of a commitment at once, unless an append that is due anyway will tell them. */
-function tellCommit(server: Server, { progress }: Leading): void {
-  for (const [id, each] of progress) {
-    const caughtUp = each.state === 'replicate' && each.nextIndex > server.log.lastIndex;
-    if (caughtUp && each.toldCommit < server.commitIndex) sendHeartbeat(server, id, each);
-  }
+function tellCommit(server: Server, to: ServerId, progress: Progress): void {
+  const caughtUp = progress.state === 'replicate' && progress.nextIndex > server.log.lastIndex;
+  if (caughtUp && progress.toldCommit < server.commitIndex) sendHeartbeat(server, to, progress);
 }

@@ -81,7 +81,7 @@ export class Server {
   timeoutTicks = 0;
 
   /** Of a follower: the index it waits for a snapshot of; see following.ts. */
-  awaitedSnapshot: number | undefined;
+  wantedSnapshot: number | undefined;
   /** Of a follower in this term: the latest round and match that it answered with. */
   answeredRound = 0;
   answeredMatch = 0;
