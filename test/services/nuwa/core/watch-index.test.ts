@@ -84,7 +84,10 @@ describe('the index of watches', () => {
         const change: Change = { kind: (['created', 'changed', 'deleted'] as const)[random.int(3)]!, path: path() };
         const wanted = [...all].filter(([, { path, kind }]) => concerns(change, path, kind)).map(([id]) => id);
         const found = index.matching(change).map(({ watcher }) => watcher);
-        expect(found.sort((a, b) => a - b), `seed ${seed}, step ${step}`).toEqual(wanted);
+        expect(
+          found.sort((a, b) => a - b),
+          `seed ${seed}, step ${step}`,
+        ).toEqual(wanted);
         expect(index.size).toBe(all.size);
       }
     }

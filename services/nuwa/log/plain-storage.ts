@@ -1,14 +1,14 @@
-import { fdatasyncSync } from 'node:fs';
 import { type FileHandle, mkdir, open, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { crc32c } from '@node-rs/crc32';
-import type { DiskWrite, Entry, HardState, RaftStored } from '../../../../services/nuwa/core/raft/types.ts';
-import { newState } from '../../../../services/nuwa/core/tree/state.ts';
-import { decode, encode } from '../../../../services/nuwa/log/codec.ts';
-import type { LoadedSnapshot, Storage, StorageOptions } from '../../../../services/nuwa/log/port.ts';
+import type { Logger } from '../../base/log.ts';
+import type { DiskWrite, Entry, HardState, RaftStored } from '../core/raft/types.ts';
+import { newState } from '../core/tree/state.ts';
+import { decode, encode } from './codec.ts';
+import type { LoadedSnapshot, Storage, StorageOptions } from './port.ts';
 
-/** A log in one file and nothing else. */
-export async function openPlainStorage({ dir, initialConfig }: StorageOptions): Promise<Storage> {
+/** A log in one file and nothing else: no snapshots, no lock. Stands here until the server's files (port.ts) are kept as they should be. */
+export async function openPlainStorage({ dir, initialConfig }: StorageOptions, _log: Logger): Promise<Storage> {
   await mkdir(dir, { recursive: true });
   const path = join(dir, 'log');
   const bytes = await readFile(path).catch(() => Buffer.alloc(0));
@@ -55,8 +55,7 @@ class PlainStorage implements Storage {
     head.writeUInt32BE(crc32c(payload), 4);
     const { bytesWritten } = await this.#file.writev([head, payload]);
     if (bytesWritten < payload.length + 8) throw new Error(`${bytesWritten} of ${payload.length + 8} bytes were written`);
-    if (process.env.SYNC_DIRECT) fdatasyncSync(this.#file.fd);
-    else await this.#file.datasync();
+    await this.#file.datasync();
     this.logBytes += payload.length + 8;
   }
 
