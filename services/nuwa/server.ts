@@ -60,6 +60,10 @@ export async function startNuwa(
   const watchers = new Watchers();
   group.onEvents((events) => watchers.tell(events));
   group.onEventsMissed(() => watchers.wakeAll());
+  group.onTick(() => {
+    if (group.cutOff) watchers.wakeAll();
+  });
+  group.leaving.addEventListener('abort', () => watchers.wakeAll());
 
   const stopping = new AbortController();
   const nuwa: NuwaContext = { group, watchers, clock, zookeeper: () => undefined };

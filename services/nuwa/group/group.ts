@@ -1,7 +1,7 @@
 import type { Clock } from '../../base/clock.ts';
 import type { Logger } from '../../base/log.ts';
 import { NuwaError, type NuwaEvent } from '../contract.ts';
-import { type Member, TICK_MS } from '../core/member/member.ts';
+import { MEMBER_TIMING, type Member, TICK_MS } from '../core/member/member.ts';
 import type { MemberEffects, MemberEvent, MemberStatus, Now, PeerMessage } from '../core/member/types.ts';
 import type { GroupConfig, MemberChange, ServerId } from '../core/raft/types.ts';
 import type { Command } from '../core/tree/command.ts';
@@ -34,6 +34,9 @@ export interface GroupOptions {
   log: Logger;
 }
 
+/** Two election timeouts: a group that can elect has done so by then. */
+const CUT_OFF_TICKS = 2 * MEMBER_TIMING.electionTicks;
+
 export class Group implements NuwaGroup {
   readonly id: ServerId;
   readonly counts = new GroupCounts();
@@ -62,6 +65,7 @@ export class Group implements NuwaGroup {
   readonly #touched = new Set<string>();
   readonly #afterWrite = new AfterWrite();
   #configShown: object | undefined;
+  #leaderlessTicks = 0;
   #now: Now = { monotonicMs: 0, wallMs: 0 };
 
   constructor(options: GroupOptions) {
@@ -125,6 +129,11 @@ export class Group implements NuwaGroup {
   /** The only one whose copy counts. */
   get alone(): boolean {
     return this.config.members.every(({ id, role }) => id === this.id || role === 'learner');
+  }
+
+  /** It has not known a leader for so long that others are likely to follow one: what is asked here is better asked there. */
+  get cutOff(): boolean {
+    return this.#down !== undefined || this.#leaderlessTicks > CUT_OFF_TICKS;
   }
 
   /** Where a server of the group answers. */
@@ -232,15 +241,6 @@ export class Group implements NuwaGroup {
     return { ...status, ...standing, snapshotIndex: storage.newestSnapshot().index, logBytes: storage.logBytes, writable: this.writable };
   }
 
-  newestSnapshot(): { index: number; term: number; bytes: number } {
-    return this.#options.storage.newestSnapshot();
-  }
-
-  /** Undefined when that snapshot is gone. */
-  readSnapshot(index: number, offset: number, bytes: number): Promise<Buffer | undefined> {
-    return this.#options.storage.readSnapshot(index, offset, bytes);
-  }
-
   // ---- for peers ----
 
   receive(from: ServerId, address: string, messages: readonly PeerMessage[]): void {
@@ -312,7 +312,9 @@ export class Group implements NuwaGroup {
     }
     if (event.kind === 'tick' || event.kind === 'snapshotLoaded' || write?.entries.some(({ kind }) => kind === 'config'))
       this.#showConfig();
-    if (event.kind === 'tick') this.#onTick.tell();
+    if (event.kind !== 'tick') return;
+    this.#leaderlessTicks = this.#member.leader === undefined ? this.#leaderlessTicks + 1 : 0;
+    this.#onTick.tell();
   }
 
   /** After the messages have left: answering clients takes time, and peers need not wait for that. */
@@ -354,20 +356,21 @@ export class Group implements NuwaGroup {
 
   #order(ask: (id: number) => void): Promise<void> {
     return new Promise((resolve, reject) => {
-      const refuse = (): void => {
-        const leader = this.leader;
-        const address = leader === undefined ? undefined : this.addressOf(leader);
-        const known = leader === undefined ? 'no leader is known' : `${leader} leads, at ${address}`;
-        reject(new NuwaError('NotLeader', `${this.id} does not lead; ${known}`, { details: { leader, address } }));
-      };
-      if (this.#down || this.leader !== this.id) return refuse();
+      if (this.#down || this.leader !== this.id) return reject(this.#notLeader());
       const id = this.#waiting.order((problem, lost) => {
-        if (lost) refuse();
+        if (lost) reject(this.#notLeader());
         else if (problem !== undefined) reject(new NuwaError('BadMembers', problem));
         else resolve();
       });
       ask(id);
     });
+  }
+
+  #notLeader(): NuwaError {
+    const { leader } = this;
+    const address = leader === undefined ? undefined : this.addressOf(leader);
+    const known = leader === undefined ? 'no leader is known' : `${leader} leads, at ${address}`;
+    return new NuwaError('NotLeader', `${this.id} does not lead; ${known}`, { details: { leader, address } });
   }
 
   #unanswered(tell: () => void): void {

@@ -35,6 +35,15 @@ export class Snapshots {
     this.#options = options;
   }
 
+  newest(): { index: number; term: number; bytes: number } {
+    return this.#options.storage.newestSnapshot();
+  }
+
+  /** Undefined when that snapshot is gone. */
+  read(index: number, offset: number, bytes: number): Promise<Buffer | undefined> {
+    return this.#options.storage.readSnapshot(index, offset, bytes);
+  }
+
   /** Called often; makes one when the log is long. */
   maybeMake(): void {
     const { storage, clock } = this.#options;

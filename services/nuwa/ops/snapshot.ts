@@ -4,7 +4,7 @@ import type { NuwaContext } from './context.ts';
 
 export function snapshot({ group }: NuwaContext): ServiceHandlers<typeof nuwaService>['snapshot'] {
   return async ({ fresh }) => {
-    if (fresh && group.newestSnapshot().index < group.state.index) await group.snapshots.make();
-    return group.newestSnapshot();
+    if (fresh && group.snapshots.newest().index < group.state.index) await group.snapshots.make();
+    return group.snapshots.newest();
   };
 }

@@ -115,6 +115,27 @@ describe('a server of a group', () => {
   });
 });
 
+describe('a server that is cut off from its group', () => {
+  it('sends watchers to others, and they miss nothing', async () => {
+    const servers = await group(3);
+    const [one, two, three] = servers;
+    const rpc = harness.rpc(one!.address);
+    const poll = () => rpc.poll({ path: '/n', recursive: false, afterRevision: 0, waitMs: 20_000 }, { timeoutMs: 3_000 });
+    const polling = (async () => {
+      for (;;) await poll();
+    })();
+    const nuwa = await harness.client(addresses(servers), { ttlMs: 60_000 });
+    await rpc.get({ path: '/' });
+    await Promise.all([two!.stop(), three!.stop()]);
+    await expect(polling).rejects.toMatchObject({ code: 'Unavailable', details: { notRun: true } });
+    expect((await rpc.get({ path: '/', stale: true })).node.path).toBe('/');
+    const places = servers.map(({ group, address }) => ({ id: group.id, address }));
+    await harness.member(two!.group.id, places, inMemory(two!.group));
+    await nuwa.create('/n', bytes(''));
+    expect((await poll()).events).toHaveLength(1);
+  });
+});
+
 describe('a server whose disk fails', () => {
   const failed = new Error('EIO: the disk is gone');
 
