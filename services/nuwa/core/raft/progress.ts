@@ -6,7 +6,8 @@
  *   most so many appends under way; an answer that does not come is noticed by the next heartbeat, whose `prevIndex` does not fit then.
  * - `snapshot`: what it needs is compacted. Told so with every heartbeat, until it says that it has what the snapshot stands for.
  *
- * 1. matchIndex < nextIndex; matchIndex only grows, since what a follower has on its disk in this term stays.
+ * 1. matchIndex < nextIndex; matchIndex only grows, since what a follower has on its disk in this term stays. (A server that lost its disk
+ *    is another server: it is removed, and added under a new name.)
  * 2. under way: the last indexes of appends not answered yet, ascending, all in matchIndex+1..nextIndex-1; only in `replicate`.
  */
 export class Progress {

@@ -166,7 +166,11 @@ export interface Effects {
   refused?: string;
   /** Of a `propose` or `changeMembers` that was taken. */
   proposed?: { firstIndex: number; term: number };
-  /** Fetch the snapshot of `from`, of at least `index`; answer with `snapshotLoaded`, or not at all. Asked again while it is needed. */
+  /**
+   * Fetch the snapshot of `from`, of at least `index`; answer with `snapshotLoaded` or `snapshotFailed`. Asked again while it is needed:
+   * while one is being fetched, that is to be overheard. It takes the log's place on the disk after all writes that were issued
+   * before; writes that come while it is fetched hold no entries, and their hard state stays.
+   */
   fetchSnapshot?: { from: ServerId; index: number };
 }
 

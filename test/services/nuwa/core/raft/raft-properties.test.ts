@@ -3,7 +3,7 @@ import { RandomGroup } from './random-group.ts';
 
 /** Figure 3.2 of the dissertation, over schedules of all kinds of faults. SEED=n runs one, SEEDS=n as many from there on. */
 const SEED = Number(process.env.SEED ?? 1);
-const SEEDS = Number(process.env.SEEDS ?? (process.env.SEED ? 1 : 120));
+const SEEDS = Number(process.env.SEEDS ?? (process.env.SEED ? 1 : 200));
 
 function runAll(servers: (seed: number) => number, changes: boolean): RandomGroup['seen'] {
   const total: Record<string, number> = {};
