@@ -59,7 +59,10 @@ export function tickElection(server: Server): void {
 export function handlePeerLost(server: Server, peer: ServerId): void {
   if (server.role !== 'follower' || server.leader !== peer) return;
   server.leader = undefined;
-  const ticks = lostLeaderTicks(server);
+  runSoon(server, lostLeaderTicks(server));
+}
+
+function runSoon(server: Server, ticks: number): void {
   if (server.calmSinceTick + server.timeoutTicks - server.tick > ticks) server.runAfter(ticks);
 }
 
@@ -148,6 +151,9 @@ export function handleVoteReply(server: Server, from: ServerId, reply: RaftMessa
   if (reply.granted && reply.term !== server.term + (reply.pre ? 1 : 0)) return;
   if (reply.granted || !election.votes.has(from)) election.votes.set(from, reply.granted);
   maybeWin(server);
+  // A majority had just promised its votes, so a refusal means a rival who ran at the same moment, and both may fail: whoever draws the
+  // shorter delay runs again first. Long enough for votes that are under way to come in and decide it after all.
+  if (!reply.granted && server.role === 'candidate' && server.election === election) runSoon(server, lostLeaderTicks(server) + 1);
 }
 
 /** The own vote is on the disk: it counts from now on. */
