@@ -436,16 +436,3 @@ export const nuwaService = defineService('nuwa', {
     }),
   },
 });
-
-/** Between the servers of one group; `messages` is an encoded array of PeerMessage (core/member/types.ts). */
-export const nuwaPeerService = defineService('nuwaPeer', {
-  errors: NuwaError,
-  methods: {
-    /** Lost, late, twice: all of it is allowed, as on any network. The reply says only that they were read. */
-    deliver: method({
-      request: z.object({ from: z.string(), to: z.string(), messages: bytes }),
-      response: z.object({}),
-      idempotent: false,
-    }),
-  },
-});

@@ -1,3 +1,5 @@
+import { PATH_BYTES_MAX } from '../../contract.ts';
+
 /** The value of a node that was given none; shared, since most directories have it. */
 export const NO_BYTES = new Uint8Array(0);
 
@@ -23,4 +25,23 @@ export function packBytes(bytes: Uint8Array): PackedBytes {
 export function unpackBytes(packed: PackedBytes): Uint8Array {
   if (typeof packed !== 'string') return packed;
   return packed.length === 0 ? NO_BYTES : Buffer.from(packed, 'latin1');
+}
+
+/**
+ * The text as one of its own. A part of a text is but a view of the whole in V8, from 13 characters on: a name cut out of a path would keep the
+ * path, and a path that a decoder cut out of a batch, the batch. So what the tree keeps for long is made its own first.
+ */
+export function ownText(text: string): string {
+  if (text.length < VIEW_LENGTH_MIN) return text;
+  if (text.length > scratch.length || !isOneByte(text)) return Buffer.from(text, 'utf16le').toString('utf16le');
+  return latin1Slice.call(scratch, 0, scratch.write(text, 'latin1'));
+}
+
+const VIEW_LENGTH_MIN = 13;
+/** Room for a path; holds nothing from one call to the next. */
+const scratch = Buffer.allocUnsafeSlow(PATH_BYTES_MAX);
+
+function isOneByte(text: string): boolean {
+  for (let i = 0; i < text.length; i++) if (text.charCodeAt(i) > 255) return false;
+  return true;
 }

@@ -1,5 +1,5 @@
 import type { NuwaEvent } from '../../contract.ts';
-import { NO_BYTES, packBytes } from './bytes.ts';
+import { NO_BYTES, ownText, packBytes } from './bytes.ts';
 import { Directory } from './directory.ts';
 import { type Rare, TreeNode } from './node.ts';
 import { childPath, parentPath } from './path.ts';
@@ -112,7 +112,7 @@ export function setNextSequence(edit: Edit, parent: TreeNode, nextSequence: numb
 /** Hangs a node in, and all that follows from it: also how a snapshot's rows become a tree. */
 export function attach(state: TreeState, parent: TreeNode, path: string, name: string, node: TreeNode): void {
   if (parent.childCount === 0 && isReapable(parent)) state.reapable.drop(parentPath(path));
-  directoryOf(parent).add(name, node);
+  directoryOf(parent).add(ownText(name), node);
   enlist(state, path, node);
 }
 
@@ -125,8 +125,9 @@ function detach(state: TreeState, parent: TreeNode, path: string, name: string, 
 function enlist(state: TreeState, path: string, node: TreeNode): void {
   state.nodes++;
   if (node.rare === undefined) return;
-  ownerOf(state, node)?.ephemerals.add(path);
-  fileIfReapable(state, path, node);
+  const own = ownText(path);
+  ownerOf(state, node)?.ephemerals.add(own);
+  fileIfReapable(state, own, node);
 }
 
 function delist(state: TreeState, path: string, node: TreeNode): void {

@@ -1,3 +1,4 @@
+import { ownText } from './bytes.ts';
 import type { CloseSession, Done, OpenSession, Refused } from './command.ts';
 import { type Edit, removeNode } from './edit.ts';
 import { lastName, parentPath } from './path.ts';
@@ -8,7 +9,10 @@ import { newSession, nodeAt, sorted, type TreeState } from './state.ts';
 export function openSession(state: TreeState, { session: id, ttlMs, creator, password }: OpenSession): Done | Refused {
   const open = state.sessions.get(id);
   if (open && !samePassword(open.password, password)) return refused(state, 'BadPassword', `session ${id} has another password`);
-  if (!open) state.sessions.set(id, newSession({ id, ttlMs, creator, password: password && new Uint8Array(password) }));
+  if (!open) {
+    const session = newSession({ id: ownText(id), ttlMs, creator: ownText(creator), password: password && new Uint8Array(password) });
+    state.sessions.set(session.id, session);
+  }
   return { kind: 'done', revision: state.revision };
 }
 
