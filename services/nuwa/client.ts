@@ -36,6 +36,7 @@ import { elect, observe } from './recipes/election.ts';
 import { lock } from './recipes/lock.ts';
 import { nextNumber } from './recipes/sequence.ts';
 
+export { keepFollowing } from './client/keep-following.ts';
 export { nuwaResolver } from './client/resolver.ts';
 
 export interface ConnectOptions {
