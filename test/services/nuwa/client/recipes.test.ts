@@ -183,6 +183,17 @@ describe('a lock', () => {
     await again.release();
   });
 
+  test('that is given while the session is in jeopardy is lost from the beginning', async () => {
+    const client = await group.client({ ttlMs: 400 });
+    const jeopardy = new Promise<void>((resolve) => client.session.onState((state) => state === 'jeopardy' && resolve()));
+    for (const server of group.servers) server.fate = (method) => (method === 'keepAlive' ? 'refuse' : undefined);
+    await jeopardy;
+    const held = await client.lock('/l');
+    expect(held.lost.aborted).toBe(true);
+    await held.release();
+    await (await b.lock('/l')).release();
+  });
+
   test('is lost when somebody removes its node; a waiter whose node was removed queues again', async () => {
     const held = await a.lock('/l');
     const waiting = pending(b.lock('/l'));
