@@ -166,10 +166,10 @@ class Client implements KuafuClient {
         const declines = hasCode(error, ...elsewhere);
         if (begun) this.#instances.end(choice.address, howEnded(error, broke || unsent, unanswered), retryAfterMs(error));
         failure = broke ? new KuafuError('Unavailable', `${what}: ${error.message}`, { details: { address: choice.address } }) : error;
-        if ((broke || unsent || unanswered) && target.named && choice.address !== target.address)
-          this.#resolver!.suspect(target.address, choice.address);
-
         const facts = { broke: broke || unanswered, neverRan: unsent || declines || neverRan(error) };
+        // It did not answer, or cannot now; one that has too much to do is where it is.
+        const away = facts.broke || (facts.neverRan && !hasCode(error, 'Overloaded'));
+        if (away && target.named && choice.address !== target.address) this.#resolver!.suspect(target.address, choice.address);
         if (!mayRetry(facts, { idempotent: method.idempotent, manyInstances: target.manyInstances, tries }))
           throw this.#failed(meter, deadlineMs - timeoutMs, failure);
         (tried ??= new Set()).add(choice.address);

@@ -155,7 +155,7 @@ export interface Implementation {
  */
 export interface Resolver {
   resolve(address: string, signal?: AbortSignal): Promise<string[]>;
-  /** A call to `tcpAddress` broke: what is cached about `address` may be old. */
+  /** A call to `tcpAddress` broke, was not answered, or could not be taken: what is cached about `address` may be old. */
   suspect(address: string, tcpAddress: string): void;
   /** The instance's name, which it keeps when it moves to another address; the address stands for it where there is none. */
   nameOf?(address: string, tcpAddress: string): string | undefined;

@@ -36,6 +36,7 @@ import { elect, observe } from './recipes/election.ts';
 import { lock } from './recipes/lock.ts';
 import { nextNumber } from './recipes/sequence.ts';
 
+export { keepFollowing } from './client/keep-following.ts';
 export { nuwaResolver } from './client/resolver.ts';
 
 export interface ConnectOptions {
@@ -58,14 +59,16 @@ const CLOSE_TIMEOUT_MS = 1_000;
 
 export async function connectNuwa(options: ConnectOptions): Promise<NuwaClient> {
   const { addresses, cluster, creator, ttlMs = SESSION_TTL_MS_DEFAULT, timeoutMs = CONNECT_TIMEOUT_MS, log = silentLogger } = options;
-  const { rpc, kuafu } = connectServers({ addresses, cluster, log });
+  let client: Client | undefined;
+  const { rpc, kuafu } = connectServers({ addresses, cluster, log, onSuspect: () => client?.serverSuspected() });
   const openSession = async (signal?: AbortSignal): Promise<SessionKeeper> => {
     const session = new SessionKeeper({ rpc, ttlMs, creator, log });
     await session.open(timeoutMs, signal);
     return session;
   };
   try {
-    return new Client({ rpc, kuafu, log, session: await openSession(), openSession });
+    client = new Client({ rpc, kuafu, log, session: await openSession(), openSession });
+    return client;
   } catch (error) {
     await kuafu.close();
     throw error;
@@ -112,6 +115,11 @@ class Client implements NuwaClient {
     this.#sessions = new Sessions(from.session, from.openSession, this.#closing.signal);
     this.#watches = new Watches(rpc, this.#closing.signal, () => this.#seenRevision);
     this.#recipes = { rpc, log, sessions: this.#sessions, watches: this.#watches };
+  }
+
+  /** A call failed at a server and goes to another. */
+  serverSuspected(): void {
+    this.#watches.move();
   }
 
   get session(): NuwaSession {

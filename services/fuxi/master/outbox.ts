@@ -46,7 +46,7 @@ export class Outbox {
       }
       const fresh = [letter];
       this.#lines.set(key, fresh);
-      void this.#deliver(to, fresh).finally(() => this.#lines.delete(key));
+      void this.#deliver(to, key, fresh);
     });
   }
 
@@ -55,7 +55,7 @@ export class Outbox {
     this.#closing.abort();
   }
 
-  async #deliver(to: TaskMasterRun, line: Letter[]): Promise<void> {
+  async #deliver(to: TaskMasterRun, key: string, line: Letter[]): Promise<void> {
     for (let letter = line[0]; letter; letter = line[0]) {
       const outcome = await this.#signal(to, letter);
       if (outcome === 'sent') {
@@ -66,6 +66,8 @@ export class Outbox {
       for (const { settled } of line.splice(0)) settled();
       if (outcome === 'gone') this.#options.onGone(to);
     }
+    // In the turn that saw the line empty: who comes a moment later begins a new one.
+    this.#lines.delete(key);
   }
 
   async #signal({ taskWorkflowId, taskRunId }: TaskMasterRun, { name, payload }: Letter): Promise<'sent' | 'gone' | 'closed'> {

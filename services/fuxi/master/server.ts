@@ -47,7 +47,7 @@ async function startIn(nuwa: NuwaClient, listen: string, ports: FuxiMasterPorts 
   const master = new FuxiMaster({ epoch: await nextEpoch(nuwa), outbox, log });
   const telling = tellFuxiMaster(master.pool);
   master.onContainers = telling;
-  const nodes = await watchNodes({ master, nuwa, ...timing, log, signal });
+  const nodes = await watchNodes({ master, nuwa, log, signal });
   const implementation = implement(fuxiMasterService, { exchange: createExchange(master), nodes: createNodes(master) });
   const server = await serve({ address: listen, implementations: [implementation], log });
   const registration = await nuwa.register(FUXI_MASTER_SERVICE, newId('fm'), { address: server.address, pid: process.pid });

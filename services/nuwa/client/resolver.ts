@@ -6,7 +6,7 @@ import { ServiceDirectory } from './service-directory.ts';
 
 /**
  * Turns `nuwa://cluster/service/[instance]` into the addresses of who is registered there. Each service that was asked for is
- * followed by a watch, so answering costs a look into a map. Where nobody is registered it waits a moment: processes restart.
+ * followed, so answering costs a look into a map. Where nobody is registered it waits a moment: processes restart.
  */
 export function nuwaResolver(nuwa: NuwaClient, options: { cluster?: string; log?: Logger } = {}): Resolver {
   const { cluster, log = silentLogger } = options;
@@ -39,5 +39,6 @@ export function nuwaResolver(nuwa: NuwaClient, options: { cluster?: string; log?
         if (!hasCode(error, 'InvalidRequest')) throw error;
       }
     },
+    nameOf: (address, tcpAddress) => parse(address).directory.nameOf(tcpAddress),
   };
 }

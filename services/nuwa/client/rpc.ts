@@ -16,14 +16,15 @@ export const TRY_TIMEOUT_MS = 2_500;
 /**
  * Nuwa's servers are known by configuration, so they make a service of fixed instances: Kuafu fails over between them and sends a call
  * again, with the same request number, until its deadline. One server is asked as long as it answers, so that connections stay few; a server
- * that can no longer write is left for one that can.
+ * that can no longer write is left for one that can. `onSuspect`: a call failed at the server that was asked, and goes to another.
  */
-export function connectServers(options: { addresses: readonly string[]; cluster: string; log: Logger }): {
+export function connectServers(options: { addresses: readonly string[]; cluster: string; log: Logger; onSuspect?: () => void }): {
   rpc: NuwaRpc;
   kuafu: KuafuClient;
 } {
+  const { onSuspect = () => {} } = options;
   const addresses = options.addresses.map((address) => (address.includes('://') ? address : `tcp://${address}`));
-  const resolver = { resolve: async () => addresses, suspect: () => {} };
+  const resolver = { resolve: async () => addresses, suspect: onSuspect };
   const kuafu = createKuafuClient({ resolver, log: options.log });
   const service = { pick: 'one', tryTimeoutMs: TRY_TIMEOUT_MS, elsewhere: ['Unwritable'] } as const;
   return { rpc: kuafu.service(nuwaService, `nuwa://${options.cluster}/nuwa/`, service), kuafu };

@@ -1,23 +1,25 @@
-import { hasCode, messageOf } from '../../base/errors.ts';
+import { messageOf } from '../../base/errors.ts';
 import type { Logger } from '../../base/log.ts';
-import { type NuwaClient, serviceInfoSchema } from '../contract.ts';
+import { KuafuError } from '../../kuafu/contract.ts';
+import { type Followed, type NuwaClient, serviceInfoSchema } from '../contract.ts';
 
 /** How long a call waits for somebody to register; about what a process needs to restart. */
 const AWAIT_MS = 3_000;
 /** Callers that suspect the same broken instance cause one list, not hundreds. */
 const RELIST_MS_MIN = 1_000;
 
-/**
- * The instances of one service: listed once, then followed by a watch. When following fails, what was known stays, and the
- * next question begins anew; so nothing runs in the background of a client that is closed.
- */
+/** The instances of one service, followed from the first question on until the client is closed. While Nuwa is away, what was known stays. */
 export class ServiceDirectory {
   readonly #nuwa: NuwaClient;
   readonly #path: string;
   readonly #log: Logger;
   readonly #byInstance = new Map<string, string[]>();
   #all: string[] = [];
+  /** Made when first asked for. */
+  #byAddress: Map<string, string> | undefined;
   #following = false;
+  /** Whether Nuwa ever told what is there. */
+  #listed = false;
   #listing = new AbortController();
   #listedAtMs = 0;
   #waiting = new Set<(error?: unknown) => void>();
@@ -40,9 +42,19 @@ export class ServiceDirectory {
     for (;;) {
       const addresses = this.addresses(instance);
       const leftMs = deadlineMs - performance.now();
-      if (addresses.length > 0 || leftMs <= 0 || signal?.aborted) return addresses;
+      if (addresses.length > 0 || signal?.aborted) return addresses;
+      if (leftMs <= 0) {
+        if (this.#listed) return addresses;
+        throw new KuafuError('Unavailable', `${this.#path} cannot be listed: Nuwa does not answer`);
+      }
       await this.#nextChange(leftMs, signal);
     }
+  }
+
+  /** The instance that answers there. */
+  nameOf(address: string): string | undefined {
+    this.#byAddress ??= new Map([...this.#byInstance].flatMap(([name, addresses]) => addresses.map((each) => [each, name] as const)));
+    return this.#byAddress.get(address);
   }
 
   /** An instance did not answer: what is known may be old. */
@@ -56,7 +68,7 @@ export class ServiceDirectory {
       do {
         this.#listing = new AbortController();
         this.#listedAtMs = performance.now();
-        await this.#listThenWatch(this.#listing.signal);
+        for await (const news of this.#nuwa.follow(this.#path, { signal: this.#listing.signal })) this.#take(news);
       } while (this.#listing.signal.aborted);
       this.#following = false; // the client was closed
     } catch (error) {
@@ -66,32 +78,19 @@ export class ServiceDirectory {
     }
   }
 
-  /** Returns when the watch ends: a new list is wanted, or the client was closed. */
-  async #listThenWatch(signal: AbortSignal): Promise<void> {
-    const revision = await this.#list();
-    try {
-      for await (const event of this.#nuwa.watch(this.#path, { recursive: true, afterRevision: revision, signal })) {
-        const name = event.path.slice(this.#path.length + 1);
-        if (name === '' || name.includes('/')) continue;
-        if (event.kind === 'deleted') this.#byInstance.delete(name);
-        else this.#note(name, event.value!);
-        this.#changed();
-      }
-    } catch (error) {
-      if (!hasCode(error, 'Compacted')) throw error;
-      this.#listing.abort();
+  #take(news: Followed): void {
+    const nameOf = (path: string): string => path.slice(this.#path.length + 1);
+    if (news.kind === 'snapshot') {
+      this.#listed = true;
+      this.#byInstance.clear();
+      for (const { path, value } of news.nodes) if (path !== this.#path) this.#note(nameOf(path), value);
+    } else {
+      const { kind, path, value } = news.event;
+      if (path === this.#path) return;
+      if (kind === 'deleted') this.#byInstance.delete(nameOf(path));
+      else this.#note(nameOf(path), value!);
     }
-  }
-
-  async #list(): Promise<number> {
-    const found = await this.#nuwa.list(this.#path).catch((error: unknown) => {
-      if (hasCode(error, 'NoNode')) return { children: [], revision: Number(error.details.revision) };
-      throw error;
-    });
-    this.#byInstance.clear();
-    for (const { path, value } of found.children) this.#note(path.slice(this.#path.length + 1), value);
     this.#changed();
-    return found.revision;
   }
 
   #note(instance: string, value: Uint8Array): void {
@@ -105,6 +104,7 @@ export class ServiceDirectory {
 
   #changed(): void {
     this.#all = [...this.#byInstance.values()].flat();
+    this.#byAddress = undefined;
     for (const wake of [...this.#waiting]) wake();
   }
 

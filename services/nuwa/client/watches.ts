@@ -23,6 +23,8 @@ export interface WatchOptions {
 
 /** Beyond the wait: time for the reply to come, and for a server to restart. */
 const MARGIN_MS = 10_000;
+/** From the first call that failed at a server until the watches that wait there ask again: by then another server is known to answer. */
+const MOVE_MS = 250;
 const OUTAGE_BACKOFF = { maxMs: 1_000 };
 
 interface SharedFeed {
@@ -37,6 +39,9 @@ export class Watches {
   readonly #seenRevision: () => number;
   readonly #feeds = new Map<string, SharedFeed>();
   readonly #watching = new Map<Follower, Watching>();
+  /** Ends each poll that waits, for another one. */
+  readonly #waits = new Set<AbortController>();
+  #moving = false;
   /** Under way: many watchers that fell behind together share one. */
   readonly #snapshots = new Map<string, Promise<NodesSnapshot>>();
 
@@ -74,6 +79,16 @@ export class Watches {
           compacted: (place, cause, until) => this.#compacted(path, depth, place, cause, until),
         }),
     };
+  }
+
+  /** The server that was asked may be gone, stand still, or be cut off from its group: what waits there may wait for nothing. */
+  move(): void {
+    if (this.#moving || this.#waits.size === 0) return;
+    this.#moving = true;
+    setTimeout(() => {
+      this.#moving = false;
+      for (const wait of this.#waits) wait.abort();
+    }, MOVE_MS).unref();
   }
 
   /** Shared with whoever asks for the same meanwhile. */
@@ -143,10 +158,9 @@ export class Watches {
     this.closing.addEventListener('abort', abort);
     if (this.closing.aborted) abort();
     try {
-      for (;;) {
-        const batch = await this.#poll(path, recursive, feed.revision, POLL_WAIT_MS_MAX, stopping.signal);
-        if (!batch) break;
-        feed.spread(batch, wake);
+      while (!stopping.signal.aborted) {
+        const batch = await this.#wait(path, recursive, feed.revision!, stopping.signal);
+        if (batch) feed.spread(batch, wake);
         this.#endIfUnused(key, shared); // all may have been too slow
       }
     } catch {
@@ -155,6 +169,20 @@ export class Watches {
       this.closing.removeEventListener('abort', abort);
       if (this.#feeds.get(key) === shared) this.#feeds.delete(key);
       feed.end(wake);
+    }
+  }
+
+  /** A poll that waits for changes. Undefined when it was ended early. */
+  async #wait(path: string, recursive: boolean, place: number, until: AbortSignal): Promise<Batch | undefined> {
+    const wait = new AbortController();
+    const abort = (): void => wait.abort();
+    until.addEventListener('abort', abort);
+    this.#waits.add(wait);
+    try {
+      return await this.#poll(path, recursive, place, POLL_WAIT_MS_MAX, wait.signal);
+    } finally {
+      this.#waits.delete(wait);
+      until.removeEventListener('abort', abort);
     }
   }
 

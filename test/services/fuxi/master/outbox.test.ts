@@ -71,3 +71,15 @@ test('close drops what was not sent', async () => {
   await sent;
   expect({ taken: workflows.taken('a'), gone }).toEqual({ taken: [], gone: [] });
 });
+
+test('a signal that comes in the very moment in which the last one was taken is sent too', async () => {
+  for (let turns = 0; turns < 12; turns++) {
+    const workflows = new MemoryWorkflows(['a']);
+    const { outbox } = outboxOver(workflows);
+    void outbox.send(run('a'), 'containersLost', 1);
+    for (let i = 0; i < turns; i++) await undefined;
+    void outbox.send(run('a'), 'grant', 2);
+    await new Promise(setImmediate);
+    expect(workflows.taken('a'), `${turns} turns later`).toHaveLength(2);
+  }
+});
