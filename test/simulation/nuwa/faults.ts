@@ -19,6 +19,12 @@ export interface FaultPlan {
   /** A sync takes up to this long. */
   syncMsMax: number;
   clockDrift: number;
+  /** Of the partitions: this share cuts off the leader, with some of the clients, and slows its clock, so that it does not notice how long it has been alone. */
+  lonelyLeaders: number;
+  /** This share of deaths is followed by another within moments. */
+  secondDeaths: number;
+  /** How long a dead server stays away at most. */
+  awayMsMax: number;
   wallJumps: boolean;
   timing: RaftTiming;
   /** Events kept for watchers. */
@@ -36,7 +42,7 @@ export function drawFaults(random: Random): FaultPlan {
     random.int(4) === 0
       ? FAIR
       : { dropped: random.next() * 0.12, doubled: random.next() * 0.1, late: random.next() * 0.15, lateMs: 50 + random.next() * 500 };
-  return {
+  const plan: FaultPlan = {
     servers,
     weather,
     crashEveryMs: maybe(500, 0.6),
@@ -49,6 +55,9 @@ export function drawFaults(random: Random): FaultPlan {
     changeEveryMs: servers > 1 ? maybe(500, 0.25) : 0,
     syncMsMax: [1, 5, 40][random.int(3)]!,
     clockDrift: random.int(2) === 0 ? 0 : 0.15,
+    lonelyLeaders: 0.3,
+    secondDeaths: 0.2,
+    awayMsMax: 600,
     wallJumps: random.int(4) === 0,
     timing: { electionTicks: 6 + random.int(10), heartbeatTicks: 2 },
     ringEvents: random.int(8) === 0 ? 20 : 10_000,
@@ -56,4 +65,19 @@ export function drawFaults(random: Random): FaultPlan {
     inflightMax: 1 + random.int(8),
     appendBytesMax: 100 + random.int(2_000),
   };
+  const profile = random.int(5);
+  if (profile === 0) return { ...plan, ...LONELY_LEADERS, partitionEveryMs: 300 + random.next() * 500 };
+  if (profile === 1) return { ...plan, ...QUICK_DEATHS, crashEveryMs: 150 + random.next() * 200 };
+  return plan;
 }
+
+/** Much of one thing: leaders that are alone and do not know it; servers that die and come back within a few syncs of a slow disk. */
+const LONELY_LEADERS = { servers: 3, crashEveryMs: 0, pauseEveryMs: 0, changeEveryMs: 0, lonelyLeaders: 1 };
+const QUICK_DEATHS = {
+  servers: 3,
+  pauseEveryMs: 0,
+  changeEveryMs: 0,
+  syncMsMax: 40,
+  awayMsMax: 60,
+  timing: { electionTicks: 4, heartbeatTicks: 1 },
+};

@@ -26,8 +26,9 @@ export interface Surroundings {
 export class SimServer {
   readonly id: ServerId;
   readonly disk: SimDisk;
-  /** Virtual milliseconds per millisecond of its own clock. */
-  clockRate = 1;
+  #clockRate = 1;
+  /** Its own clock: what it showed when the rate changed last, and when that was. */
+  #clock = { ownMs: 0, virtualMs: 0 };
   wallOffsetMs = 0;
   #member: Member | undefined;
   readonly #around: Surroundings;
@@ -47,6 +48,12 @@ export class SimServer {
     this.id = id;
     this.disk = new SimDisk(config);
     this.#around = around;
+  }
+
+  /** Virtual milliseconds per millisecond of its own clock, from now on. */
+  set clockRate(rate: number) {
+    this.#clock = { ownMs: this.#monotonicMs(), virtualMs: this.#around.timeline.nowMs };
+    this.#clockRate = rate;
   }
 
   get member(): Member | undefined {
@@ -247,7 +254,7 @@ export class SimServer {
   }
 
   #tickLater(life: number): void {
-    this.#around.timeline.after(TICK_MS * this.clockRate, () => {
+    this.#around.timeline.after(TICK_MS * this.#clockRate, () => {
       if (life !== this.#life) return;
       // A process that stands still misses its ticks.
       if (!this.#paused) this.step({ kind: 'tick' });
@@ -263,7 +270,12 @@ export class SimServer {
   }
 
   #now(): Now {
-    const monotonicMs = this.#around.timeline.nowMs / this.clockRate;
+    const monotonicMs = this.#monotonicMs();
     return { monotonicMs, wallMs: 1_000_000 + Math.floor(monotonicMs) + this.wallOffsetMs };
+  }
+
+  #monotonicMs(): number {
+    const { ownMs, virtualMs } = this.#clock;
+    return ownMs + (this.#around.timeline.nowMs - virtualMs) / this.#clockRate;
   }
 }

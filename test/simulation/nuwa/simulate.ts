@@ -30,7 +30,7 @@ export interface SimulationReport {
 }
 
 /** After the faults: time for an election, for dead clients' sessions to expire, and for all to come to rest. */
-const HEALED_MS = 1_200 + 3 * TTL_MS;
+const HEALED_MS = 2_400 + 3 * TTL_MS;
 
 /** A whole group with its clients from one seed, under faults, then healed; throws PropertyBroken where a property does not hold. */
 export function simulate({ seed, faultyMs = 2_500, trace }: SimulationOptions): SimulationReport {
@@ -83,7 +83,8 @@ class Simulation {
   run(faultyMs: number): SimulationReport {
     for (const server of this.#servers.values()) server.start();
     this.#servers.get('s1')!.step({ kind: 'campaign' });
-    for (let i = 0; i < 3; i++) this.#registers.run(this.#addClient(`register${i}`));
+    for (let i = 0; i < 3; i++) this.#registers.run(this.#addClient(`register${i}`), 'all');
+    for (let i = 0; i < 2; i++) this.#registers.run(this.#addClient(`reader${i}`), 'reads');
     this.#sequences.run(this.#addClient('sequence0'));
     this.#sequences.run(this.#addClient('sequence1'));
     this.#watchers.run(this.#addClient('watcher0'));
@@ -174,15 +175,19 @@ class Simulation {
 
   #crash(): void {
     // Now and then all at once: what was acknowledged must be on the disks.
-    const victims = this.#random.int(6) === 0 ? [...this.#servers.values()] : [this.#someServer()];
-    for (const server of victims) {
-      if (!server.up) continue;
-      server.crash();
-      // Over a connection that breaks, its peers hear of it at once.
-      if (this.#random.int(2) === 0)
-        for (const peer of this.#servers.values()) peer.hear(() => peer.step({ kind: 'peerLost', peer: server.id }));
-      this.#timeline.after(20 + this.#random.next() * 600, () => this.#restart(server));
-    }
+    if (this.#random.int(6) === 0) for (const server of this.#servers.values()) this.#kill(server);
+    else this.#kill(this.#someServer());
+    // One who just gave its vote, or its word, to who comes next.
+    if (this.#random.next() < this.#plan.secondDeaths) this.#timeline.after(this.#random.next() * 80, () => this.#kill(this.#someServer()));
+  }
+
+  #kill(server: SimServer): void {
+    if (!server.up) return;
+    server.crash();
+    // Over a connection that breaks, its peers hear of it at once.
+    if (this.#random.int(2) === 0)
+      for (const peer of this.#servers.values()) peer.hear(() => peer.step({ kind: 'peerLost', peer: server.id }));
+    this.#timeline.after(2 + this.#random.next() * this.#plan.awayMsMax, () => this.#restart(server));
   }
 
   #restart(server: SimServer): void {
@@ -199,6 +204,7 @@ class Simulation {
   }
 
   #partition(): void {
+    if (this.#random.next() < this.#plan.lonelyLeaders) return this.#isolateLeader();
     const ids = [...this.#servers.keys()];
     const side = new Set(ids.filter(() => this.#random.int(2) === 0));
     const oneWay = this.#random.int(3) === 0;
@@ -213,6 +219,24 @@ class Simulation {
       }
     }
     this.#timeline.after(100 + this.#random.next() * 900, () => this.#network.heal());
+  }
+
+  #isolateLeader(): void {
+    const leader = [...this.#servers.values()].find(({ member, id }) => member?.leader === id);
+    if (!leader) return;
+    this.#trace?.(`${leader.id} is alone`);
+    const clients = this.#clients.filter(() => this.#random.int(2) === 0).map(({ name }) => name);
+    for (const other of [...this.#servers.keys(), ...clients]) {
+      if (other === leader.id) continue;
+      this.#network.cut(leader.id, other);
+      this.#network.cut(other, leader.id);
+    }
+    const slow = this.#random.int(3) > 0;
+    if (slow) leader.clockRate = 4;
+    this.#timeline.after(200 + this.#random.next() * 1_000, () => {
+      this.#network.heal();
+      if (slow) leader.clockRate = 1;
+    });
   }
 
   #breakDisk(): void {

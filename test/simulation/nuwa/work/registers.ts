@@ -49,10 +49,12 @@ export class Registers {
   #values = 0;
   operations = 0;
 
-  run(client: SimClient): void {
+  /** `reads`: nothing else. Such a client stays with a server that is cut off as long as that one answers. */
+  run(client: SimClient, does: 'reads' | 'all'): void {
     const { random } = client.around;
-    const next = (): void => client.after(random.next() * 40, () => this.run(client));
+    const next = (): void => client.after(random.next() * 40, () => this.run(client, does));
     if (client.around.ending) return;
+    if (does === 'reads') return this.#get(client, KEYS[random.int(KEYS.length)]!, next);
     if (client.session === '') return client.open(next);
     const key = KEYS[random.int(KEYS.length)]!;
     const dice = random.int(10);
