@@ -45,6 +45,8 @@ class Simulation {
   readonly #servers = new Map<ServerId, SimServer>();
   readonly #checks: Checks;
   readonly #around: Surroundings;
+  /** Servers that were removed from the group; clients are told. */
+  readonly #retired = new Set<ServerId>();
   readonly #clients: SimClient[] = [];
   readonly #trace: ((line: string) => void) | undefined;
   #ending = false;
@@ -129,7 +131,7 @@ class Simulation {
       timeline: this.#timeline,
       network: this.#network,
       random: this.#random,
-      servers: () => [...this.#servers.values()],
+      servers: () => [...this.#servers.values()].filter(({ id }) => !this.#retired.has(id)),
       get ending() {
         return simulation.#ending;
       },
@@ -270,7 +272,10 @@ class Simulation {
     if (learner) return leader.changeMembers({ kind: 'promote', id: learner.id }, answer);
     if (members.length > 3 && this.#random.int(2) === 0) {
       const victim = members[this.#random.int(members.length)]!;
-      return leader.changeMembers({ kind: 'remove', id: victim.id }, answer);
+      return leader.changeMembers({ kind: 'remove', id: victim.id }, (problem) => {
+        answer(problem);
+        if (problem === undefined) this.#retired.add(victim.id);
+      });
     }
     if (members.length >= 5) return;
     const id = `s${++this.#lastServer}`;
