@@ -1,5 +1,5 @@
 /**
- * `npm run demo`, `npm run bench` and `npm test` begin here, on a clone where nothing is installed: plain JavaScript without a dependency. It installs the packages
+ * `npm run demo`, `npm run bench`, `npm run soak` and `npm test` begin here, on a clone where nothing is installed: plain JavaScript without a dependency. It installs the packages
  * when they are missing or not those of package-lock.json, then runs the real thing in its place: same terminal, same signals, same exit code.
  */
 import { spawn } from 'node:child_process';
@@ -16,6 +16,7 @@ const STAMP = join(ROOT, 'node_modules', '.feitian-installed');
 const COMMANDS = {
   demo: ['--import', 'tsx', 'infra/demo/main.ts'],
   bench: ['--import', 'tsx', 'test/bench/main.ts'],
+  soak: ['--import', 'tsx', 'test/soak/main.ts'],
   test: [
     'node_modules/vitest/vitest.mjs',
     'run',

@@ -1,0 +1,16 @@
+import { parseArgs } from 'node:util';
+
+/** `npm run soak -- <name> [--minutes N]`: runs on with fresh seeds for as long as it is told; ends with 1 at the first failure. */
+const SOAKS: Record<string, () => Promise<{ run(options: { minutes: number; say: (line: string) => void }): void | Promise<void> }>> = {
+  nuwa: () => import('./nuwa.ts'),
+};
+
+const { values, positionals } = parseArgs({ allowPositionals: true, options: { minutes: { type: 'string', default: '10' } } });
+const load = SOAKS[positionals[0] ?? ''];
+const minutes = Number(values.minutes);
+if (!load || !(minutes > 0)) {
+  console.error(`usage: npm run soak -- <name> [--minutes N]\n  names: ${Object.keys(SOAKS).join(', ')}`);
+  process.exit(2);
+}
+await (await load()).run({ minutes, say: (line) => console.log(line) });
+process.exit(0);
