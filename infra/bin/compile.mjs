@@ -54,8 +54,12 @@ async function build(directory) {
   mkdirSync(CACHE, { recursive: true });
   try {
     await esbuild.build({
-      // Two programs of one build: the command, and the process of a container (services/fuxi/runner).
-      entryPoints: { main: join(ROOT, 'infra', 'cli', 'main.ts'), runner: join(ROOT, 'services', 'fuxi', 'runner', 'main.ts') },
+      // Three programs of one build: the command, the process of a container (services/fuxi/runner), and that of a snapshot (services/nuwa/snapshotter).
+      entryPoints: {
+        main: join(ROOT, 'infra', 'cli', 'main.ts'),
+        runner: join(ROOT, 'services', 'fuxi', 'runner', 'main.ts'),
+        snapshotter: join(ROOT, 'services', 'nuwa', 'snapshotter', 'main.ts'),
+      },
       outdir: aside,
       absWorkingDir: ROOT,
       bundle: true,

@@ -11,7 +11,7 @@ import type { RingBounds } from './core/tree/event-ring.ts';
 import { Group } from './group/group.ts';
 import { handOver } from './group/hand-over.ts';
 import { campaignWhileLeaderless, untilReady } from './group/start.ts';
-import { openPlainStorage as openStorage } from './log/plain-storage.ts';
+import { openStorage } from './log/storage.ts';
 import type { NuwaContext } from './ops/context.ts';
 import { handlersOf } from './ops/handlers.ts';
 import { peerHandlers } from './peer/handlers.ts';

@@ -4,35 +4,46 @@ import { dirname, join, resolve } from 'node:path';
 /**
  * Files of a server's directory:
  *
- *   log-<index>        a segment: the commands from that index on
- *   snapshot-<index>   the state after that index; all segments that begin at or below it can go
- *   *.tmp              half-written; removed at start
+ *   log-<number>                 a segment of the log; segments follow one another by number
+ *   snapshot-<index>-<number>    the state after that index of the log, which goes on in the segment of that number and those after it
+ *   *.tmp                        half-written; removed at start
+ *
+ * A snapshot names the segment after it, so that one rename puts it in place and takes the segments before it out of use: a crash comes
+ * before or after that, never between.
  */
+const NUMBER_DIGITS = 10;
 const INDEX_DIGITS = 16;
 
-export function segmentName(firstIndex: number): string {
-  return `log-${String(firstIndex).padStart(INDEX_DIGITS, '0')}`;
+export interface SnapshotName {
+  index: number;
+  /** The segment in which the log goes on. */
+  segment: number;
 }
 
-export function snapshotName(index: number): string {
-  return `snapshot-${String(index).padStart(INDEX_DIGITS, '0')}`;
+export function segmentFile(segment: number): string {
+  return `log-${String(segment).padStart(NUMBER_DIGITS, '0')}`;
+}
+
+export function snapshotFile({ index, segment }: SnapshotName): string {
+  return `snapshot-${String(index).padStart(INDEX_DIGITS, '0')}-${String(segment).padStart(NUMBER_DIGITS, '0')}`;
 }
 
 export interface Listing {
-  /** First indexes of segments, ascending. */
+  /** Numbers, ascending. */
   segments: number[];
-  /** Indexes of snapshots, ascending. */
-  snapshots: number[];
+  /** By index, ascending. */
+  snapshots: SnapshotName[];
+  /** Half-written. */
+  temporary: string[];
 }
 
-/** What is there, half-written files removed. */
 export async function listFiles(dir: string): Promise<Listing> {
-  const listing: Listing = { segments: [], snapshots: [] };
+  const listing: Listing = { segments: [], snapshots: [], temporary: [] };
   for (const name of (await readdir(dir)).sort()) {
-    const [, kind, digits] = /^(log|snapshot)-(\d{16})$/.exec(name) ?? [];
-    if (name.endsWith('.tmp')) await rm(join(dir, name), { force: true });
-    else if (kind === 'log') listing.segments.push(Number(digits));
-    else if (kind === 'snapshot') listing.snapshots.push(Number(digits));
+    const snapshot = /^snapshot-(\d{16})-(\d{10})$/.exec(name);
+    if (name.endsWith('.tmp')) listing.temporary.push(name);
+    else if (snapshot) listing.snapshots.push({ index: Number(snapshot[1]), segment: Number(snapshot[2]) });
+    else if (/^log-\d{10}$/.test(name)) listing.segments.push(Number(name.slice(4)));
   }
   return listing;
 }
@@ -73,26 +84,14 @@ export async function syncDir(dir: string): Promise<void> {
   }
 }
 
-/** `write` of a handle may write less than it was given. */
-export async function writeAll(file: FileHandle, buffers: Uint8Array[], position: number): Promise<number> {
-  let at = position;
-  for (let rest = buffers; rest.length > 0; ) {
-    const { bytesWritten } = await file.writev(rest, at);
+/** `write` of a handle may write less than it was given. @returns where the next byte goes. */
+export async function writeAll(file: FileHandle, bytes: Uint8Array, position: number): Promise<number> {
+  for (let done = 0; done < bytes.length; ) {
+    const { bytesWritten } = await file.write(bytes, done, bytes.length - done, position + done);
     if (bytesWritten === 0) throw new Error('the file takes no more bytes');
-    at += bytesWritten;
-    rest = afterBytes(rest, bytesWritten);
+    done += bytesWritten;
   }
-  return at;
-}
-
-function afterBytes(buffers: Uint8Array[], bytes: number): Uint8Array[] {
-  let skip = bytes;
-  for (let i = 0; i < buffers.length; i++) {
-    const buffer = buffers[i]!;
-    if (skip < buffer.length) return [buffer.subarray(skip), ...buffers.slice(i + 1)];
-    skip -= buffer.length;
-  }
-  return [];
+  return position + bytes.length;
 }
 
 /** Throws when the disk has less than `bytes` free. */

@@ -50,6 +50,13 @@ function checksum(salt: Uint8Array, length: Uint8Array, payload: Uint8Array): nu
   return crc32c(payload, crc32c(length, crc32c(salt)));
 }
 
+/** How long the payload of the frame that begins at `offset` says it is; undefined where none begins. */
+export function payloadBytesAt(file: Buffer, offset: number): number | undefined {
+  if (file.readUInt32BE(offset) !== FRAME_MAGIC) return undefined;
+  const payloadBytes = file.readUInt32BE(offset + 4);
+  return payloadBytes > PAYLOAD_BYTES_MAX ? undefined : payloadBytes;
+}
+
 /** The payload of the whole and undamaged frame at `offset`, if one is there. */
 export function payloadAt(file: Buffer, offset: number, salt: Uint8Array): Buffer | undefined {
   const begin = offset + FRAME_HEADER_BYTES;

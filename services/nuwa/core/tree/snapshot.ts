@@ -47,35 +47,65 @@ export type SessionRow = [
   password: Uint8Array | null,
 ];
 
-export function takeSnapshot(state: TreeState): Snapshot {
-  const nodes: NodeRow[] = [];
-  const visit = (path: string, node: TreeNode): void => {
-    nodes.push(toRow(path, node));
-    for (const name of node.children?.names() ?? []) visit(childPath(path, name), node.children!.get(name)!);
-  };
-  visit('/', state.root);
-  const sessions = sorted(state.sessions.keys()).map((id): SessionRow => {
+/** The nodes one after the other, so that nobody has to hold all their rows. */
+export function* nodeRows(state: TreeState): Generator<NodeRow> {
+  function* below(path: string, node: TreeNode): Generator<NodeRow> {
+    yield toRow(path, node);
+    for (const name of node.children?.names() ?? []) {
+      const child = node.children!.get(name)!;
+      // Most nodes are leaves, and a generator for each would cost more than its row.
+      if (child.children) yield* below(childPath(path, name), child);
+      else yield toRow(childPath(path, name), child);
+    }
+  }
+  yield* below('/', state.root);
+}
+
+export function* sessionRows(state: TreeState): Generator<SessionRow> {
+  for (const id of sorted(state.sessions.keys())) {
     const { ttlMs, creator, settled, replies, password = null } = state.sessions.get(id)!;
-    return [id, ttlMs, creator, settled, [...replies].sort(([a], [b]) => a - b), password];
-  });
-  return { index: state.index, revision: state.revision, nodes, sessions };
+    yield [id, ttlMs, creator, settled, [...replies].sort(([a], [b]) => a - b), password];
+  }
+}
+
+/** Makes a state out of rows as they come: sessions first, then nodes in the order of a walk. */
+export class SnapshotRestorer {
+  readonly #state = newState();
+  // Few creators made many nodes: one string each, not one per node.
+  readonly #texts = new Map<string, string>();
+  readonly #shared = (text: string): string => this.#texts.get(text) ?? this.#texts.set(text, text).get(text)!;
+
+  constructor({ index, revision }: { index: number; revision: number }) {
+    this.#state.index = index;
+    this.#state.revision = revision;
+  }
+
+  addSession([id, ttlMs, creator, settled, replies, password]: SessionRow): void {
+    const session = newSession({ id: this.#shared(id), ttlMs, creator: this.#shared(creator), password: password ?? undefined });
+    session.settled = settled;
+    for (const [request, reply] of replies) session.replies.set(request, reply);
+    this.#state.sessions.set(session.id, session);
+  }
+
+  addNode(row: NodeRow): void {
+    restoreNode(this.#state, row, this.#shared);
+  }
+
+  finish(): TreeState {
+    return this.#state;
+  }
+}
+
+/** The whole at once, for small trees. */
+export function takeSnapshot(state: TreeState): Snapshot {
+  return { index: state.index, revision: state.revision, nodes: [...nodeRows(state)], sessions: [...sessionRows(state)] };
 }
 
 export function restoreSnapshot(snapshot: Snapshot): TreeState {
-  const state = newState();
-  state.index = snapshot.index;
-  state.revision = snapshot.revision;
-  // Few creators made many nodes: one string each, not one per node.
-  const texts = new Map<string, string>();
-  const shared = (text: string): string => texts.get(text) ?? texts.set(text, text).get(text)!;
-  for (const [id, ttlMs, creator, settled, replies, password] of snapshot.sessions) {
-    const session = newSession({ id: shared(id), ttlMs, creator: shared(creator), password: password ?? undefined });
-    session.settled = settled;
-    for (const [request, reply] of replies) session.replies.set(request, reply);
-    state.sessions.set(session.id, session);
-  }
-  for (const row of snapshot.nodes) restoreNode(state, row, shared);
-  return state;
+  const restorer = new SnapshotRestorer(snapshot);
+  for (const row of snapshot.sessions) restorer.addSession(row);
+  for (const row of snapshot.nodes) restorer.addNode(row);
+  return restorer.finish();
 }
 
 /** Parents come before their children, sessions before nodes. */

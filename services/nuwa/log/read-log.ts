@@ -1,0 +1,74 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Entry, HardState } from '../core/raft/types.ts';
+import { LogDamage } from './damage.ts';
+import { segmentFile } from './files.ts';
+import { FILE_HEADER_BYTES, saltOf, scanFrames } from './frame.ts';
+import { decodeRecords } from './record.ts';
+
+export const SEGMENT_KIND = 'NUWALOG2';
+
+/** A segment as it was read. */
+export interface ReadSegment {
+  salt: Buffer;
+  /** Where the last good frame ends. */
+  endOffset: number;
+  fileBytes: number;
+  frames: number;
+  /** What follows the last good frame: nothing, or the beginning of one that a crash tore. */
+  torn: boolean;
+  /** The highest index of an entry in it; 0: it has none. */
+  maxIndex: number;
+}
+
+/** A log as its segments tell it: what is in force of its entries, and the hard state. */
+export class LogReader {
+  /** Consecutive, from just after `afterIndex` on. */
+  readonly entries: Entry[] = [];
+  hardState: HardState = { term: 0, vote: undefined };
+  readonly #afterIndex: number;
+
+  /** Entries up to `afterIndex` are in a snapshot. */
+  constructor(afterIndex: number) {
+    this.#afterIndex = afterIndex;
+  }
+
+  get lastIndex(): number {
+    return this.#afterIndex + this.entries.length;
+  }
+
+  /** Reads one more segment, in their order. Nothing is changed on the disk. Throws LogDamage. */
+  async read(dir: string, segment: number): Promise<ReadSegment> {
+    const path = join(dir, segmentFile(segment));
+    const file = await readFile(path);
+    const salt = saltOf(file, SEGMENT_KIND);
+    if (!salt) throw new LogDamage(path, 'its header is damaged');
+    const { payloads, endOffset, after } = scanFrames(file, salt);
+    if (after === 'damage') throw new LogDamage(path, `the record at byte ${endOffset} is damaged, and good records follow it`);
+    let maxIndex = 0;
+    let offset = FILE_HEADER_BYTES;
+    for (const payload of payloads) {
+      try {
+        for (const { hardState, entry } of decodeRecords(payload)) {
+          if (hardState) this.hardState = hardState;
+          if (!entry) continue;
+          maxIndex = Math.max(maxIndex, entry.index);
+          this.#take(entry);
+        }
+      } catch (error) {
+        throw new LogDamage(path, `the record at byte ${offset} cannot be: ${(error as Error).message}`);
+      }
+      offset += payload.length + 12;
+    }
+    return { salt: Buffer.from(salt), endOffset, fileBytes: file.length, frames: payloads.length, torn: after === 'torn', maxIndex };
+  }
+
+  /** An entry voids those that stood at its index and after it: a leader had others. */
+  #take(entry: Entry): void {
+    const at = entry.index - this.#afterIndex - 1;
+    if (at < 0) return; // the snapshot has it
+    if (at > this.entries.length) throw new Error(`entry ${entry.index} follows ${this.lastIndex}`);
+    this.entries.length = at;
+    this.entries.push(entry);
+  }
+}

@@ -1,0 +1,333 @@
+import { randomBytes } from 'node:crypto';
+import { type FileHandle, open, rename, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { assertInvariant } from '../../base/assert.ts';
+import { type Clock, systemClock } from '../../base/clock.ts';
+import { messageOf } from '../../base/errors.ts';
+import type { Logger } from '../../base/log.ts';
+import type { DiskWrite, HardState, RaftStored, SnapshotMark } from '../core/raft/types.ts';
+import { newState } from '../core/tree/state.ts';
+import { runSnapshotter } from '../snapshotter/run.ts';
+import { LogDamage } from './damage.ts';
+import { lockDirectory } from './directory-lock.ts';
+import { assertRoom, listFiles, makeDir, type SnapshotName, segmentFile, snapshotFile, syncDir, writeAll, writeAside } from './files.ts';
+import { fileHeader, frameHeader } from './frame.ts';
+import type { LoadedSnapshot, Storage, StorageOptions } from './port.ts';
+import { LogReader, SEGMENT_KIND } from './read-log.ts';
+import { encodeWrites } from './record.ts';
+import { loadSnapshot, snapshotMark, writeSnapshot } from './snapshot-file.ts';
+
+/** 32 MiB replay in well under a second, and a snapshot of a small tree every 32 MiB costs little beside writing them. */
+const LOG_BYTES_MAX = 32 * 1024 * 1024;
+/** Who began to read a snapshot has this long to end. */
+const KEPT_MS = 60_000;
+const INSTALL_PIECE_BYTES = 1024 * 1024;
+const SALT_BYTES = 8;
+
+interface Segment {
+  number: number;
+  /** The highest index in it. */
+  maxIndex: number;
+  bytes: number;
+}
+
+/** Opens a server's files, or makes the first ones. Throws LogDamage where they cannot be what was written. */
+export async function openStorage(options: StorageOptions, log: Logger, clock: Clock = systemClock): Promise<Storage> {
+  const { dir, initialConfig, logBytesMax = LOG_BYTES_MAX } = options;
+  await makeDir(dir);
+  const unlock = await lockDirectory(dir);
+  try {
+    const { segments, snapshots, temporary } = await listFiles(dir);
+    for (const name of temporary) if (!name.startsWith('lock')) await rm(join(dir, name), { force: true });
+    // A new directory begins with the group's first configuration as a snapshot of nothing: what a server was told once it keeps.
+    if (snapshots.length === 0) {
+      if (segments.length > 0) throw new LogDamage(join(dir, segmentFile(segments[0]!)), 'the snapshot before it is missing');
+      const first = { index: 0, segment: 1 };
+      await writeSnapshot(dir, snapshotFile(first), { mark: { index: 0, term: 0, config: initialConfig }, state: newState(), events: [] });
+      snapshots.push(first);
+    }
+    const newest = snapshots.at(-1)!;
+    const loaded = await loadSnapshot(join(dir, snapshotFile(newest)));
+    if (loaded.mark.index !== newest.index)
+      throw new LogDamage(join(dir, snapshotFile(newest)), 'it is not the snapshot that its name says');
+    const files = new StorageFiles({ dir, log, clock, logBytesMax, unlock, loaded, newest });
+    await files.openLog(segments.filter((each) => each >= newest.segment));
+    // What a crash left on the way from one snapshot to the next.
+    for (const old of segments) if (old < newest.segment) await rm(join(dir, segmentFile(old)), { force: true });
+    for (const old of snapshots.slice(0, -1)) await rm(join(dir, snapshotFile(old)), { force: true });
+    await syncDir(dir);
+    return files;
+  } catch (error) {
+    await unlock();
+    throw error;
+  }
+}
+
+class StorageFiles implements Storage {
+  readonly #dir: string;
+  readonly #log: Logger;
+  readonly #clock: Clock;
+  readonly #logBytesMax: number;
+  readonly #unlock: () => Promise<void>;
+  #loaded: LoadedSnapshot | undefined;
+  #stored: RaftStored | undefined;
+  #newest: SnapshotName & { term: number; bytes: number };
+  /** The snapshots before it, kept for those who read them. */
+  #kept: { name: SnapshotName; untilMs: number }[] = [];
+  /** Ascending; the last one is open. */
+  #segments: Segment[] = [];
+  #file!: FileHandle;
+  #salt!: Uint8Array;
+  #hardState: HardState = { term: 0, vote: undefined };
+  #failure: Error | undefined;
+  /** Writes, rotations and installations: one at a time. */
+  #turn: Promise<unknown> = Promise.resolve();
+  readonly #closing = new AbortController();
+  #making: Promise<unknown> = Promise.resolve();
+
+  constructor(from: {
+    dir: string;
+    log: Logger;
+    clock: Clock;
+    logBytesMax: number;
+    unlock: () => Promise<void>;
+    loaded: LoadedSnapshot;
+    newest: SnapshotName;
+  }) {
+    this.#dir = from.dir;
+    this.#log = from.log;
+    this.#clock = from.clock;
+    this.#logBytesMax = from.logBytesMax;
+    this.#unlock = from.unlock;
+    this.#loaded = from.loaded;
+    this.#newest = { ...from.newest, term: from.loaded.mark.term, bytes: 0 };
+  }
+
+  /** Reads the segments and opens the last one at its end; a frame that a crash tore is cut off: nobody was told that it was written. */
+  async openLog(numbers: readonly number[]): Promise<void> {
+    const { mark } = this.#loaded!;
+    const reader = new LogReader(mark.index);
+    this.#newest.bytes = await fileBytes(join(this.#dir, snapshotFile(this.#newest)));
+    let last: { salt: Uint8Array; endOffset: number } | undefined;
+    for (const [i, number] of numbers.entries()) {
+      const path = join(this.#dir, segmentFile(number));
+      if (i > 0 && number !== numbers[i - 1]! + 1) throw new LogDamage(path, `segment ${numbers[i - 1]! + 1} is missing before it`);
+      const read = await reader.read(this.#dir, number);
+      if (read.torn && i < numbers.length - 1)
+        throw new LogDamage(path, `it breaks off at byte ${read.endOffset}, and another segment follows it`);
+      if (read.torn) {
+        const bytes = read.fileBytes - read.endOffset;
+        this.#log.warn({ file: path, offset: read.endOffset, bytes, lastIndex: reader.lastIndex }, 'nuwa.log.torn-tail-cut');
+      }
+      this.#segments.push({ number, maxIndex: read.maxIndex, bytes: read.endOffset });
+      last = read;
+    }
+    this.#hardState = reader.hardState;
+    this.#stored = { hardState: reader.hardState, snapshot: mark, entries: reader.entries };
+    if (!last) {
+      await this.#beginSegment(this.#newest.segment);
+      return;
+    }
+    this.#salt = last.salt;
+    this.#file = await open(join(this.#dir, segmentFile(this.#open.number)), 'r+');
+    await this.#file.truncate(last.endOffset);
+    await this.#file.sync();
+  }
+
+  get stored(): RaftStored {
+    assertInvariant(this.#stored, 'what was stored is asked for once');
+    return this.#stored;
+  }
+
+  takeLoaded(): LoadedSnapshot {
+    const loaded = this.#loaded;
+    assertInvariant(loaded, 'what was loaded is given away once');
+    this.#loaded = undefined;
+    return loaded;
+  }
+
+  get logBytes(): number {
+    return this.#segments.reduce((sum, { bytes }) => sum + bytes, 0);
+  }
+
+  get wantsSnapshot(): boolean {
+    return this.#failure === undefined && this.logBytes > Math.max(this.#logBytesMax, this.#newest.bytes);
+  }
+
+  write(writes: readonly DiskWrite[]): Promise<void> {
+    return this.#inTurn(async () => {
+      await this.#append(writes);
+      for (const { hardState, entries } of writes) {
+        if (hardState) this.#hardState = hardState;
+        if (entries.length > 0) this.#open.maxIndex = Math.max(this.#open.maxIndex, entries.at(-1)!.index);
+      }
+    });
+  }
+
+  makeSnapshot(index: number): Promise<SnapshotMark> {
+    const making = this.#makeSnapshot(index);
+    this.#making = making.catch(() => {});
+    return making;
+  }
+
+  newestSnapshot(): { index: number; term: number; bytes: number } {
+    const { index, term, bytes } = this.#newest;
+    return index === 0 ? { index, term, bytes: 0 } : { index, term, bytes };
+  }
+
+  async readSnapshot(index: number, offset: number, bytes: number): Promise<Buffer | undefined> {
+    const name = this.#newest.index === index ? this.#newest : this.#kept.find((kept) => kept.name.index === index)?.name;
+    if (!name) return undefined;
+    const file = await open(join(this.#dir, snapshotFile(name)), 'r').catch(() => undefined);
+    if (!file) return undefined;
+    try {
+      const buffer = Buffer.allocUnsafe(bytes);
+      const { bytesRead } = await file.read(buffer, 0, bytes, offset);
+      return buffer.subarray(0, bytesRead);
+    } finally {
+      await file.close();
+    }
+  }
+
+  /**
+   * The order makes each step safe to crash at: the file is whole and checked under a name that nobody looks at; the next segment is there; one
+   * rename makes the snapshot count and, by the segment that it names, takes the log before it out of use.
+   */
+  async installSnapshot(
+    index: number,
+    bytes: number,
+    read: (offset: number, bytes: number) => Promise<Uint8Array>,
+  ): Promise<LoadedSnapshot> {
+    const aside = `fetched-${index}.tmp`;
+    try {
+      await this.#fetch(aside, bytes, read);
+      const loaded = await loadSnapshot(join(this.#dir, aside));
+      if (loaded.mark.index !== index) throw new LogDamage(join(this.#dir, aside), `it is of index ${loaded.mark.index}, not ${index}`);
+      await this.#inTurn(async () => {
+        await this.#rotate();
+        const name = { index, segment: this.#open.number };
+        await this.#become(name, loaded.mark.term, bytes, aside);
+        this.#open.maxIndex = 0;
+      });
+      return loaded;
+    } catch (error) {
+      await rm(join(this.#dir, aside), { force: true }).catch(() => {});
+      throw error;
+    }
+  }
+
+  async close(): Promise<void> {
+    this.#closing.abort();
+    await this.#making;
+    await this.#turn;
+    await this.#file.close();
+    await this.#unlock();
+  }
+
+  get #open(): Segment {
+    return this.#segments.at(-1)!;
+  }
+
+  #inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const result = this.#turn.then(() => {
+      if (this.#failure) throw this.#failure;
+      return work();
+    });
+    this.#turn = result.catch(() => {});
+    return result;
+  }
+
+  /** A frame, synced. */
+  async #append(writes: readonly DiskWrite[]): Promise<void> {
+    const payload = encodeWrites(writes);
+    const frame = Buffer.concat([frameHeader(payload, this.#salt), payload]);
+    try {
+      this.#open.bytes = await writeAll(this.#file, frame, this.#open.bytes);
+      await this.#file.datasync();
+    } catch (error) {
+      this.#failure = new Error(`the log could not be written: ${messageOf(error)}`, { cause: error });
+      throw this.#failure;
+    }
+  }
+
+  async #makeSnapshot(index: number): Promise<SnapshotMark> {
+    const { index: newestIndex } = this.newestSnapshot();
+    if (index <= newestIndex) return snapshotMark(join(this.#dir, snapshotFile(this.#newest)));
+    // Two trees, the old one and the new, and the log that goes on meanwhile.
+    await assertRoom(this.#dir, 2 * this.#newest.bytes + 2 * this.logBytes);
+    // What the snapshotter reads is sealed.
+    await this.#inTurn(() => this.#rotate());
+    const next = this.#segments.find(({ maxIndex }) => maxIndex > index) ?? this.#open;
+    const name = { index, segment: next.number };
+    const from = { snapshot: this.#newest, segments: this.#segments.slice(0, -1).map(({ number }) => number) };
+    const mark = await runSnapshotter({
+      dir: this.#dir,
+      index,
+      from,
+      to: `made-${index}.tmp`,
+      log: this.#log,
+      signal: this.#closing.signal,
+    });
+    const path = join(this.#dir, `made-${index}.tmp`);
+    await this.#inTurn(async () => this.#become(name, mark.term, await fileBytes(path), `made-${index}.tmp`));
+    return mark;
+  }
+
+  async #fetch(aside: string, bytes: number, read: (offset: number, bytes: number) => Promise<Uint8Array>): Promise<void> {
+    await assertRoom(this.#dir, bytes + this.#logBytesMax);
+    const file = await open(join(this.#dir, aside), 'w');
+    try {
+      for (let offset = 0; offset < bytes; ) {
+        const piece = await read(offset, Math.min(INSTALL_PIECE_BYTES, bytes - offset));
+        if (piece.length === 0) throw new Error(`the snapshot ends at byte ${offset} of ${bytes}`);
+        offset = await writeAll(file, piece, offset);
+      }
+      await file.sync();
+    } finally {
+      await file.close();
+    }
+  }
+
+  /** A snapshot that is whole on the disk takes its place; what it stands for goes. */
+  async #become(name: SnapshotName, term: number, bytes: number, aside: string): Promise<void> {
+    await rename(join(this.#dir, aside), join(this.#dir, snapshotFile(name)));
+    await syncDir(this.#dir);
+    this.#kept.push({ name: this.#newest, untilMs: this.#clock.monotonicMs() + KEPT_MS });
+    this.#newest = { ...name, term, bytes };
+    while (this.#segments[0]!.number < name.segment) {
+      const { number } = this.#segments.shift()!;
+      await rm(join(this.#dir, segmentFile(number)), { force: true });
+    }
+    for (const kept of this.#kept)
+      if (kept.untilMs <= this.#clock.monotonicMs()) await rm(join(this.#dir, snapshotFile(kept.name)), { force: true });
+    this.#kept = this.#kept.filter(({ untilMs }) => untilMs > this.#clock.monotonicMs());
+  }
+
+  /** Seals the open segment. When that fails, the old one goes on. */
+  async #rotate(): Promise<void> {
+    const old = this.#file;
+    await this.#beginSegment(this.#open.number + 1);
+    await old.close();
+  }
+
+  /** Each segment begins with the hard state, so that those before it can go. */
+  async #beginSegment(number: number): Promise<void> {
+    const name = segmentFile(number);
+    const salt = randomBytes(SALT_BYTES);
+    const payload = encodeWrites([{ seq: 0, hardState: this.#hardState, entries: [] }]);
+    const bytes = Buffer.concat([fileHeader(SEGMENT_KIND, salt), frameHeader(payload, salt), payload]);
+    await writeAside(this.#dir, name, (file) => writeAll(file, bytes, 0));
+    this.#file = await open(join(this.#dir, name), 'r+');
+    this.#salt = salt;
+    this.#segments.push({ number, maxIndex: 0, bytes: bytes.length });
+  }
+}
+
+async function fileBytes(path: string): Promise<number> {
+  const file = await open(path, 'r');
+  try {
+    return (await file.stat()).size;
+  } finally {
+    await file.close();
+  }
+}
