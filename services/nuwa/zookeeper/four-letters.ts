@@ -1,3 +1,4 @@
+import { hostname } from 'node:os';
 import type { DoorShared } from './door.ts';
 
 /** The four-letter words of ZooKeeper's administrators: a word instead of a connect request, an answer as text, the end. */
@@ -11,6 +12,8 @@ export function answerOf(word: string, door: DoorShared): string | undefined {
       return `${version()}${clients(door)}\n${facts(door)}`;
     case 'srvr':
       return `${version()}${facts(door)}`;
+    case 'envi':
+      return `Environment:\nzookeeper.version=${VERSION}, built on Nuwa\nhost.name=${hostname()}\nos.name=${process.platform}\n`;
     case 'cons':
       return clients(door);
     case 'mntr':
