@@ -1,11 +1,12 @@
 import { backoffMs } from '../base/backoff.ts';
 import { type Clock, systemClock } from '../base/clock.ts';
-import { messageOf } from '../base/errors.ts';
+import { hasCode, messageOf } from '../base/errors.ts';
 import { type Logger, silentLogger } from '../base/log.ts';
 import { type Random, systemRandom } from '../base/random.ts';
 import { Alarm } from './alarm.ts';
 import { Broken, CallTry } from './client/call.ts';
 import { Connections } from './client/connections.ts';
+import { Instances } from './client/instances.ts';
 import { encodeBody } from './codec.ts';
 import {
   type Attachment,
@@ -13,13 +14,16 @@ import {
   type KuafuClient,
   KuafuError,
   type Method,
+  type PickRule,
   type Resolver,
   type ServiceClient,
   type ServiceContract,
+  type ServiceOptions,
 } from './contract.ts';
 import { parseAddress } from './core/address.ts';
 import { sizeProblem } from './core/frame.ts';
 import { neverRan } from './core/messages.ts';
+import { type Choice, type Facts, type PickState, pickInstance, type Rule } from './core/pick.ts';
 import { mayRetry } from './core/retry.ts';
 import { type CallMeter, codeOf, meterOf } from './meter.ts';
 import type { Transports } from './transports/index.ts';
@@ -48,14 +52,10 @@ interface Target {
   /** A `nuwa://` address, to be resolved. */
   named: boolean;
   manyInstances: boolean;
-  /** Round robin over instances. */
-  turn: number;
-}
-
-interface Choice {
-  address: string;
-  /** Other instances are there that this call has not tried. */
-  othersLeft: boolean;
+  ruleOf(request: unknown): Rule;
+  tryTimeoutMs: number;
+  elsewhere: readonly string[];
+  picks: PickState;
 }
 
 class Client implements KuafuClient {
@@ -64,6 +64,7 @@ class Client implements KuafuClient {
   readonly #random: Random;
   readonly #alarm: Alarm;
   readonly #connections: Connections;
+  readonly #instances: Instances;
   readonly #closing = new AbortController();
   /** Ends each wait that `#within` has under way. */
   readonly #waits = new Set<(why: KuafuError) => void>();
@@ -75,15 +76,17 @@ class Client implements KuafuClient {
     this.#random = random;
     this.#alarm = new Alarm(clock);
     this.#connections = new Connections({ clock, random, log, alarm: this.#alarm, transports });
+    this.#instances = new Instances(() => clock.monotonicMs());
   }
 
-  service<S extends ServiceContract>(contract: S, address: string): ServiceClient<S> {
+  service<S extends ServiceContract>(contract: S, address: string, options: ServiceOptions<S> = {}): ServiceClient<S> {
+    const { pick = 'roundRobin', tryTimeoutMs = Number.POSITIVE_INFINITY, elsewhere = [] } = options;
     const parsed = parseAddress(address);
     const named = parsed.scheme === 'nuwa';
     if (named && !this.#resolver) throw new KuafuError('InvalidRequest', `${address} needs a client with a resolver`);
     const manyInstances = parsed.scheme === 'nuwa' && parsed.instance === undefined;
-    // Callers start at different instances, or all first calls would meet at the first one.
-    const target: Target = { address, named, manyInstances, turn: this.#random.int(1 << 16) };
+    const picks = { turn: this.#random.int(1 << 16), current: undefined };
+    const target: Target = { address, named, manyInstances, ruleOf: ruleOf(pick), tryTimeoutMs, elsewhere, picks };
     const client: Record<string, (request: unknown, options?: CallOptions) => Promise<unknown>> = {};
     for (const [name, method] of Object.entries(contract.methods)) {
       const meter = meterOf('client', contract.name, name);
@@ -110,13 +113,16 @@ class Client implements KuafuClient {
     request: unknown,
     options: CallOptions = {},
   ): Promise<unknown> {
-    const { timeoutMs = TIMEOUT_MS_DEFAULT, signal, attachment } = options;
+    const { timeoutMs = TIMEOUT_MS_DEFAULT, tryTimeoutMs = target.tryTimeoutMs, signal, attachment } = options;
     const what = `${contract.name}.${name}`;
     // Read again only after something was waited for: a look at the clock is a hundredth of a call.
     let nowMs = this.#clock.monotonicMs();
     const deadlineMs = nowMs + timeoutMs;
+    const elsewhere = method.idempotent ? target.elsewhere : [];
     let tried: Set<string> | undefined;
     let failure: unknown;
+    /** Instances of this round that said others may do better. */
+    let declined = 0;
     for (let tries = 1; ; tries++) {
       if (this.#closed) throw this.#failed(meter, deadlineMs - timeoutMs, new KuafuError('Unavailable', `${what}: the client is closed`));
       if (signal?.aborted)
@@ -124,38 +130,54 @@ class Client implements KuafuClient {
       // What went wrong says more than that it took too long.
       if (deadlineMs <= nowMs)
         throw this.#failed(meter, deadlineMs - timeoutMs, failure ?? new KuafuError('DeadlineExceeded', `${what}: no time left to call`));
+      const tryUntilMs = Math.min(deadlineMs, nowMs + tryTimeoutMs);
       let choice: Choice = { address: target.address, othersLeft: false };
       let sent = false;
+      let begun = false;
       try {
         if (target.named) {
-          choice = await this.#within(this.#choose(target, tried, signal), what, deadlineMs, signal);
+          choice = await this.#within(this.#choose(target, request, tried, signal), what, deadlineMs, signal);
           nowMs = this.#clock.monotonicMs();
         }
+        this.#instances.begin(choice.address);
+        begun = true;
         let connection = this.#connections.ready(choice.address);
         if (!connection) {
-          connection = await this.#within(this.#connections.connect(choice.address), what, deadlineMs, signal);
+          connection = await this.#within(this.#connections.connect(choice.address), what, tryUntilMs, signal);
           nowMs = this.#clock.monotonicMs();
         }
-        const remainingMs = Math.max(1, Math.round(deadlineMs - nowMs));
+        const untilMs = method.idempotent ? tryUntilMs : deadlineMs;
+        const remainingMs = Math.max(1, Math.round(untilMs - nowMs));
         const body = encodeRequest(contract.name, name, remainingMs, request, attachment);
         sent = true;
         const alarm = this.#alarm;
-        const reply = await new CallTry({ contract, name, method, connection, alarm, deadlineMs, signal, body, attachment }).promise;
+        const once = new CallTry({ contract, name, method, connection, alarm, deadlineMs: untilMs, signal, body, attachment });
+        const reply = await once.promise;
         meter.succeeded(this.#clock.monotonicMs() - deadlineMs + timeoutMs);
+        this.#instances.end(choice.address, 'answered');
         return reply;
       } catch (error) {
+        nowMs = this.#clock.monotonicMs();
         const broke = error instanceof Broken;
-        const unsent = !sent && error instanceof KuafuError && error.code === 'Unavailable';
+        // A try whose time was up, while the call has more.
+        const unanswered =
+          tryUntilMs < deadlineMs && nowMs < deadlineMs && error instanceof KuafuError && error.code === 'DeadlineExceeded';
+        const unsent = !sent && error instanceof KuafuError && (error.code === 'Unavailable' || unanswered);
+        const declines = hasCode(error, ...elsewhere);
+        if (begun) this.#instances.end(choice.address, howEnded(error, broke || unsent, unanswered), retryAfterMs(error));
         failure = broke ? new KuafuError('Unavailable', `${what}: ${error.message}`, { details: { address: choice.address } }) : error;
-        if ((broke || unsent) && target.named && choice.address !== target.address) this.#resolver!.suspect(target.address, choice.address);
+        if ((broke || unsent || unanswered) && target.named && choice.address !== target.address)
+          this.#resolver!.suspect(target.address, choice.address);
 
-        const facts = { broke, neverRan: unsent || neverRan(error) };
+        const facts = { broke: broke || unanswered, neverRan: unsent || declines || neverRan(error) };
         if (!mayRetry(facts, { idempotent: method.idempotent, manyInstances: target.manyInstances, tries }))
           throw this.#failed(meter, deadlineMs - timeoutMs, failure);
         (tried ??= new Set()).add(choice.address);
-        nowMs = this.#clock.monotonicMs();
+        if (declines) declined++;
         if (choice.othersLeft) continue;
+        if (declined >= tried.size) throw this.#failed(meter, deadlineMs - timeoutMs, failure);
         tried.clear();
+        declined = 0;
         const pauseMs = Math.max(backoffMs(tries, this.#random, RETRY_BACKOFF), retryAfterMs(error));
         if (nowMs + pauseMs >= deadlineMs) throw this.#failed(meter, deadlineMs - timeoutMs, failure);
         await this.#pause(pauseMs, signal);
@@ -170,30 +192,27 @@ class Client implements KuafuClient {
     return error;
   }
 
-  /** The next instance in turn, before all one that was not tried yet and is not known to be down. */
-  async #choose(target: Target, tried: ReadonlySet<string> | undefined, signal: AbortSignal | undefined): Promise<Choice> {
+  async #choose(
+    target: Target,
+    request: unknown,
+    tried: ReadonlySet<string> | undefined,
+    signal: AbortSignal | undefined,
+  ): Promise<Choice> {
+    const resolver = this.#resolver!;
     let addresses: string[];
     try {
-      addresses = await this.#resolver!.resolve(target.address, signal);
+      addresses = await resolver.resolve(target.address, signal);
     } catch (error) {
       throw new KuafuError('Unavailable', `${target.address} cannot be resolved: ${messageOf(error)}`, { cause: error });
     }
     if (addresses.length === 0) throw new KuafuError('Unavailable', `no instance of ${target.address} is registered`);
-    const turn = target.turn++;
-    let best: string | undefined;
-    let bestScore = -1;
-    let untried = 0;
-    for (let i = 0; i < addresses.length; i++) {
-      const address = addresses[(turn + i) % addresses.length]!;
-      const fresh = !tried?.has(address);
-      if (fresh) untried++;
-      const score = (fresh ? 2 : 0) + (this.#connections.promising(address) ? 1 : 0);
-      if (score > bestScore) {
-        best = address;
-        bestScore = score;
-      }
-    }
-    return { address: best!, othersLeft: untried > 1 };
+    const facts: Facts = {
+      tried: (address) => tried?.has(address) ?? false,
+      well: (address) => this.#instances.well(address) && this.#connections.promising(address),
+      pending: (address) => this.#instances.pending(address),
+      nameOf: (address) => resolver.nameOf?.(target.address, address) ?? address,
+    };
+    return pickInstance(target.ruleOf(request), addresses, facts, target.picks);
   }
 
   /** Waits no longer than the call may take; the work goes on for others who share it. */
@@ -227,6 +246,18 @@ class Client implements KuafuClient {
     const until = signal ? AbortSignal.any([signal, this.#closing.signal]) : this.#closing.signal;
     await this.#clock.sleep(ms, until).catch(() => {}); // the loop sees why it was woken
   }
+}
+
+function ruleOf<S extends ServiceContract>(pick: PickRule<S>): (request: unknown) => Rule {
+  if (typeof pick === 'object') return (request) => ({ kind: 'rendezvous', key: pick.rendezvous(request as never) });
+  const rule: Rule = { kind: pick };
+  return () => rule;
+}
+
+function howEnded(error: unknown, failed: boolean, unanswered: boolean): 'answered' | 'unanswered' | 'failed' {
+  if (unanswered) return 'unanswered';
+  // Whose caller gave up may have been about to be answered.
+  return failed || hasCode(error, 'Cancelled', 'DeadlineExceeded') ? 'failed' : 'answered';
 }
 
 function encodeRequest(

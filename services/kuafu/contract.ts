@@ -69,8 +69,38 @@ export type Attachment = Uint8Array | readonly Uint8Array[];
 export interface CallOptions {
   /** How long the caller will wait, retries included; the handler sees what is left of it. @default 10_000 */
   timeoutMs?: number;
+  /** How long one try of an idempotent method may take before another instance is asked. @default that of the service, or all of `timeoutMs` */
+  tryTimeoutMs?: number;
   signal?: AbortSignal;
   attachment?: Attachment;
+}
+
+/**
+ * Which instance of a service a call goes to, of those that this call has not tried and that are not known to be unwell:
+ *
+ *   roundRobin    the next in turn
+ *   leastPending  the one that owes this client the fewest replies
+ *   one           always the same, until it fails: what was done there is seen there, and connections stay few
+ *   rendezvous    the same for equal keys, while it is there; when an instance comes or goes only its own keys move
+ */
+export type PickRule<S extends ServiceContract = ServiceContract> =
+  | 'roundRobin'
+  | 'leastPending'
+  | 'one'
+  | { rendezvous: (request: RequestOf<S>) => string };
+
+/** What any of the service's methods is asked with. */
+export type RequestOf<S extends ServiceContract> = {
+  [Name in keyof S['methods']]: z.input<S['methods'][Name]['request']>;
+}[keyof S['methods']];
+
+export interface ServiceOptions<S extends ServiceContract = ServiceContract> {
+  /** @default roundRobin */
+  pick?: PickRule<S>;
+  /** Of each call that does not say otherwise. */
+  tryTimeoutMs?: number;
+  /** Codes of the service's own errors that hold for one instance only: idempotent methods are tried at the others before the caller hears of it. */
+  elsewhere?: readonly string[];
 }
 
 export interface CallContext {
@@ -127,11 +157,13 @@ export interface Resolver {
   resolve(address: string, signal?: AbortSignal): Promise<string[]>;
   /** A call to `tcpAddress` broke: what is cached about `address` may be old. */
   suspect(address: string, tcpAddress: string): void;
+  /** The instance's name, which it keeps when it moves to another address; the address stands for it where there is none. */
+  nameOf?(address: string, tcpAddress: string): string | undefined;
 }
 
 export interface KuafuClient {
   /** `address`: `tcp://host:port`, `mem://name`, `nuwa://cluster/service/` or `nuwa://cluster/service/instance`. */
-  service<S extends ServiceContract>(contract: S, address: string): ServiceClient<S>;
+  service<S extends ServiceContract>(contract: S, address: string, options?: ServiceOptions<S>): ServiceClient<S>;
   close(): Promise<void>;
 }
 

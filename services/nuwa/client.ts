@@ -1,19 +1,28 @@
-import { hasCode } from '../base/errors.ts';
 import { type Logger, silentLogger } from '../base/log.ts';
 import { createKuafuClient } from '../kuafu/client.ts';
-import type { KuafuClient } from '../kuafu/contract.ts';
+import { type KuafuClient, KuafuError } from '../kuafu/contract.ts';
+import { followNodes } from './client/follow.ts';
+import { listAll } from './client/list.ts';
 import { RegistrationKeeper, type RegistrationPort } from './client/registration.ts';
 import { nuwaResolver } from './client/resolver.ts';
 import { connectServers, type NuwaRpc } from './client/rpc.ts';
 import { SessionKeeper } from './client/session-keeper.ts';
-import { watch } from './client/watch.ts';
+import { type OpenSession, Sessions } from './client/sessions.ts';
+import { Watches } from './client/watches.ts';
 import {
+  type Barrier,
   type CreateOptions,
+  type Followed,
+  type HeldLock,
+  type Leadership,
+  type LockOptions,
   type NuwaClient,
   NuwaError,
   type NuwaEvent,
   type NuwaNode,
   type NuwaSession,
+  type Operation,
+  type ReadOptions,
   type Registration,
   SERVICES_PATH,
   SESSION_TTL_MS_DEFAULT,
@@ -21,6 +30,11 @@ import {
   VALUE_BYTES_MAX,
 } from './contract.ts';
 import type { RequestId } from './core/tree/command.ts';
+import { DoubleBarrier } from './recipes/barrier.ts';
+import type { RecipeContext } from './recipes/context.ts';
+import { elect, observe } from './recipes/election.ts';
+import { lock } from './recipes/lock.ts';
+import { nextNumber } from './recipes/sequence.ts';
 
 export { nuwaResolver } from './client/resolver.ts';
 
@@ -77,76 +91,90 @@ export async function joinCluster(options: {
   return { nuwa, kuafu, leave };
 }
 
-type OpenSession = (signal?: AbortSignal) => Promise<SessionKeeper>;
-
 class Client implements NuwaClient {
   readonly #rpc: NuwaRpc;
   readonly #kuafu: KuafuClient;
   readonly #log: Logger;
-  readonly #openSession: OpenSession;
-  readonly #session: SessionKeeper;
+  readonly #sessions: Sessions;
+  readonly #watches: Watches;
+  readonly #recipes: RecipeContext;
   readonly #registrations = new Set<RegistrationKeeper>();
   readonly #closing = new AbortController();
-  /** What changes go out under: `#session`, or its successor once it expired. */
-  #current: Promise<SessionKeeper>;
+  /** The latest revision that a server told us of. */
+  #seenRevision = 0;
   #closed: Promise<void> | undefined;
 
   constructor(from: { rpc: NuwaRpc; kuafu: KuafuClient; log: Logger; session: SessionKeeper; openSession: OpenSession }) {
-    this.#rpc = from.rpc;
+    const { rpc, log } = from;
+    this.#rpc = rpc;
     this.#kuafu = from.kuafu;
-    this.#log = from.log;
-    this.#openSession = from.openSession;
-    this.#session = from.session;
-    this.#current = Promise.resolve(from.session);
+    this.#log = log;
+    this.#sessions = new Sessions(from.session, from.openSession, this.#closing.signal);
+    this.#watches = new Watches(rpc, this.#closing.signal, () => this.#seenRevision);
+    this.#recipes = { rpc, log, sessions: this.#sessions, watches: this.#watches };
   }
 
-  /** The session that callers depend on. It is never exchanged for another: when it expires they must hear of it. */
   get session(): NuwaSession {
-    return this.#session;
+    return this.#sessions.main;
   }
 
   async create(path: string, value: Uint8Array, options: CreateOptions = {}): Promise<{ path: string; revision: number }> {
     assertFits(value);
-    const { ephemeral, sequential, parents } = options;
-    if (ephemeral && this.#session.state === 'expired') throw new NuwaError('NoSession', `session ${this.#session.id} expired`);
-    const session = ephemeral ? this.#session : await this.#liveSession();
-    return session.write((id) => this.#rpc.create({ ...id, path, value, ephemeral, sequential, parents }));
+    const { ephemeral, sequential, parents, container, ttlMs } = options;
+    const session = await this.#sessionFor(ephemeral);
+    return this.#seen(session.write((id) => this.#rpc.create({ ...id, path, value, ephemeral, sequential, parents, container, ttlMs })));
   }
 
-  async get(path: string): Promise<NuwaNode> {
-    return (await this.#rpc.get({ path })).node;
+  async get(path: string, { stale }: ReadOptions = {}): Promise<NuwaNode> {
+    return (await this.#seen(this.#rpc.get({ path, stale }))).node;
   }
 
   async set(path: string, value: Uint8Array, options: { version?: number } = {}): Promise<{ version: number; revision: number }> {
     assertFits(value);
-    const session = await this.#liveSession();
-    return session.write((id) => this.#rpc.set({ ...id, path, value, version: options.version }));
+    const session = await this.#sessions.live();
+    return this.#seen(session.write((id) => this.#rpc.set({ ...id, path, value, version: options.version })));
   }
 
   async delete(path: string, options: { version?: number; recursive?: boolean } = {}): Promise<{ revision: number }> {
-    const session = await this.#liveSession();
-    return session.write((id) => this.#rpc.delete({ ...id, path, version: options.version, recursive: options.recursive }));
+    const session = await this.#sessions.live();
+    const { version, recursive } = options;
+    return this.#seen(session.write((id) => this.#rpc.delete({ ...id, path, version, recursive })));
   }
 
-  /**
-   * Large directories come in pages. `revision` is the first page's: what changed between the pages may be in the children
-   * already, and a watch from `revision` on tells it in any case.
-   */
-  async list(path: string): Promise<{ children: NuwaNode[]; revision: number }> {
-    const first = await this.#rpc.list({ path });
-    const { children, revision } = first;
-    for (let { next } = first; next !== undefined; ) {
-      const page = await this.#rpc.list({ path, after: next });
-      for (const child of page.children) children.push(child);
-      next = page.next;
-    }
+  async transact(operations: readonly Operation[]): Promise<{ revision: number; results: { path?: string; version?: number }[] }> {
+    for (const operation of operations) if ('value' in operation) assertFits(operation.value);
+    const session = await this.#sessionFor(operations.some((operation) => operation.kind === 'create' && operation.ephemeral));
+    return this.#seen(session.write((id) => this.#rpc.transact({ ...id, operations: [...operations] })));
+  }
+
+  async list(path: string, { stale }: ReadOptions = {}): Promise<{ children: NuwaNode[]; revision: number }> {
+    const { children, revision } = await this.#seen(listAll(this.#rpc, path, undefined, stale));
     return { children, revision };
   }
 
-  watch(path: string, options: { recursive?: boolean; afterRevision?: number; signal?: AbortSignal } = {}): AsyncIterable<NuwaEvent> {
-    const { recursive = false, afterRevision, signal } = options;
-    const until = signal ? AbortSignal.any([signal, this.#closing.signal]) : this.#closing.signal;
-    return watch({ rpc: this.#rpc, path, recursive, afterRevision, signal: until });
+  listPage(
+    path: string,
+    options: ReadOptions & { after?: string; limit?: number } = {},
+  ): Promise<{ children: NuwaNode[]; next?: string; revision: number }> {
+    const { after, limit, stale } = options;
+    return this.#seen(this.#rpc.list({ path, after, limit, stale }));
+  }
+
+  watch(path: string, options: WatchArguments = {}): AsyncIterable<NuwaEvent> {
+    const { recursive, afterRevision, signal } = options;
+    return this.#watches.watch(path, { recursive, afterRevision, signal });
+  }
+
+  async watchOnce(path: string, options: WatchArguments = {}): Promise<NuwaEvent> {
+    options.signal?.throwIfAborted();
+    for await (const event of this.watch(path, options)) return event;
+    options.signal?.throwIfAborted();
+    throw new KuafuError('Unavailable', 'the client is closed');
+  }
+
+  follow(path: string, options: { recursive?: boolean; signal?: AbortSignal } = {}): AsyncIterable<Followed> {
+    const { recursive = false, signal } = options;
+    return followNodes({ watches: this.#watches, path, recursive, signal, log: this.#log });
   }
 
   async register(service: string, instance: string, info: ServiceInfo): Promise<Registration> {
@@ -157,6 +185,26 @@ class Client implements NuwaClient {
     return registration;
   }
 
+  lock(path: string, options?: LockOptions): Promise<HeldLock> {
+    return lock(this.#recipes, path, options);
+  }
+
+  elect(path: string, value: Uint8Array, options?: { signal?: AbortSignal }): Promise<Leadership> {
+    return elect(this.#recipes, path, value, options);
+  }
+
+  observe(path: string, options: { signal?: AbortSignal } = {}): AsyncIterable<{ value: Uint8Array; token: number } | undefined> {
+    return observe(this.#recipes, path, options.signal);
+  }
+
+  barrier(path: string, parties: number): Barrier {
+    return new DoubleBarrier(this.#recipes, path, parties);
+  }
+
+  sequence(path: string): { next(): Promise<number> } {
+    return { next: () => nextNumber(this.#recipes, path) };
+  }
+
   close(): Promise<void> {
     return (this.#closed ??= this.#close());
   }
@@ -164,50 +212,38 @@ class Client implements NuwaClient {
   async #close(): Promise<void> {
     this.#closing.abort();
     for (const registration of this.#registrations) registration.stop();
-    const current = await this.#current.catch(() => this.#session);
-    const sessions = new Set([this.#session, current]);
-    await Promise.all([...sessions].map((session) => session.close(CLOSE_TIMEOUT_MS)));
+    await this.#sessions.close(CLOSE_TIMEOUT_MS);
     await this.#kuafu.close();
   }
 
+  /** What is to be owned belongs to the session that callers see; everything else to whichever lives. */
+  async #sessionFor(owned: boolean | undefined): Promise<SessionKeeper> {
+    const { main } = this.#sessions;
+    if (!owned) return this.#sessions.live();
+    if (main.state === 'expired') throw new NuwaError('NoSession', `session ${main.id} expired`);
+    return main;
+  }
+
+  async #seen<T extends { revision: number }>(reply: Promise<T>): Promise<T> {
+    const told = await reply;
+    if (told.revision > this.#seenRevision) this.#seenRevision = told.revision;
+    return told;
+  }
+
   #registrationPort(): RegistrationPort {
+    const write = <T>(call: (id: RequestId) => Promise<T>): Promise<T> => this.#sessions.write(call);
     return {
       createOwned: (path, value, replace) =>
-        this.#writeLive((id) => this.#rpc.create({ ...id, path, value, ephemeral: true, parents: true, replace })),
-      setOwned: (path, value, createRevision) => this.#writeLive((id) => this.#rpc.set({ ...id, path, value, createRevision })),
-      deleteOwned: (path, createRevision) => this.#writeLive((id) => this.#rpc.delete({ ...id, path, createRevision })),
+        write((id) => this.#rpc.create({ ...id, path, value, ephemeral: true, parents: true, replace })),
+      setOwned: (path, value, createRevision) => write((id) => this.#rpc.set({ ...id, path, value, createRevision })),
+      deleteOwned: (path, createRevision) => write((id) => this.#rpc.delete({ ...id, path, createRevision })),
       get: (path) => this.#rpc.get({ path }),
       watch: (path, options) => this.watch(path, options),
     };
   }
-
-  /** A change that may as well be made by the next session when this one turns out to have expired. */
-  async #writeLive<T>(call: (id: RequestId) => Promise<T>): Promise<T> {
-    for (;;) {
-      const session = await this.#liveSession();
-      try {
-        return await session.write(call);
-      } catch (error) {
-        if (!hasCode(error, 'NoSession') || this.#closing.signal.aborted) throw error;
-      }
-    }
-  }
-
-  async #liveSession(): Promise<SessionKeeper> {
-    const current = this.#current;
-    const session = await current;
-    if (session.state !== 'expired' || this.#closing.signal.aborted) return session;
-    // Whoever comes first opens the next one; when that fails, the next caller tries again.
-    if (this.#current === current) {
-      const next = this.#openSession(this.#closing.signal);
-      this.#current = next;
-      next.catch(() => {
-        if (this.#current === next) this.#current = current;
-      });
-    }
-    return this.#current;
-  }
 }
+
+type WatchArguments = { recursive?: boolean; afterRevision?: number; signal?: AbortSignal };
 
 function assertFits(value: Uint8Array): void {
   if (value.length > VALUE_BYTES_MAX) throw new NuwaError('ValueTooLarge', `${value.length} bytes, the limit is ${VALUE_BYTES_MAX}`);

@@ -40,6 +40,30 @@ export class NuwaError extends FeitianError<NuwaCode> {
   static readonly codes = NUWA_CODES;
 }
 
+/**
+ * Changes that a watcher did not see yet are no longer kept. What it would have seen, as it stands now, is here instead: the node that is watched
+ * (none when it is not there) and, for a recursive watch, all below it.
+ */
+export class CompactedError extends NuwaError {
+  readonly snapshot: NodesSnapshot;
+
+  constructor(message: string, snapshot: NodesSnapshot, options: { cause?: unknown; details?: Record<string, unknown> } = {}) {
+    super('Compacted', message, options);
+    this.snapshot = snapshot;
+  }
+}
+
+/**
+ * Nodes as they are, read in several calls: at `revision` or later, up to `readTo`. A watch from `revision` on misses nothing; of a node that is here
+ * it may tell changes again up to the node's `modifyRevision`.
+ */
+export interface NodesSnapshot {
+  /** Parents before children. */
+  readonly nodes: NuwaNode[];
+  readonly revision: number;
+  readonly readTo: number;
+}
+
 const bytes: z.ZodType<Uint8Array> = z.instanceof(Uint8Array);
 
 export const nuwaNodeSchema = z.object({
@@ -409,19 +433,6 @@ export const nuwaService = defineService('nuwa', {
       response: z.object({ bytes: z.number().int() }),
       replyAttachment: true,
       idempotent: true,
-    }),
-  },
-});
-
-/** Between the servers of one group; `messages` is an encoded array of PeerMessage (core/member/types.ts). */
-export const nuwaPeerService = defineService('nuwaPeer', {
-  errors: NuwaError,
-  methods: {
-    /** Lost, late, twice: all of it is allowed, as on any network. The reply says only that they were read. */
-    deliver: method({
-      request: z.object({ from: z.string(), to: z.string(), messages: bytes }),
-      response: z.object({}),
-      idempotent: false,
     }),
   },
 });

@@ -1,21 +1,21 @@
 import { systemClock } from '../base/clock.ts';
 import { createLogger, type Logger } from '../base/log.ts';
+import { systemRandom } from '../base/random.ts';
 import type { RoleConfig, RunningRole, StartRole } from '../base/role.ts';
 import { implement, serve } from '../kuafu/server.ts';
-import { expireSessions } from './background/expire-sessions.ts';
+import { tellAddress } from './background/tell-address.ts';
 import { nuwaService } from './contract.ts';
-import { closeSession } from './ops/close-session.ts';
+import { Member } from './core/member/member.ts';
+import type { GroupConfig } from './core/raft/types.ts';
+import type { RingBounds } from './core/tree/event-ring.ts';
+import { Group } from './group/group.ts';
+import { handOver } from './group/hand-over.ts';
+import { campaignWhileLeaderless, untilReady } from './group/start.ts';
+import { openPlainStorage as openStorage } from './log/plain-storage.ts';
 import type { NuwaContext } from './ops/context.ts';
-import { create } from './ops/create.ts';
-import { deleteNode } from './ops/delete.ts';
-import { get } from './ops/get.ts';
-import { keepAlive } from './ops/keep-alive.ts';
-import { list } from './ops/list.ts';
-import { openSession } from './ops/open-session.ts';
-import { poll } from './ops/poll.ts';
-import { set } from './ops/set.ts';
-import { Replica, type ReplicaOptions } from './replica.ts';
-import { SessionClock } from './session-clock.ts';
+import { handlersOf } from './ops/handlers.ts';
+import { peerHandlers } from './peer/handlers.ts';
+import { nuwaPeerService } from './peer-contract.ts';
 import { tellNuwa } from './tell.ts';
 import { Watchers } from './watchers.ts';
 
@@ -23,48 +23,83 @@ export const start: StartRole = (config) => startNuwa(config);
 
 /** Polls are woken first, so calls under way are short ones. */
 const CLOSE_GRACE_MS = 2_000;
+/** Watchers wait in a call each, and there are many; peers must never be refused for their sake. */
+const LIMITS = { callsPerConnectionMax: 16_384, callsMax: 131_072 };
+/** Of a server that is a group of its own. */
+const ALONE_ID = 'nuwa-1';
+
+export interface NuwaOptions {
+  log?: Logger;
+  /** The log is replaced by a snapshot when it passes this. @default 32 MiB */
+  logBytesMax?: number;
+  ring?: RingBounds;
+  /** @default openStorage */
+  open?: typeof openStorage;
+}
 
 export async function startNuwa(
-  config: Pick<RoleConfig, 'cluster' | 'dataDir' | 'listen'>,
-  options: { log?: Logger; replica?: Pick<ReplicaOptions, 'logBytesMax' | 'ring'> } = {},
-): Promise<RunningRole & { address: string }> {
-  const log = options.log ?? createLogger({ role: 'nuwa', cluster: config.cluster });
+  config: Pick<RoleConfig, 'cluster' | 'dataDir' | 'listen' | 'nuwaServer'>,
+  options: NuwaOptions = {},
+): Promise<RunningRole & { address: string; group: Group }> {
+  const { cluster, dataDir, listen, nuwaServer } = config;
+  const id = nuwaServer?.id ?? ALONE_ID;
+  const log = options.log ?? createLogger({ role: 'nuwa', cluster, server: id });
   const clock = systemClock;
-  const replica = await Replica.open({ dir: config.dataDir, log, clock, ...options.replica });
-  const sessions = new SessionClock();
-  const watchers = new Watchers();
-  replica.onEvents = (events) => watchers.tell(events);
-  const telling = tellNuwa({ replica, watchers });
-  const nuwa: NuwaContext = { replica, sessions, watchers, clock };
-
-  const implementation = implement(nuwaService, {
-    openSession: openSession(nuwa),
-    keepAlive: keepAlive(nuwa),
-    closeSession: closeSession(nuwa),
-    create: create(nuwa),
-    set: set(nuwa),
-    delete: deleteNode(nuwa),
-    get: get(nuwa),
-    list: list(nuwa),
-    poll: poll(nuwa),
+  const { open = openStorage } = options;
+  const storage = await open({ dir: dataDir, initialConfig: firstConfig(config, id), logBytesMax: options.logBytesMax }, log);
+  const { state, events } = storage.takeLoaded();
+  const member = new Member({
+    id,
+    boot: clock.nowMs(),
+    stored: storage.stored,
+    loaded: { state, events },
+    random: systemRandom,
+    ring: options.ring,
   });
-  const server = await serve({ address: config.listen, implementations: [implementation], log }).catch(async (error: unknown) => {
-    telling.stop();
-    await replica.close();
+  const group = new Group({ cluster, member, storage, clock, log });
+  const watchers = new Watchers();
+  group.onEvents((events) => watchers.tell(events));
+  group.onEventsMissed(() => watchers.wakeAll());
+  group.onTick(() => {
+    if (group.cutOff) watchers.wakeAll();
+  });
+  group.leaving.addEventListener('abort', () => watchers.wakeAll());
+
+  const stopping = new AbortController();
+  const nuwa: NuwaContext = { group, watchers, clock, zookeeper: () => undefined };
+  const receiver = { cluster, id, leaving: group.leaving, receive: group.receive.bind(group) };
+  const implementations = [implement(nuwaService, handlersOf(nuwa)), implement(nuwaPeerService, peerHandlers(receiver))];
+  const server = await serve({ address: listen, implementations, limits: LIMITS, log }).catch(async (error: unknown) => {
+    await storage.close();
     throw error;
   });
 
-  const stopping = new AbortController();
-  const expiring = expireSessions({ replica, sessions, clock, log, signal: stopping.signal, onExpired: telling.sessionExpired });
+  const telling = tellNuwa({ group, watchers, storage });
+  group.start(server.address);
+  campaignWhileLeaderless(group);
+  await untilReady(group);
+  const moving = tellAddress({ group, address: server.address, clock, log, signal: stopping.signal });
+  log.info({ address: server.address, index: group.state.index, members: group.config.members.length }, 'nuwa.started');
+
   const stop = async (): Promise<void> => {
+    await handOver(group, clock, log);
     stopping.abort();
     telling.stop();
     watchers.close();
+    await moving;
+    // In a larger group what is under way here is answered by the others; alone, nobody else will answer it.
+    if (!group.alone) await group.stop();
     await server.close({ graceMs: CLOSE_GRACE_MS });
-    await expiring;
-    await replica.close();
-    log.info({ revision: replica.state.revision }, 'nuwa.stopped');
+    await group.stop();
+    await storage.close();
+    log.info({ revision: group.state.revision }, 'nuwa.stopped');
   };
   let stopped: Promise<void> | undefined;
-  return { address: server.address, stop: () => (stopped ??= stop()) };
+  return { address: server.address, group, stop: () => (stopped ??= stop()) };
+}
+
+/** The group that a server without files begins with. */
+function firstConfig({ listen, nuwaServer }: Pick<RoleConfig, 'listen' | 'nuwaServer'>, id: string): GroupConfig {
+  const members = nuwaServer?.members ?? [{ id, address: listen }];
+  return { members: members.map(({ id, address }) => ({ id, address, role: 'voter' as const })).sort((a, b) => (a.id < b.id ? -1 : 1)) };
 }

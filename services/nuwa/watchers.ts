@@ -1,19 +1,14 @@
 import type { NuwaEvent } from './contract.ts';
-import { isUnder } from './core/tree/path.ts';
-
-interface Waiter {
-  path: string;
-  recursive: boolean;
-  wake(): void;
-}
+import { WatchIndex } from './core/watch-index.ts';
 
 /** Polls that wait for a change under their path. */
 export class Watchers {
-  readonly #waiters = new Set<Waiter>();
+  readonly #index = new WatchIndex<() => void>();
+  readonly #wakes = new Set<() => void>();
   #closed = false;
 
   get size(): number {
-    return this.#waiters.size;
+    return this.#wakes.size;
   }
 
   /** Resolves at the next change under the path, after `waitMs`, when the signal aborts, or when the server closes. */
@@ -23,24 +18,29 @@ export class Watchers {
       const wake = (): void => {
         clearTimeout(timer);
         signal.removeEventListener('abort', wake);
-        this.#waiters.delete(waiter);
+        this.#wakes.delete(wake);
+        remove();
         resolve();
       };
-      const waiter = { path, recursive, wake };
       const timer = setTimeout(wake, waitMs);
+      const remove = this.#index.add(path, recursive ? 'below' : 'node', wake);
+      this.#wakes.add(wake);
       signal.addEventListener('abort', wake);
-      this.#waiters.add(waiter);
     });
   }
 
+  /** Woken once, however many of the events are for it: it then looks at all of them. */
   tell(events: readonly NuwaEvent[]): void {
-    for (const waiter of [...this.#waiters]) {
-      if (events.some((event) => isUnder(event.path, waiter.path, waiter.recursive))) waiter.wake();
-    }
+    for (const event of events) for (const { watcher: wake } of this.#index.matching(event)) wake();
+  }
+
+  /** So that each looks by itself where it stands. */
+  wakeAll(): void {
+    for (const wake of [...this.#wakes]) wake();
   }
 
   close(): void {
     this.#closed = true;
-    for (const waiter of [...this.#waiters]) waiter.wake();
+    this.wakeAll();
   }
 }

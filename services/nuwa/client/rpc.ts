@@ -8,8 +8,15 @@ import { nuwaService } from '../contract.ts';
 export type NuwaRpc = ServiceClient<typeof nuwaService>;
 
 /**
- * Nuwa's servers are known by configuration, so they make a service of fixed instances: Kuafu then fails over between them and
- * sends a call again, with the same request number, until its deadline.
+ * A server that has not answered by then stands still, or is cut off from its group. A little more than two election timeouts: a server that
+ * waits for a new leader answers by itself before, and another would know no better.
+ */
+export const TRY_TIMEOUT_MS = 2_500;
+
+/**
+ * Nuwa's servers are known by configuration, so they make a service of fixed instances: Kuafu fails over between them and sends a call
+ * again, with the same request number, until its deadline. One server is asked as long as it answers, so that connections stay few; a server
+ * that can no longer write is left for one that can.
  */
 export function connectServers(options: { addresses: readonly string[]; cluster: string; log: Logger }): {
   rpc: NuwaRpc;
@@ -18,7 +25,8 @@ export function connectServers(options: { addresses: readonly string[]; cluster:
   const addresses = options.addresses.map((address) => (address.includes('://') ? address : `tcp://${address}`));
   const resolver = { resolve: async () => addresses, suspect: () => {} };
   const kuafu = createKuafuClient({ resolver, log: options.log });
-  return { rpc: kuafu.service(nuwaService, `nuwa://${options.cluster}/nuwa/`), kuafu };
+  const service = { pick: 'one', tryTimeoutMs: TRY_TIMEOUT_MS, elsewhere: ['Unwritable'] } as const;
+  return { rpc: kuafu.service(nuwaService, `nuwa://${options.cluster}/nuwa/`, service), kuafu };
 }
 
 /** Whether the call failed for want of a server, so that trying again later makes sense. */

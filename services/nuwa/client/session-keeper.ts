@@ -1,19 +1,22 @@
+import { setMaxListeners } from 'node:events';
+import { backoffMs } from '../../base/backoff.ts';
 import { type Clock, systemClock } from '../../base/clock.ts';
 import { hasCode } from '../../base/errors.ts';
 import { newId } from '../../base/ids.ts';
 import type { Logger } from '../../base/log.ts';
-import type { NuwaSession } from '../contract.ts';
+import { systemRandom } from '../../base/random.ts';
+import { NuwaError, type NuwaSession } from '../contract.ts';
 import type { RequestId } from '../core/tree/command.ts';
 import { RequestWindow } from './request-window.ts';
-import { isOutage, type NuwaRpc, pause } from './rpc.ts';
+import { isOutage, type NuwaRpc, pause, TRY_TIMEOUT_MS } from './rpc.ts';
 
 /**
  * A session and the loop that keeps it alive.
  *
  *   live <--answer / no answer for TTL/3--> jeopardy --server says NoSession--> expired
  *
- * A server is asked every TTL/3 and has TTL/3 to answer: when jeopardy is told, a third of the TTL is left to stop what
- * depends on the session. Only a server can say that a session expired, since its clock decides; a client that is cut off
+ * A server is asked every TTL/3 and there is TTL/3 to answer, within which others are asked too when the first is silent: when jeopardy is
+ * told, a third of the TTL is left to stop what depends on the session. Only a server can say that a session expired, since its clock decides; a client that is cut off
  * stays in jeopardy, however long.
  */
 export class SessionKeeper implements NuwaSession {
@@ -25,6 +28,7 @@ export class SessionKeeper implements NuwaSession {
   readonly #log: Logger;
   readonly #clock: Clock;
   readonly #stopping = new AbortController();
+  readonly #ended = new AbortController();
   readonly #listeners = new Set<(state: NuwaSession['state']) => void>();
   #state: NuwaSession['state'] = 'live';
   /** When the last keep-alive that was answered had been sent: the server gave it a TTL from then on, or later. */
@@ -36,6 +40,12 @@ export class SessionKeeper implements NuwaSession {
     this.#creator = options.creator;
     this.#log = options.log;
     this.#clock = options.clock ?? systemClock;
+    setMaxListeners(0, this.#ended.signal);
+  }
+
+  /** Aborts, with a NuwaError `NoSession`, when the session expired or its client was closed. */
+  get ended(): AbortSignal {
+    return this.#ended.signal;
   }
 
   get state(): NuwaSession['state'] {
@@ -65,9 +75,28 @@ export class SessionKeeper implements NuwaSession {
     }
   }
 
+  /**
+   * The same, sent under its one request number until it is answered or the session has ended: for what must not be left half known, such as
+   * a node that others would wait for.
+   */
+  writeThrough<T>(call: (id: RequestId) => Promise<T>): Promise<T> {
+    return this.write(async (id) => {
+      for (let tries = 1; ; tries++) {
+        this.ended.throwIfAborted();
+        try {
+          return await call(id);
+        } catch (error) {
+          if (!isOutage(error)) throw error;
+        }
+        await pause(backoffMs(tries, systemRandom, { maxMs: 1_000 }), this.ended);
+      }
+    });
+  }
+
   /** Ends the loop and, with `timeoutMs`, the session. */
   async close(timeoutMs: number): Promise<void> {
     this.#stopping.abort();
+    this.#ended.abort(new NuwaError('NoSession', `session ${this.id} was closed`));
     if (this.#state === 'expired') return;
     await this.#rpc.closeSession({ session: this.id }, { timeoutMs }).catch((error: unknown) => {
       this.#log.warn({ err: error, session: this.id }, 'nuwa.session.close-failed'); // it expires by itself
@@ -77,13 +106,14 @@ export class SessionKeeper implements NuwaSession {
   async #keepAlive(): Promise<void> {
     const { signal } = this.#stopping;
     const thirdMs = Math.floor(this.ttlMs / 3);
+    const tryTimeoutMs = Math.min(TRY_TIMEOUT_MS, Math.ceil(thirdMs / 3));
     let unansweredSinceMs: number | undefined;
     for (;;) {
       await pause(unansweredSinceMs === undefined ? thirdMs : thirdMs / 10, signal);
       if (signal.aborted || this.#state === 'expired') return;
       const askedAtMs = this.#clock.monotonicMs();
       try {
-        await this.#rpc.keepAlive({ session: this.id }, { timeoutMs: thirdMs, signal });
+        await this.#rpc.keepAlive({ session: this.id }, { timeoutMs: thirdMs, tryTimeoutMs, signal });
         this.#heardAtMs = askedAtMs;
         unansweredSinceMs = undefined;
         this.#become('live');
@@ -101,6 +131,7 @@ export class SessionKeeper implements NuwaSession {
     if (this.#state === state || this.#state === 'expired') return;
     this.#log[state === 'live' ? 'info' : 'warn']({ session: this.id, from: this.#state, to: state }, 'nuwa.session.state');
     this.#state = state;
+    if (state === 'expired') this.#ended.abort(new NuwaError('NoSession', `session ${this.id} expired`));
     for (const listener of [...this.#listeners]) {
       try {
         listener(state);

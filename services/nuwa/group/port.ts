@@ -12,6 +12,8 @@ import type { TreeState } from '../core/tree/state.ts';
  */
 export interface NuwaGroup {
   readonly id: ServerId;
+  /** False when it can no longer write its files: it answers nothing but stale reads then. */
+  readonly writable: boolean;
   /** What is applied here; for reading only, and only within the turn in which it was looked at. */
   readonly state: TreeState;
   readonly events: EventRing;
@@ -25,6 +27,8 @@ export interface NuwaGroup {
   touch(session: string): void;
   /** Told of the changes of each batch, after all of it was applied. Returns how to stop listening. */
   onEvents(listener: (events: readonly NuwaEvent[]) => void): () => void;
+  /** The tree was replaced by one that is further on, and not all changes between are known: whoever watches must look anew. */
+  onEventsMissed(listener: () => void): () => void;
   /** This server follows another leader, or none; what its clients take for granted may be old. */
   onLeaderChanged(listener: () => void): () => void;
   /** Rejects with NuwaError NotLeader or BadMembers. */

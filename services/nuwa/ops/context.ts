@@ -1,32 +1,75 @@
 import type { Clock } from '../../base/clock.ts';
+import { KuafuError } from '../../kuafu/contract.ts';
 import { NuwaError } from '../contract.ts';
 import type { Command, Done, Write } from '../core/tree/command.ts';
 import { parsePath } from '../core/tree/path.ts';
-import { type TreeNode, walk } from '../core/tree/state.ts';
-import type { Replica } from '../replica.ts';
-import type { SessionClock } from '../session-clock.ts';
+import { nodeAt, type TreeNode, type TreeState } from '../core/tree/state.ts';
+import type { Group } from '../group/group.ts';
 import type { Watchers } from '../watchers.ts';
 
 /** What every operation works on. */
 export interface NuwaContext {
-  readonly replica: Replica;
-  readonly sessions: SessionClock;
+  readonly group: Group;
   readonly watchers: Watchers;
   readonly clock: Clock;
+  /** Where this server speaks ZooKeeper, `host:port`, if it does. */
+  readonly zookeeper: () => string | undefined;
 }
 
 /** A change: a sign of life of its session, then a command. */
 export function submitWrite(nuwa: NuwaContext, write: Write): Promise<Done> {
-  nuwa.sessions.touch(nuwa.replica.state, write.session, nuwa.clock.monotonicMs());
-  return nuwa.replica.submit(write satisfies Command);
+  nuwa.group.touch(write.session);
+  return submit(nuwa, write);
+}
+
+/** Errors: what the tree refuses; Unavailable, or of a server that is all its group Unwritable. */
+export function submit({ group }: NuwaContext, command: Command): Promise<Done> {
+  return new Promise((resolve, reject) => {
+    group.submit(command, (reply) => {
+      if (reply?.kind === 'done') resolve(reply);
+      else if (reply)
+        reject(new NuwaError(reply.code, reply.reason, { details: { revision: reply.revision, operation: reply.operation } }));
+      else reject(away(group));
+    });
+  });
+}
+
+/** Looks at the tree when what it shows is linearizable; with `stale`, at once. */
+export function look<Seen>({ group }: NuwaContext, stale: boolean | undefined, see: (state: TreeState) => Seen): Promise<Seen> {
+  return new Promise((resolve, reject) => {
+    const ready = (ok: boolean): void => {
+      if (!ok) return reject(away(group));
+      try {
+        resolve(see(group.state));
+      } catch (error) {
+        reject(error);
+      }
+    };
+    if (stale) ready(true);
+    else group.read(ready);
+  });
 }
 
 /** Errors: BadPath, NoNode with the revision at which it was not there. */
-export function findNode(nuwa: NuwaContext, path: string): TreeNode {
-  const { state } = nuwa.replica;
-  const { segments, problem } = parsePath(path);
-  if (!segments) throw new NuwaError('BadPath', `${path}: ${problem}`);
-  const { node, depth } = walk(state, segments);
-  if (depth < segments.length) throw new NuwaError('NoNode', `${path} is not there`, { details: { revision: state.revision } });
-  return node;
+export function findNode(state: TreeState, path: string): TreeNode {
+  const node = nodeAt(state, path);
+  if (node) return node;
+  const { problem } = parsePath(path);
+  if (problem) throw new NuwaError('BadPath', `${path}: ${problem}`);
+  throw new NuwaError('NoNode', `${path} is not there`, { details: { revision: state.revision } });
+}
+
+/** Where this server is all there is, and is broken, there is nothing to wait for. */
+export function away(group: Group): Error {
+  if (!group.writable && group.alone) return new NuwaError('Unwritable', `${group.id} can no longer write its log`);
+  return unavailable(group);
+}
+
+/**
+ * The group cannot be asked here and now. Whether a change was made nobody knows; all calls may be sent again, and `notRun` says to do so, here
+ * or at another server, until the deadline.
+ */
+export function unavailable(group: Group): Error {
+  const reason = group.writable ? `${group.id} cannot ask its group now` : `${group.id} can no longer write its log`;
+  return new KuafuError('Unavailable', reason, { details: { notRun: true, leader: group.leader } });
 }

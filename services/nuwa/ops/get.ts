@@ -1,11 +1,8 @@
 import type { ServiceHandlers } from '../../kuafu/contract.ts';
 import type { nuwaService } from '../contract.ts';
 import { viewNode } from '../core/tree/read.ts';
-import { findNode, type NuwaContext } from './context.ts';
+import { findNode, look, type NuwaContext } from './context.ts';
 
 export function get(nuwa: NuwaContext): ServiceHandlers<typeof nuwaService>['get'] {
-  return async ({ path }) => {
-    const node = findNode(nuwa, path);
-    return { node: viewNode(path, node), revision: nuwa.replica.state.revision };
-  };
+  return ({ path, stale }) => look(nuwa, stale, (state) => ({ node: viewNode(path, findNode(state, path)), revision: state.revision }));
 }

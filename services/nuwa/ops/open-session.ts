@@ -1,11 +1,10 @@
 import type { ServiceHandlers } from '../../kuafu/contract.ts';
 import type { nuwaService } from '../contract.ts';
-import type { NuwaContext } from './context.ts';
+import { type NuwaContext, submit } from './context.ts';
 
 export function openSession(nuwa: NuwaContext): ServiceHandlers<typeof nuwaService>['openSession'] {
   return async ({ session, ttlMs, creator }) => {
-    const { revision } = await nuwa.replica.submit({ kind: 'openSession', session, ttlMs, creator });
-    nuwa.sessions.touch(nuwa.replica.state, session, nuwa.clock.monotonicMs());
+    const { revision } = await submit(nuwa, { kind: 'openSession', session, ttlMs, creator });
     return { revision };
   };
 }

@@ -1,27 +1,33 @@
 import type { ServiceHandlers } from '../../kuafu/contract.ts';
 import { NuwaError, type nuwaService } from '../contract.ts';
 import { parsePath } from '../core/tree/path.ts';
-import type { NuwaContext } from './context.ts';
+import { type NuwaContext, unavailable } from './context.ts';
 
 const BATCH_BYTES_MAX = 4 * 1024 * 1024;
 /** The reply must be on its way before the caller's deadline. */
 const MARGIN_MS = 200;
 
-export function poll(nuwa: NuwaContext): ServiceHandlers<typeof nuwaService>['poll'] {
+/**
+ * Answered out of what this server has applied, which may be behind others: a watcher that saw a revision elsewhere waits here until this
+ * server has come to it. One that is cut off from its group has nothing to tell, and sends the watcher to others.
+ */
+export function poll({ group, watchers }: NuwaContext): ServiceHandlers<typeof nuwaService>['poll'] {
   return async ({ path, recursive, afterRevision, waitMs }, context) => {
-    const { events } = nuwa.replica;
     const { problem } = parsePath(path);
     if (problem) throw new NuwaError('BadPath', `${path}: ${problem}`);
-    if (afterRevision === undefined) return { events: [], revision: events.revision };
-    if (!events.reaches(afterRevision)) {
+    if (afterRevision === undefined) return { events: [], revision: group.events.revision };
+    if (!group.events.reaches(afterRevision)) {
       throw new NuwaError('Compacted', `changes after revision ${afterRevision} are no longer kept`, {
-        details: { oldestRevision: events.oldestRevision },
+        details: { oldestRevision: group.events.oldestRevision },
       });
     }
-    const now = events.after(afterRevision, path, recursive, BATCH_BYTES_MAX);
+    const now = group.events.after(afterRevision, path, recursive, BATCH_BYTES_MAX);
     if (now.events.length > 0) return now;
-    await nuwa.watchers.wait(path, recursive, Math.max(0, Math.min(waitMs, context.remainingMs() - MARGIN_MS)), context.signal);
+    if (group.cutOff) throw unavailable(group);
+    await watchers.wait(path, recursive, Math.max(0, Math.min(waitMs, context.remainingMs() - MARGIN_MS)), context.signal);
     // More than the ring holds may have come at once; then the caller hears of it when it asks again.
-    return events.reaches(now.revision) ? events.after(now.revision, path, recursive, BATCH_BYTES_MAX) : now;
+    const then = group.events.reaches(now.revision) ? group.events.after(now.revision, path, recursive, BATCH_BYTES_MAX) : now;
+    if (then.events.length === 0 && group.cutOff) throw unavailable(group);
+    return then;
   };
 }

@@ -130,7 +130,7 @@ describe('a watch', () => {
   it('of changes that are no longer kept says so, with the oldest one kept', async () => {
     await harness.close();
     harness = new Harness();
-    const server = await harness.server({ replica: { ring: { eventsMax: 5, bytesMax: 1_000 } } });
+    const server = await harness.server({ ring: { eventsMax: 5, bytesMax: 1_000 } });
     nuwa = await harness.client(server.address);
     for (let i = 0; i < 8; i++) await nuwa.create(`/n${i}`, bytes(''));
     const take = (afterRevision: number) =>

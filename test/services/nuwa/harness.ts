@@ -4,14 +4,34 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
+import { vi } from 'vitest';
+import { freePort } from '../../../infra/cluster/ports.ts';
 import { silentLogger } from '../../../services/base/log.ts';
 import { connectServers, type NuwaRpc } from '../../../services/nuwa/client/rpc.ts';
 import { type ConnectOptions, connectNuwa } from '../../../services/nuwa/client.ts';
 import type { NuwaClient, NuwaEvent } from '../../../services/nuwa/contract.ts';
-import type { ReplicaOptions } from '../../../services/nuwa/replica.ts';
-import { startNuwa } from '../../../services/nuwa/server.ts';
+import { type NuwaOptions, startNuwa } from '../../../services/nuwa/server.ts';
 
 export const text = (value: Uint8Array): string => new TextDecoder().decode(value);
+
+export type NuwaServer = Awaited<ReturnType<typeof startNuwa>>;
+export interface Place {
+  id: string;
+  address: string;
+}
+
+/** Waits until one of them leads, and the others follow it. */
+export async function leaderOf(servers: readonly NuwaServer[]): Promise<NuwaServer> {
+  return await vi.waitFor(
+    () => {
+      const leaders = new Set(servers.map(({ group }) => group.leader));
+      const leader = servers.find(({ group }) => leaders.size === 1 && leaders.has(group.id));
+      if (!leader) throw new Error(`they follow ${[...leaders]}`);
+      return leader;
+    },
+    { timeout: 15_000, interval: 5 },
+  );
+}
 
 /** What a test opened, closed after it, latest first. */
 export class Harness {
@@ -26,18 +46,40 @@ export class Harness {
     for (const step of this.#undo.splice(0).reverse()) await step();
   }
 
-  /** A server within this process. */
-  async server(
-    options: { listen?: string; replica?: Pick<ReplicaOptions, 'logBytesMax' | 'ring'> } = {},
-  ): Promise<Awaited<ReturnType<typeof startNuwa>>> {
-    const { listen = 'tcp://127.0.0.1:0', replica } = options;
-    const server = await startNuwa({ cluster: 'test', dataDir: join(this.dir, 'data'), listen }, { log: silentLogger, replica });
+  /** A server within this process, a group of its own. */
+  async server(options: { listen?: string } & NuwaOptions = {}): Promise<NuwaServer> {
+    const { listen = 'tcp://127.0.0.1:0', ...rest } = options;
+    const server = await startNuwa({ cluster: 'test', dataDir: join(this.dir, 'data'), listen }, { log: silentLogger, ...rest });
     this.onClose(() => server.stop());
     return server;
   }
 
-  async client(address: string, options: Partial<ConnectOptions> = {}): Promise<NuwaClient> {
-    const client = await connectNuwa({ addresses: [address], cluster: 'test', creator: 'test', ...options });
+  /** Names and addresses for a group to come. */
+  async places(size: number): Promise<Place[]> {
+    const places: Place[] = [];
+    for (let i = 1; i <= size; i++) places.push({ id: `nuwa-${i}`, address: `tcp://127.0.0.1:${await freePort()}` });
+    return places;
+  }
+
+  /** One server of a group, within this process. `address`: where it is to answer, its place in `members` unless told otherwise. */
+  async member(id: string, members: readonly Place[], options: { address?: string } & NuwaOptions = {}): Promise<NuwaServer> {
+    const { address = members.find((place) => place.id === id)!.address, ...rest } = options;
+    const config = { cluster: 'test', dataDir: join(this.dir, id), listen: address, nuwaServer: { id, members: [...members] } };
+    const server = await startNuwa(config, { log: silentLogger, ...rest });
+    this.onClose(() => server.stop());
+    return server;
+  }
+
+  /** A group within this process, with a leader. */
+  async group(size: number, optionsOf: (place: Place) => NuwaOptions = () => ({})): Promise<NuwaServer[]> {
+    const places = await this.places(size);
+    const servers = await Promise.all(places.map((place) => this.member(place.id, places, optionsOf(place))));
+    await leaderOf(servers);
+    return servers;
+  }
+
+  async client(addresses: string | readonly string[], options: Partial<ConnectOptions> = {}): Promise<NuwaClient> {
+    const client = await connectNuwa({ addresses: [addresses].flat(), cluster: 'test', creator: 'test', ...options });
     this.onClose(() => client.close());
     return client;
   }

@@ -36,6 +36,8 @@ export type MemberEvent =
   | { readonly kind: 'compacted'; readonly index: number }
   /** What `fetchSnapshot` asked for; `events`: the newest before it, for watchers. */
   | { readonly kind: 'snapshotLoaded'; readonly mark: SnapshotMark; readonly state: TreeState; readonly events: readonly NuwaEvent[] }
+  /** It could not be had; one of the two must follow each fetch that was begun. */
+  | { readonly kind: 'snapshotFailed' }
   | { readonly kind: 'peerLost'; readonly peer: ServerId }
   | { readonly kind: 'changeMembers'; readonly id: WaitId; readonly change: MemberChange }
   | { readonly kind: 'transfer'; readonly id: WaitId; readonly to: ServerId }
@@ -71,6 +73,8 @@ export interface MemberEffects {
   done: { id: WaitId; problem?: string }[];
   /** What changed in the tree, in order, after all of it was applied. */
   events: NuwaEvent[];
+  /** The tree was replaced by one that is further on, and not all changes between the two are known: whoever watches lists again. */
+  eventsMissed: boolean;
   fetchSnapshot?: { from: ServerId; index: number };
   /** This server follows another leader, or none, since this step: what its clients take for granted may be old. */
   leaderChanged: boolean;

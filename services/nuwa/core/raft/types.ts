@@ -36,7 +36,10 @@ export interface Entry {
   readonly index: number;
   readonly term: number;
   readonly kind: 'noop' | 'commands' | 'config';
-  /** The wall clock of the leader that made it, never below the entry before: the only time that the state machine knows. */
+  /**
+   * The wall clock of the leader that made it, never below the entry before: the only time that the state machine knows. A `noop` is
+   * made by no request and so by no clock: its time is that of the entry before it, 0 where that is compacted and its time forgotten.
+   */
   readonly timeMs: number;
   readonly data: Uint8Array;
   /** Of `config` entries. */
@@ -69,6 +72,11 @@ export type RaftEvent =
   | { readonly kind: 'compacted'; readonly index: number }
   /** The snapshot that `effects.fetchSnapshot` asked for is on the disk and loaded: the log begins after it. */
   | { readonly kind: 'snapshotLoaded'; readonly mark: SnapshotMark }
+  /**
+   * It could not be had, and nothing of it will be installed any more. One of these two must follow each fetch that was begun: until
+   * then no entries are taken, since installing a snapshot throws the log away and with it what was acknowledged meanwhile.
+   */
+  | { readonly kind: 'snapshotFailed' }
   /** The connection to a peer broke: it may be gone. A follower whose leader it was need not wait out its election timeout; pre-vote keeps it honest. */
   | { readonly kind: 'peerLost'; readonly peer: ServerId }
   /** Leader: one change of the group at a time (section 4.1). Elsewhere, or while another is under way: `effects.refused`. */
@@ -113,15 +121,15 @@ export type RaftMessage =
       readonly kind: 'appendReply';
       readonly term: number;
       readonly round: number;
-      /** `accepted`: the follower's log equals the leader's up to `matchIndex`, on its disk. */
+      /** `accepted`: the follower's log equals the leader's up to `matchIndex`, on its disk. Refused: the `prevIndex` that was refused. */
       readonly accepted: boolean;
       readonly matchIndex: number;
       /** Of a refusal: where the follower's conflicting term begins, and that term (section 3.5, last part). */
       readonly conflictIndex?: number;
       readonly conflictTerm?: number;
     }
-  /** What the follower needs is compacted: it is to fetch the leader's snapshot, of at least this index. */
-  | { readonly kind: 'snapshot'; readonly term: number; readonly index: number; readonly round: number }
+  /** What the follower needs is compacted: it is to fetch the leader's snapshot, of at least this index. `indexTerm`: that entry's term. */
+  | { readonly kind: 'snapshot'; readonly term: number; readonly index: number; readonly indexTerm: number; readonly round: number }
   | { readonly kind: 'timeoutNow'; readonly term: number };
 
 // ---- what is to be done ----
@@ -156,9 +164,13 @@ export interface Effects {
   readsLost: { id: number; from?: ServerId }[];
   /** Why a `propose`, `changeMembers` or `transfer` was not taken. */
   refused?: string;
-  /** Of a `propose` that was taken. */
+  /** Of a `propose` or `changeMembers` that was taken. */
   proposed?: { firstIndex: number; term: number };
-  /** Fetch the snapshot of `from`, of at least `index`; answer with `snapshotLoaded`, or not at all. Asked again while it is needed. */
+  /**
+   * Fetch the snapshot of `from`, of at least `index`; answer with `snapshotLoaded` or `snapshotFailed`. Asked again while it is needed:
+   * while one is being fetched, that is to be overheard. It takes the log's place on the disk after all writes that were issued
+   * before; writes that come while it is fetched hold no entries, and their hard state stays.
+   */
   fetchSnapshot?: { from: ServerId; index: number };
 }
 

@@ -133,6 +133,8 @@ export interface Refused {
   revision: number;
   /** Of a transaction: which operation did not hold, counted from 0. */
   operation?: number;
+  /** Of a Conflict: what the check found instead. */
+  found?: 'NoNode' | 'NodeExists' | 'BadVersion';
 }
 
 export interface Applied {

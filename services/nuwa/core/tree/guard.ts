@@ -1,5 +1,5 @@
 import type { Guard } from './command.ts';
-import type { TreeNode } from './state.ts';
+import type { TreeNode } from './node.ts';
 
 /** In one sentence why this is not the node that the caller saw, or undefined. */
 export function guardProblem(node: TreeNode, path: string, { version, createRevision }: Guard): string | undefined {

@@ -6,13 +6,29 @@ export type ParsedPath = { segments: string[]; problem?: undefined } | { segment
 export function parsePath(path: string): ParsedPath {
   if (path === '/') return { segments: [] };
   if (!path.startsWith('/')) return { problem: 'a path begins with /' };
-  if (bytesAbove(path, PATH_BYTES_MAX)) return { problem: `a path has at most ${PATH_BYTES_MAX} bytes` };
+  if (bytesAbove(path, PATH_BYTES_MAX)) return { problem: PATH_TOO_LONG };
   const segments = path.slice(1).split('/');
   for (const segment of segments) {
     const problem = segmentProblem(segment);
     if (problem) return { problem };
   }
   return { segments };
+}
+
+/** The parent of a path that is not the root's. */
+export function parentPath(path: string): string {
+  const slash = path.lastIndexOf('/');
+  return slash <= 0 ? '/' : path.slice(0, slash);
+}
+
+/** The last name of a path that is not the root's. */
+export function lastName(path: string): string {
+  return path.slice(path.lastIndexOf('/') + 1);
+}
+
+/** In one sentence why no child of this name can stand under a parent that is there, or undefined. */
+export function childProblem(path: string, name: string): string | undefined {
+  return segmentProblem(name) ?? (bytesAbove(path, PATH_BYTES_MAX) ? PATH_TOO_LONG : undefined);
 }
 
 export function joinPath(segments: readonly string[]): string {
@@ -31,15 +47,21 @@ export function isUnder(path: string, root: string, recursive: boolean): boolean
 }
 
 const SLASH = 47;
+const PATH_TOO_LONG = `a path has at most ${PATH_BYTES_MAX} bytes`;
 
 function segmentProblem(segment: string): string | undefined {
   if (segment === '') return 'a path has no empty segments';
   if (segment === '.' || segment === '..') return 'a path has no segments . and ..';
   if (segment.includes('\0')) return 'a path has no NUL';
   // Half a surrogate pair has no bytes of its own: two such names would be one on the disk.
-  if (/\p{Surrogate}/u.test(segment)) return 'a path is valid Unicode';
+  if (!isAscii(segment) && /\p{Surrogate}/u.test(segment)) return 'a path is valid Unicode';
   if (bytesAbove(segment, SEGMENT_BYTES_MAX)) return `a segment has at most ${SEGMENT_BYTES_MAX} bytes`;
   return undefined;
+}
+
+function isAscii(text: string): boolean {
+  for (let i = 0; i < text.length; i++) if (text.charCodeAt(i) > 127) return false;
+  return true;
 }
 
 /** A UTF-16 unit takes at most three bytes of UTF-8, so nearly every text is judged by its length alone. */

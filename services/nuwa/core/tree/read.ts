@@ -1,6 +1,6 @@
 import type { NuwaNode } from '../../contract.ts';
+import type { Rare, TreeNode } from './node.ts';
 import { childPath } from './path.ts';
-import { sorted, type TreeNode } from './state.ts';
 
 export function viewNode(path: string, node: TreeNode): NuwaNode {
   return {
@@ -12,8 +12,16 @@ export function viewNode(path: string, node: TreeNode): NuwaNode {
     createdAtMs: node.createdAtMs,
     modifiedAtMs: node.modifiedAtMs,
     creator: node.creator,
-    ...(node.ephemeralOwner === undefined ? {} : { ephemeralOwner: node.ephemeralOwner }),
-    childCount: node.children?.size ?? 0,
+    ...(node.rare && rareFields(node.rare)),
+    childCount: node.childCount,
+  };
+}
+
+function rareFields({ ephemeralOwner, container, ttlMs }: Rare): Partial<NuwaNode> {
+  return {
+    ...(ephemeralOwner !== undefined && { ephemeralOwner }),
+    ...(container && { container }),
+    ...(ttlMs !== undefined && { ttlMs }),
   };
 }
 
@@ -26,17 +34,23 @@ export interface ChildrenPage {
   next?: string;
 }
 
-/** Children by name, from just after `after` on, as many as fit in `bytesMax`, one at least. */
-export function viewChildren(path: string, node: TreeNode, after: string | undefined, bytesMax: number): ChildrenPage {
+/** Children by name, from just after `after` on: at most `limit`, and as many as fit in `bytesMax`, one at least. */
+export function viewChildren(
+  path: string,
+  node: TreeNode,
+  after: string | undefined,
+  bytesMax: number,
+  limit = Number.POSITIVE_INFINITY,
+): ChildrenPage {
   const children: NuwaNode[] = [];
   let bytes = 0;
   let last: string | undefined;
-  for (const name of node.children ? sorted(node.children.keys()) : []) {
-    if (after !== undefined && name <= after) continue;
-    const view = viewNode(childPath(path, name), node.children!.get(name)!);
-    bytes += FIELDS_BYTES + view.path.length * 3 + view.value.length;
-    if (bytes > bytesMax && last !== undefined) return { children, next: last };
-    children.push(view);
+  for (const name of node.children?.names(after) ?? []) {
+    const child = node.children!.get(name)!;
+    const fullPath = childPath(path, name);
+    bytes += FIELDS_BYTES + fullPath.length * 3 + child.valueBytes;
+    if (last !== undefined && (bytes > bytesMax || children.length >= limit)) return { children, next: last };
+    children.push(viewNode(fullPath, child));
     last = name;
   }
   return { children };

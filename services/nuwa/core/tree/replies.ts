@@ -1,5 +1,6 @@
 import type { Reply } from './command.ts';
-import type { Session } from './state.ts';
+import { refused } from './refused.ts';
+import type { Session, TreeState } from './state.ts';
 
 /**
  * A reply can be lost after its command was done. The client then sends the command again under the same request number, and
@@ -12,9 +13,9 @@ import type { Session } from './state.ts';
 export const REPLIES_MAX = 1_024;
 
 /** What this request was answered before, if it was. */
-export function recallReply(session: Session, request: number): Reply | undefined {
+export function recallReply(state: TreeState, session: Session, request: number): Reply | undefined {
   if (request >= session.settled) return session.replies.get(request);
-  return { kind: 'refused', code: 'StaleRequest', reason: `a late copy of request ${request}; ${session.settled} and later are open` };
+  return refused(state, 'StaleRequest', `a late copy of request ${request}; ${session.settled} and later are open`);
 }
 
 export function rememberReply(session: Session, request: number, reply: Reply): void {

@@ -1,21 +1,33 @@
-import type { NuwaEvent } from '../../contract.ts';
-import type { Applied, CloseSession, OpenSession } from './command.ts';
-import { removeNode } from './remove.ts';
-import { newSession, sorted, type TreeState } from './state.ts';
+import { ownText } from './bytes.ts';
+import type { CloseSession, Done, OpenSession, Refused } from './command.ts';
+import { type Edit, removeNode } from './edit.ts';
+import { lastName, parentPath } from './path.ts';
+import { refused } from './refused.ts';
+import { newSession, nodeAt, sorted, type TreeState } from './state.ts';
 
-/** A session that is open already stays as it is: the command is a second copy. */
-export function openSession(state: TreeState, { session, ttlMs, creator }: OpenSession): Applied {
-  if (!state.sessions.has(session)) state.sessions.set(session, newSession({ id: session, ttlMs, creator }));
-  return { reply: { kind: 'done', revision: state.revision }, events: [] };
+/** A session that is open already stays as it is: the command is a second copy, unless it does not know the password. */
+export function openSession(state: TreeState, { session: id, ttlMs, creator, password }: OpenSession): Done | Refused {
+  const open = state.sessions.get(id);
+  if (open && !samePassword(open.password, password)) return refused(state, 'BadPassword', `session ${id} has another password`);
+  if (!open) {
+    const session = newSession({ id: ownText(id), ttlMs, creator: ownText(creator), password: password && new Uint8Array(password) });
+    state.sessions.set(session.id, session);
+  }
+  return { kind: 'done', revision: state.revision };
 }
 
 /** Ends a session, by its client's wish or because it was not heard of; its nodes go with it. One that is gone is gone. */
-export function closeSession(state: TreeState, { session: id }: CloseSession): Applied {
-  const events: NuwaEvent[] = [];
+export function closeSession(edit: Edit, { session: id }: CloseSession): Done {
+  const { state } = edit;
   const session = state.sessions.get(id);
   if (session) {
-    for (const path of sorted(session.ephemerals)) removeNode(state, path, events);
+    for (const path of sorted(session.ephemerals)) removeNode(edit, nodeAt(state, parentPath(path))!, path, lastName(path));
     state.sessions.delete(id);
   }
-  return { reply: { kind: 'done', revision: state.revision }, events };
+  return { kind: 'done', revision: state.revision };
+}
+
+export function samePassword(one: Uint8Array | undefined, other: Uint8Array | undefined): boolean {
+  if (one === undefined || other === undefined) return one === other;
+  return one.length === other.length && one.every((byte, i) => byte === other[i]);
 }

@@ -1,25 +1,22 @@
-import { VALUE_BYTES_MAX } from '../../contract.ts';
-import { type Applied, refused, type SetValue } from './command.ts';
+import { PERMISSIONS, VALUE_BYTES_MAX } from '../../contract.ts';
+import { allows } from './acl.ts';
+import type { Done, Refused, RequestId, SetValue } from './command.ts';
+import { type Edit, setValue } from './edit.ts';
 import { guardProblem } from './guard.ts';
-import { parsePath } from './path.ts';
-import { type TreeState, walk } from './state.ts';
+import { statOf } from './node.ts';
+import { notThere, refused } from './refused.ts';
+import { nodeAt } from './state.ts';
 
-export function applySet(state: TreeState, command: SetValue, nowMs: number): Applied {
+export function applySet(edit: Edit, by: RequestId, command: SetValue): Done | Refused {
+  const { state } = edit;
   const { path, value } = command;
-  const { segments, problem } = parsePath(path);
-  if (!segments) return refused('BadPath', `${path}: ${problem}`);
-  if (value.length > VALUE_BYTES_MAX) return refused('ValueTooLarge', `${value.length} bytes, the limit is ${VALUE_BYTES_MAX}`);
-  const { node, depth } = walk(state, segments);
-  if (depth < segments.length) return refused('NoNode', `${path} is not there`);
+  if (value.length > VALUE_BYTES_MAX) return refused(state, 'ValueTooLarge', `${value.length} bytes, the limit is ${VALUE_BYTES_MAX}`);
+  const node = nodeAt(state, path);
+  if (!node) return notThere(state, path);
+  if (!allows(node, PERMISSIONS.write, by.identities)) return refused(state, 'NoAuth', `${path} is not this caller's to set`);
   const other = guardProblem(node, path, command);
-  if (other) return refused('BadVersion', other);
+  if (other) return refused(state, 'BadVersion', other);
 
-  node.value = value;
-  node.version++;
-  node.modifyRevision = ++state.revision;
-  node.modifiedAtMs = nowMs;
-  return {
-    reply: { kind: 'done', revision: state.revision, version: node.version },
-    events: [{ kind: 'changed', path, revision: state.revision, value }],
-  };
+  setValue(edit, node, path, value);
+  return { kind: 'done', revision: state.revision, version: node.version, stat: by.wantStat ? statOf(node) : undefined };
 }

@@ -1,8 +1,12 @@
 import { assertInvariant } from '../../../base/assert.ts';
-import { NO_BYTES } from './bytes.ts';
+import { internAcl } from './acl.ts';
+import { packBytes } from './bytes.ts';
 import type { Reply } from './command.ts';
-import { childPath, parsePath } from './path.ts';
-import { newSession, newState, sorted, type TreeNode, type TreeState, walk } from './state.ts';
+import { Directory } from './directory.ts';
+import { attach } from './edit.ts';
+import { rareOf, TreeNode } from './node.ts';
+import { childPath, lastName, parentPath } from './path.ts';
+import { newSession, newState, nodeAt, sorted, type TreeState } from './state.ts';
 
 /**
  * A state as plain arrays that any encoder takes. Equal states give equal snapshots, whatever history led to them: nodes come
@@ -26,20 +30,33 @@ export type NodeRow = [
   creator: string,
   ephemeralOwner: string | null,
   nextSequence: number,
+  childVersion: number,
+  childRevision: number,
+  container: boolean,
+  ttlMs: number | null,
+  aclVersion: number,
+  acl: [permissions: number, scheme: string, id: string][] | null,
 ];
 
-export type SessionRow = [id: string, ttlMs: number, creator: string, settled: number, replies: [request: number, reply: Reply][]];
+export type SessionRow = [
+  id: string,
+  ttlMs: number,
+  creator: string,
+  settled: number,
+  replies: [request: number, reply: Reply][],
+  password: Uint8Array | null,
+];
 
 export function takeSnapshot(state: TreeState): Snapshot {
   const nodes: NodeRow[] = [];
   const visit = (path: string, node: TreeNode): void => {
     nodes.push(toRow(path, node));
-    if (node.children) for (const name of sorted(node.children.keys())) visit(childPath(path, name), node.children.get(name)!);
+    for (const name of node.children?.names() ?? []) visit(childPath(path, name), node.children!.get(name)!);
   };
   visit('/', state.root);
   const sessions = sorted(state.sessions.keys()).map((id): SessionRow => {
-    const session = state.sessions.get(id)!;
-    return [id, session.ttlMs, session.creator, session.settled, [...session.replies].sort(([a], [b]) => a - b)];
+    const { ttlMs, creator, settled, replies, password = null } = state.sessions.get(id)!;
+    return [id, ttlMs, creator, settled, [...replies].sort(([a], [b]) => a - b), password];
   });
   return { index: state.index, revision: state.revision, nodes, sessions };
 }
@@ -51,34 +68,31 @@ export function restoreSnapshot(snapshot: Snapshot): TreeState {
   // Few creators made many nodes: one string each, not one per node.
   const texts = new Map<string, string>();
   const shared = (text: string): string => texts.get(text) ?? texts.set(text, text).get(text)!;
-  for (const [id, ttlMs, creator, settled, replies] of snapshot.sessions) {
-    const session = newSession({ id: shared(id), ttlMs, creator: shared(creator) });
+  for (const [id, ttlMs, creator, settled, replies, password] of snapshot.sessions) {
+    const session = newSession({ id: shared(id), ttlMs, creator: shared(creator), password: password ?? undefined });
     session.settled = settled;
     for (const [request, reply] of replies) session.replies.set(request, reply);
     state.sessions.set(session.id, session);
   }
-  for (const row of snapshot.nodes) {
-    const node = fromRow(row, shared);
-    const { segments } = parsePath(row[0]);
-    assertInvariant(segments, `${row[0]} is a path`);
-    if (segments.length === 0) {
-      Object.assign(state.root, node);
-      continue;
-    }
-    const { node: parent, depth } = walk(state, segments.slice(0, -1));
-    assertInvariant(depth === segments.length - 1, `the parent of ${row[0]} comes before it`);
-    parent.children ??= new Map();
-    parent.children.set(segments.at(-1)!, node);
-    if (node.ephemeralOwner !== undefined) {
-      const owner = state.sessions.get(node.ephemeralOwner);
-      assertInvariant(owner, `the owner of ${row[0]} is open`);
-      owner.ephemerals.add(row[0]);
-    }
-  }
+  for (const row of snapshot.nodes) restoreNode(state, row, shared);
   return state;
 }
 
+/** Parents come before their children, sessions before nodes. */
+function restoreNode(state: TreeState, row: NodeRow, shared: (text: string) => string): void {
+  const [path] = row;
+  const node = fromRow(state, row, shared);
+  if (path === '/') {
+    Object.assign(state.root, node);
+    return;
+  }
+  const parent = nodeAt(state, parentPath(path));
+  assertInvariant(parent, `the parent of ${path} comes before it`);
+  attach(state, parent, path, lastName(path), node);
+}
+
 function toRow(path: string, node: TreeNode): NodeRow {
+  const acl = node.rare?.acl?.map(({ permissions, scheme, id }): [number, string, string] => [permissions, scheme, id]);
   return [
     path,
     node.value,
@@ -90,21 +104,36 @@ function toRow(path: string, node: TreeNode): NodeRow {
     node.creator,
     node.ephemeralOwner ?? null,
     node.nextSequence,
+    node.childVersion,
+    node.childRevision,
+    node.container,
+    node.ttlMs ?? null,
+    node.aclVersion,
+    acl ?? null,
   ];
 }
 
-function fromRow(row: NodeRow, shared: (text: string) => string): TreeNode {
-  const [, value, version, createRevision, modifyRevision, createdAtMs, modifiedAtMs, creator, owner, nextSequence] = row;
-  return {
-    value: value.length === 0 ? NO_BYTES : value,
-    version,
-    createRevision,
-    modifyRevision,
-    createdAtMs,
-    modifiedAtMs,
-    creator: shared(creator),
+function fromRow(state: TreeState, row: NodeRow, shared: (text: string) => string): TreeNode {
+  const [path, value, version, createRevision, modifyRevision, createdAtMs, modifiedAtMs, creator, owner, ...tail] = row;
+  const [nextSequence, childVersion, childRevision, container, ttlMs, aclVersion, acl] = tail;
+  assertInvariant(owner === null || state.sessions.has(owner), `the owner of ${path} is open`);
+  const rare = rareOf({
     ephemeralOwner: owner === null ? undefined : shared(owner),
-    nextSequence,
-    children: undefined,
-  };
+    container,
+    ttlMs: ttlMs ?? undefined,
+    acl:
+      acl === null
+        ? undefined
+        : internAcl(
+            state,
+            acl.map(([permissions, scheme, id]) => ({ permissions, scheme, id })),
+          ),
+    aclVersion,
+  });
+  const node = new TreeNode({ packed: packBytes(value), revision: createRevision, nowMs: createdAtMs, creator: shared(creator), rare });
+  Object.assign(node, { version, modifyRevision, modifiedAtMs });
+  if (childVersion > 0 || nextSequence > 0) {
+    node.directory = Object.assign(new Directory(createRevision), { nextSequence, childVersion, childRevision });
+  }
+  return node;
 }

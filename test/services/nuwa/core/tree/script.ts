@@ -1,6 +1,8 @@
+import type { NuwaNode } from '../../../../../services/nuwa/contract.ts';
 import { apply } from '../../../../../services/nuwa/core/tree/apply.ts';
-import type { Applied, Command, Create, Delete, SetValue } from '../../../../../services/nuwa/core/tree/command.ts';
-import { newState, type TreeState } from '../../../../../services/nuwa/core/tree/state.ts';
+import type { Applied, Change, Command, Create, RequestId, Transaction } from '../../../../../services/nuwa/core/tree/command.ts';
+import { viewNode } from '../../../../../services/nuwa/core/tree/read.ts';
+import { newState, nodeAt, type TreeState } from '../../../../../services/nuwa/core/tree/state.ts';
 
 export const bytes = (text: string): Uint8Array => new TextEncoder().encode(text);
 
@@ -20,9 +22,9 @@ export class TreeScript {
     return replay(this.state, command);
   }
 
-  write(change: Create | SetValue | Delete, session = 's1'): Applied {
+  write(change: Change | Transaction, session = 's1', by: Partial<RequestId> = {}): Applied {
     const request = ++this.#requests;
-    return this.apply({ ...change, session, request, settled: request });
+    return this.apply({ ...change, session, request, settled: request, ...by });
   }
 
   create(path: string, options: Partial<Create> = {}, session = 's1'): Applied {
@@ -34,6 +36,14 @@ export class TreeScript {
 export function replay(state: TreeState, command: Command): Applied {
   const index = state.index + 1;
   return apply(state, command, { index, nowMs: 1_000 + index });
+}
+
+/** The node as its readers see it. */
+export function seen(state: TreeState, path: string): NuwaNode | undefined {
+  const node = nodeAt(state, path);
+  if (!node) return undefined;
+  const view = viewNode(path, node);
+  return { ...view, value: new Uint8Array(view.value) };
 }
 
 /** A reply in one word: `done`, or the code of the refusal. */

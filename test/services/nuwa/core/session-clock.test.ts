@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { SessionClock } from '../../../services/nuwa/session-clock.ts';
-import { TreeScript } from './core/tree/script.ts';
+import { SessionClock } from '../../../../services/nuwa/core/session-clock.ts';
+import { TreeScript } from './tree/script.ts';
 
 /** Sessions s1 and s2 with a TTL of 5 s; the clock is looked at every 100 ms. */
 const { state } = new TreeScript();

@@ -1,0 +1,23 @@
+import type { ServiceHandlers } from '../../kuafu/contract.ts';
+import type { nuwaService, ServerStatus } from '../contract.ts';
+import type { NuwaContext } from './context.ts';
+
+export function status(nuwa: NuwaContext): ServiceHandlers<typeof nuwaService>['status'] {
+  const startedMs = nuwa.clock.monotonicMs();
+  return async () => statusOf(nuwa, nuwa.clock.monotonicMs() - startedMs);
+}
+
+function statusOf({ group, watchers, zookeeper }: NuwaContext, uptimeMs: number): ServerStatus {
+  const { config, progress, ...standing } = group.status();
+  const { revision, nodes } = group.state;
+  return {
+    ...standing,
+    revision,
+    nodes,
+    watches: watchers.size,
+    members: [...config.members],
+    progress: [...progress],
+    zookeeper: zookeeper(),
+    uptimeMs: Math.round(uptimeMs),
+  };
+}

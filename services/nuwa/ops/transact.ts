@@ -1,0 +1,10 @@
+import type { ServiceHandlers } from '../../kuafu/contract.ts';
+import type { nuwaService } from '../contract.ts';
+import { type NuwaContext, submitWrite } from './context.ts';
+
+export function transact(nuwa: NuwaContext): ServiceHandlers<typeof nuwaService>['transact'] {
+  return async ({ operations, ...id }) => {
+    const { revision, results } = await submitWrite(nuwa, { kind: 'transaction', ...id, operations });
+    return { revision, results: (results ?? []).map(({ path, version }) => ({ path, version })) };
+  };
+}

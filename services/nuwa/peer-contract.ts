@@ -1,0 +1,23 @@
+import { z } from 'zod';
+import { defineService, method } from '../kuafu/contract.ts';
+import { NuwaError } from './contract.ts';
+
+const bytes: z.ZodType<Uint8Array> = z.instanceof(Uint8Array);
+
+/** Who calls whom: a server that took over another's port refuses what is meant for that one. */
+const between = { cluster: z.string(), from: z.string(), to: z.string() };
+
+/** Between the servers of one group; `messages` are encoded PeerMessages (core/member/types.ts, peer/codec.ts). */
+export const nuwaPeerService = defineService('nuwaPeer', {
+  errors: NuwaError,
+  methods: {
+    /** Lost, late, twice: all of it is allowed, as on any network. The reply says only that they were read. `address`: where `from` answers. */
+    deliver: method({
+      request: z.object({ ...between, address: z.string(), messages: bytes }),
+      response: z.object({}),
+      idempotent: false,
+    }),
+    /** Answers when this server stops; so whoever called hears at once when it stops or dies. */
+    attend: method({ request: z.object(between), response: z.object({}), idempotent: false }),
+  },
+});

@@ -1,0 +1,48 @@
+import { messageOf } from '../../base/errors.ts';
+import { KuafuError, type ServiceHandlers } from '../../kuafu/contract.ts';
+import type { PeerMessage } from '../core/member/types.ts';
+import type { ServerId } from '../core/raft/types.ts';
+import type { nuwaPeerService } from '../peer-contract.ts';
+import { decodeMessages } from './codec.ts';
+
+/** Where what peers say goes. */
+export interface PeerReceiver {
+  readonly cluster: string;
+  readonly id: ServerId;
+  /** Aborts when this server takes part no more. */
+  readonly leaving: AbortSignal;
+  receive(from: ServerId, address: string, messages: readonly PeerMessage[]): void;
+}
+
+export function peerHandlers(receiver: PeerReceiver): ServiceHandlers<typeof nuwaPeerService> {
+  const assertMeant = (cluster: string, to: string): void => {
+    if (cluster === receiver.cluster && to === receiver.id) return;
+    throw new KuafuError('InvalidRequest', `this is ${receiver.id} of ${receiver.cluster}, not ${to} of ${cluster}`);
+  };
+  const assertTakesPart = (): void => {
+    if (receiver.leaving.aborted) throw new KuafuError('Unavailable', `${receiver.id} takes part no more`);
+  };
+  return {
+    async deliver({ cluster, from, to, address, messages }) {
+      assertMeant(cluster, to);
+      assertTakesPart();
+      let decoded: PeerMessage[];
+      try {
+        decoded = decodeMessages(messages);
+      } catch (error) {
+        throw new KuafuError('InvalidRequest', `messages of ${from}: ${messageOf(error)}`);
+      }
+      receiver.receive(from, address, decoded);
+      return {};
+    },
+
+    async attend({ cluster, to }, { signal }) {
+      assertMeant(cluster, to);
+      assertTakesPart();
+      await new Promise<void>((resolve) => {
+        for (const until of [signal, receiver.leaving]) until.addEventListener('abort', () => resolve(), { once: true });
+      });
+      return {};
+    },
+  };
+}
