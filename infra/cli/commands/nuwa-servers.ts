@@ -68,12 +68,7 @@ When it has caught up (feitian nuwa status shows its lag), give it a vote:
     'take a server out of the group; it may be dead. It never comes back under this name with its old data',
     'feitian nuwa members remove nuwa-2',
   ).action(action((id: string, options: NuwaOptions) => change(options, { kind: 'remove', id })));
-  nuwaVerb(
-    members,
-    'move <id> <address>',
-    'the server answers elsewhere now',
-    'feitian nuwa members move nuwa-2 10.77.0.9:20500',
-  ).action(
+  nuwaVerb(members, 'move <id> <address>', 'the server answers elsewhere now', 'feitian nuwa members move nuwa-2 10.77.0.9:20500').action(
     action((id: string, address: string, options: NuwaOptions) => change(options, { kind: 'move', id, address: asAddress(address) })),
   );
   nuwaVerb(

@@ -46,7 +46,11 @@ const CONNECT_MS_MAX = 10_000;
 const PATIENCE_MS = 2_000;
 
 /** Runs `use` with a client of the group, and ends its session afterwards. */
-export async function withNuwa<T>(options: NuwaOptions, use: (nuwa: NuwaClient) => Promise<T>, session: { ttlMs?: number } = {}): Promise<T> {
+export async function withNuwa<T>(
+  options: NuwaOptions,
+  use: (nuwa: NuwaClient) => Promise<T>,
+  session: { ttlMs?: number } = {},
+): Promise<T> {
   const { cluster, addresses } = await groupOf(options);
   const { connectNuwa } = await import('../../../services/nuwa/client.ts');
   const tell = setTimeout(() => process.stderr.write(`feitian: waiting for Nuwa at ${addresses.join(', ')} …\n`), PATIENCE_MS);
