@@ -14,7 +14,7 @@ import { createPangu } from '../../services/pangu/client.ts';
 import type { PanguClient } from '../../services/pangu/contract.ts';
 import { sortedLines } from './word-count.ts';
 
-/** A whole local cluster of real processes in a directory of its own, with clients of all it serves. */
+/** A whole local cluster of real processes in a directory of its own, with clients of all it serves. With one Nuwa server unless told otherwise. */
 export interface TestCluster {
   dir: string;
   cluster: ClusterHandle;
@@ -30,7 +30,7 @@ export interface TestCluster {
 
 export async function openCluster(options: Partial<Parameters<typeof startCluster>[0]> = {}): Promise<TestCluster> {
   const dir = options.dir ?? (await mkdtemp(join(tmpdir(), 'feitian-test-')));
-  const cluster = await startCluster({ ...options, dir, attached: true });
+  const cluster = await startCluster({ nuwaServers: 1, ...options, dir, attached: true });
   const { info } = cluster;
   const temporal = await connectClient(info.temporal);
   const member = await joinCluster({ cluster: info.name, nuwa: info.nuwa.kuafu.map((address) => `tcp://${address}`), creator: 'test' });
