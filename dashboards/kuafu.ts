@@ -16,7 +16,7 @@ export function kuafuDashboard(settings: Settings): Dashboard {
         description: 'Calls in a second, as all servers count them. Polls that wait are counted when they end.',
         unit: 'reqps',
         expression: sum(rate(KUAFU_METRICS.calls, { ...HERE, side: 'server' })),
-      }),
+      }).span(12),
     )
     .withPanel(
       stat({
@@ -24,7 +24,7 @@ export function kuafuDashboard(settings: Settings): Dashboard {
         description: 'Connections that clients hold. Far more than processes times services: connections are not reused.',
         unit: 'short',
         expression: sum(series(KUAFU_METRICS.connections, { ...HERE, side: 'client' })),
-      }),
+      }).span(12),
     )
     .withPanel(
       graph({

@@ -186,7 +186,7 @@ export function nuwaDashboard(settings: Settings): Dashboard {
         title: 'Sessions that expired',
         description: 'Sessions in a second whose owner fell silent: it was killed, it hangs, or it can no longer be reached.',
         unit: 'ops',
-        queries: [{ expression: max(rate(NUWA_METRICS.sessionsExpired)), legend: 'expired' }],
+        queries: [{ expression: sum(rate(NUWA_METRICS.sessionsExpired)), legend: 'expired' }],
       }),
     )
     .withPanel(
