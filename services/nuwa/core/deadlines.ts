@@ -51,26 +51,43 @@ export class Deadlines<Key> {
     this.#buckets.get(bucket)!.delete(key); // an empty bucket goes when its time comes
   }
 
-  /** Keys whose deadline, as `deadlineMsOf` knows it now, is not after `nowMs`: at most `countMax`. They stay filed until they are dropped. */
-  due(nowMs: number, deadlineMsOf: (key: Key) => number, countMax = Number.POSITIVE_INFINITY): Key[] {
+  /**
+   * Keys whose deadline, as `deadlineMsOf` knows it now, is not after `nowMs`. They stay filed until they are dropped. With bounds, the rest
+   * comes at later calls.
+   */
+  due(nowMs: number, deadlineMsOf: (key: Key) => number, bounds: DueBounds = NO_BOUNDS): Key[] {
     const due: Key[] = [];
     const moved: [Key, number][] = [];
+    const visited: number[] = [];
     const last = Math.floor(nowMs / this.#widthMs);
-    while (this.#heap.length > 0 && this.#heap[0]! <= last && due.length < countMax) {
+    const full = (): boolean => due.length >= bounds.dueMax || due.length + moved.length >= bounds.looksMax;
+    while (this.#heap.length > 0 && this.#heap[0]! <= last && !full()) {
       const bucket = pop(this.#heap);
-      const keys = this.#buckets.get(bucket)!;
-      this.#buckets.delete(bucket);
-      for (const key of keys) {
-        const deadlineMs = due.length < countMax ? deadlineMsOf(key) : bucket * this.#widthMs;
-        if (due.length < countMax && deadlineMs <= nowMs) due.push(key);
-        this.#bucketOf.delete(key);
-        moved.push([key, deadlineMs]);
+      visited.push(bucket);
+      for (const key of this.#buckets.get(bucket)!) {
+        if (full()) break;
+        const deadlineMs = deadlineMsOf(key);
+        if (deadlineMs <= nowMs) due.push(key);
+        else moved.push([key, deadlineMs]);
       }
+    }
+    for (const [key] of moved) this.drop(key);
+    for (const bucket of visited) {
+      if (this.#buckets.get(bucket)!.size > 0) push(this.#heap, bucket);
+      else this.#buckets.delete(bucket);
     }
     for (const [key, deadlineMs] of moved) this.file(key, deadlineMs);
     return due;
   }
 }
+
+/** Of one call: how many keys are due at most, and how many are looked at. */
+export interface DueBounds {
+  dueMax: number;
+  looksMax: number;
+}
+
+const NO_BOUNDS: DueBounds = { dueMax: Number.POSITIVE_INFINITY, looksMax: Number.POSITIVE_INFINITY };
 
 function push(heap: number[], value: number): void {
   let at = heap.length;

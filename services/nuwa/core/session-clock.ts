@@ -24,10 +24,15 @@ export class SessionClock {
   touch(state: TreeState, id: string, nowMs: number): boolean {
     const session = state.sessions.get(id);
     if (!session) return false;
-    const entry = this.#entries.get(id);
-    if (entry?.closing) return false;
     this.#lookedAtMs ??= nowMs;
-    this.#begin(id, this.#ownTime(nowMs) + session.ttlMs);
+    const deadlineMs = this.#ownTime(nowMs) + session.ttlMs;
+    const entry = this.#entries.get(id);
+    if (entry) {
+      if (!entry.closing) entry.deadlineMs = deadlineMs;
+      return !entry.closing;
+    }
+    this.#entries.set(id, { deadlineMs, closing: false });
+    this.#deadlines.file(id, deadlineMs);
     return true;
   }
 
@@ -61,13 +66,6 @@ export class SessionClock {
     return this.#ownMs + Math.min(Math.max(0, nowMs - this.#lookedAtMs!), this.#everyMs);
   }
 
-  #begin(id: string, deadlineMs: number): void {
-    const entry = this.#entries.get(id);
-    if (entry) entry.deadlineMs = Math.max(entry.deadlineMs, deadlineMs);
-    else this.#entries.set(id, { deadlineMs, closing: false });
-    this.#deadlines.file(id, deadlineMs);
-  }
-
   #reconcile(state: TreeState): void {
     for (const id of this.#entries.keys()) {
       if (state.sessions.has(id)) continue;
@@ -75,9 +73,16 @@ export class SessionClock {
       this.#deadlines.drop(id);
     }
     if (this.#entries.size === state.sessions.size) return;
-    for (const { id, ttlMs } of state.sessions.values()) if (!this.#entries.has(id)) this.#begin(id, this.#ownMs + ttlMs);
+    let found = 0;
+    for (const { id, ttlMs } of state.sessions.values()) {
+      if (this.#entries.has(id)) continue;
+      this.#entries.set(id, { deadlineMs: this.#ownMs + ttlMs, closing: false });
+      // All begin at once, at the beginning of a term; filed over the second half of their time, they are not all looked at at once.
+      this.#deadlines.file(id, this.#ownMs + (ttlMs * (SPREAD + (found++ % SPREAD))) / (2 * SPREAD));
+    }
   }
 }
 
 /** As often as a leader looks: less would file a session that is kept alive more often than needed. */
 const BUCKET_MS = 100;
+const SPREAD = 64;

@@ -4,7 +4,7 @@ import type { Directory } from './directory.ts';
 
 /**
  * A node of the tree. There may be millions, so what few of them have stands apart: `directory` of those that had children, `rare` of
- * those that are not plain. A plain leaf takes about 300 bytes beside its value: fields, two times, its name, and its place in the parent.
+ * those that are not plain. A plain leaf takes about 200 bytes beside its value: its fields, two times, its name, and its place in the parent.
  */
 export class TreeNode {
   packed: PackedBytes;

@@ -1,4 +1,4 @@
-import { Deadlines } from '../deadlines.ts';
+import { Deadlines, type DueBounds } from '../deadlines.ts';
 import type { TreeNode } from './node.ts';
 
 /**
@@ -26,9 +26,9 @@ export class ReapIndex {
     return this.#nodes.get(path);
   }
 
-  /** Paths, at most `countMax`, by name. They are due again at the next call, unless they are gone by then. */
-  due(nowMs: number, countMax: number): string[] {
-    return this.#deadlines.due(nowMs, (path) => reapableAtMs(this.#nodes.get(path)!), countMax).sort();
+  /** Paths by name; with bounds, more at later calls. They are due again at the next call, unless they are gone by then. */
+  due(nowMs: number, bounds: DueBounds): string[] {
+    return this.#deadlines.due(nowMs, (path) => reapableAtMs(this.#nodes.get(path)!), bounds).sort();
   }
 }
 

@@ -10,7 +10,7 @@ import { nodeAt, type TreeState } from './state.ts';
  * command names what the leader saw, and applying it looks again at all of it, on every server alike.
  */
 export function dueForReaping(state: TreeState, nowMs: number): Reap[] {
-  return state.reapable.due(nowMs, REAPS_MAX).map((path) => {
+  return state.reapable.due(nowMs, { dueMax: REAPS_MAX, looksMax: LOOKS_MAX }).map((path) => {
     const { createRevision, modifyRevision } = state.reapable.get(path)!;
     return { kind: 'reap', path, createRevision, modifyRevision };
   });
@@ -18,6 +18,8 @@ export function dueForReaping(state: TreeState, nowMs: number): Reap[] {
 
 /** Of one look: a million nodes whose time comes at once go over many looks, between other changes. */
 export const REAPS_MAX = 1_000;
+/** A look at as many nodes that were set in time takes some milliseconds. */
+const LOOKS_MAX = 20_000;
 
 /** One that may not go any more stays, and that is fine: the command is done either way. */
 export function applyReap(edit: Edit, { path, createRevision, modifyRevision }: Reap): Done {

@@ -16,7 +16,7 @@ export function applyTransaction(edit: Edit, session: Session, by: RequestId, { 
   const { state } = edit;
   const tooLarge = sizeProblem(state, operations);
   if (tooLarge) return tooLarge;
-  const { revision, nodes } = state;
+  const { revision } = state;
   const undo: (() => void)[] = [];
   const revocable: Edit = { ...edit, undo };
   const results: NonNullable<Done['results']> = [];
@@ -24,7 +24,7 @@ export function applyTransaction(edit: Edit, session: Session, by: RequestId, { 
     const reply = operation.kind === 'check' ? applyCheck(state, by, operation) : applyChange(revocable, session, by, operation);
     if (reply.kind === 'refused') {
       while (undo.length > 0) undo.pop()!();
-      Object.assign(state, { revision, nodes });
+      state.revision = revision;
       edit.events.length = 0;
       return { ...reply, revision, operation: i };
     }

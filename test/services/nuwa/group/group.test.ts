@@ -115,6 +115,49 @@ describe('a server of a group', () => {
   });
 });
 
+describe('a server that was away for longer than the others keep the log', () => {
+  it('takes over a snapshot of the leader, goes on from there, and its watchers are told what they missed', async () => {
+    const servers = await group(3);
+    const leader = await leaderOf(servers);
+    const places = servers.map(({ group, address }) => ({ id: group.id, address }));
+    const away = servers.find((server) => server !== leader)!;
+    const nuwa = await harness.client(leader.address, { ttlMs: 60_000 });
+    await nuwa.create('/n', bytes('before'));
+    await away.stop();
+    const value = new Uint8Array(1_000_000);
+    for (let i = 0; i < 20; i++) await nuwa.set('/n', value.fill(i));
+    const { index, bytes: size } = await harness.rpc(leader.address).snapshot({ fresh: true });
+    expect([index, size > 1_000_000]).toEqual([leader.group.state.index, true]);
+    expect(await harness.rpc(leader.address).snapshot({ fresh: true })).toMatchObject({ index });
+
+    const back = await harness.member(away.group.id, places, inMemory(away.group));
+    await expect.poll(() => back.group.state.index, { timeout: 10_000 }).toBeGreaterThanOrEqual(index);
+    expect(disks.get(back.group.id)!.installed).toBe(1);
+    const rpc = harness.rpc(back.address);
+    expect((await rpc.get({ path: '/n' })).node.version).toBe(20);
+    const { events } = await rpc.poll({ path: '/n', recursive: false, afterRevision: 1, waitMs: 0 });
+    expect(events[0]).toMatchObject({ kind: 'changed', revision: 2 });
+    await nuwa.set('/n', bytes('after'));
+    expect(Buffer.from((await rpc.get({ path: '/n' })).node.value).toString()).toBe('after');
+    await back.stop();
+    const again = await harness.member(away.group.id, places, inMemory(away.group));
+    await expect.poll(() => again.group.state.revision).toBe(leader.group.state.revision);
+  });
+
+  it('makes snapshots by itself when its log is long', async () => {
+    const server = await harness.server(inMemory({ id: 'alone' }));
+    const disk = disks.get('alone')!;
+    disk.logBytesMax = 1_000_000;
+    const nuwa = await harness.client(server.address);
+    await nuwa.create('/n', bytes(''));
+    for (let i = 0; i < 5; i++) await nuwa.set('/n', new Uint8Array(500_000));
+    await expect.poll(() => disk.newestSnapshot().index).toBeGreaterThan(4);
+    expect(disk.logBytes).toBeLessThan(1_000_001);
+    await nuwa.set('/n', bytes('x'));
+    expect((await harness.rpc(server.address).status({})).snapshotIndex).toBe(disk.newestSnapshot().index);
+  });
+});
+
 describe('a server that is cut off from its group', () => {
   it('sends watchers to others, and they miss nothing', async () => {
     const servers = await group(3);
