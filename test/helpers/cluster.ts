@@ -1,8 +1,11 @@
 import { mkdtemp, readdir, readFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import type { Client, WorkflowFailedError, WorkflowHandle } from '@temporalio/client';
-import { type ClusterHandle, deleteClusterData, startCluster } from '../../infra/cluster/launch.ts';
+import { asAddress, callingServers } from '../../infra/cli/ui/nuwa.ts';
+import { askGroup, viewOf } from '../../infra/cli/ui/nuwa-group.ts';
+import { type ClusterHandle, type ClusterInfo, deleteClusterData, startCluster } from '../../infra/cluster/launch.ts';
 import { connectClient } from '../../infra/temporal/connect.ts';
 import { newId } from '../../services/base/ids.ts';
 import { DAYU_MASTER_SERVICE, dayuMasterService } from '../../services/dayu/contract.ts';
@@ -58,6 +61,17 @@ export async function openCluster(options: Partial<Parameters<typeof startCluste
       if (!options.dir) await deleteClusterData(dir);
     },
   };
+}
+
+/** The name of the Nuwa server that leads, once one does. */
+export async function nuwaLeader({ nuwa }: ClusterInfo): Promise<string> {
+  return await callingServers(async (kuafu) => {
+    for (;;) {
+      const { leader } = viewOf(await askGroup(kuafu, nuwa.kuafu.map(asAddress)));
+      if (leader !== undefined) return leader;
+      await delay(20);
+    }
+  });
 }
 
 export const resultOf = (handle: WorkflowHandle): Promise<JobResult> => handle.result() as Promise<JobResult>;
