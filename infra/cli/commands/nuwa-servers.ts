@@ -32,7 +32,6 @@ export function registerServers(nuwa: Command): void {
     'feitian nuwa members add nuwa-4 10.77.0.4:20500',
     'feitian nuwa members promote nuwa-4',
   )
-    // The options of a verb below are its own.
     .enablePositionalOptions()
     .action(
       action(async (options: NuwaOptions) => {

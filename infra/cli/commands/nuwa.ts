@@ -12,7 +12,9 @@ import { registerWatching } from './nuwa-watching.ts';
 
 /** `feitian nuwa …`: the tree of small values in which the cluster's processes find one another, and the servers that keep it. */
 export function register(program: Command): void {
-  const nuwa = program.command('nuwa').description('the coordination tree, and the servers that keep it');
+  // `members` has options and verbs: what stands behind a verb is the verb's own, all the way down.
+  program.enablePositionalOptions();
+  const nuwa = program.command('nuwa').description('the coordination tree, and the servers that keep it').enablePositionalOptions();
 
   nuwaVerb(nuwa, 'ls [path]', 'children of a node', 'feitian nuwa ls /services/tubo', 'feitian nuwa ls -l /services/pangu-chunk')
     .option('-l, --long', 'with size, version, owner and time')
