@@ -1,4 +1,4 @@
-import { type Command, InvalidArgumentError } from 'commander';
+import { type Command, InvalidArgumentError, Option } from 'commander';
 import { type ClusterInfo, type StartOptions, type Step, startCluster } from '../../cluster/launch.ts';
 import { action, print, printJson } from '../ui/action.ts';
 import { colors as pc } from '../ui/colors.ts';
@@ -14,13 +14,15 @@ interface Flags extends VerbOptions {
   postgresPort?: number;
   temporalPort?: number;
   uiPort?: number;
-  nuwaServers?: number;
+  nuwaServers?: '1' | '3' | '5';
   nuwaPort?: number;
   zookeeperPort?: number;
   prometheusPort?: number;
   grafanaPort?: number;
   monitoring: boolean;
 }
+
+const NUWA_SERVERS = { 1: 1, 3: 3, 5: 5 } as const;
 
 export function register(program: Command): void {
   verb(
@@ -42,10 +44,11 @@ export function register(program: Command): void {
     .option('--postgres-port <port>', 'instead of a free one', wholeNumber)
     .option('--temporal-port <port>', 'instead of a free one', wholeNumber)
     .option('--ui-port <port>', "of Temporal's Web UI, instead of a free one", wholeNumber)
-    .option(
-      '--nuwa-servers <count>',
-      'servers of the coordination service: 1, 3 or 5; what a directory began with, it keeps (default: 3)',
-      wholeNumber,
+    .addOption(
+      new Option(
+        '--nuwa-servers <count>',
+        'servers of the coordination service; what a directory began with, it keeps (default: 3)',
+      ).choices(['1', '3', '5']),
     )
     .option('--nuwa-port <port>', 'of the first Nuwa server, instead of a free one', wholeNumber)
     .option('--zookeeper-port <port>', 'where it speaks the ZooKeeper protocol, instead of a free one', wholeNumber)
@@ -72,8 +75,7 @@ async function up(flags: Flags): Promise<void> {
     name: flags.name,
     nodes: flags.nodes,
     racks: Math.min(flags.racks ?? 2, flags.nodes ?? 4),
-    // The schema says what is wrong with another number.
-    nuwaServers: flags.nuwaServers as 1 | undefined,
+    nuwaServers: flags.nuwaServers && NUWA_SERVERS[flags.nuwaServers],
     cpuPerNode: flags.cpuPerNode,
     memoryMiBPerNode: flags.memoryPerNode,
     ports: {
