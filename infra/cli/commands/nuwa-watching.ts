@@ -38,7 +38,8 @@ export function registerWatching(nuwa: Command): void {
       `
 The command finds its fencing token in FEITIAN_FENCING_TOKEN: a number that grows with each grant of this lock. Whatever the
 lock protects should refuse a token below the highest it has seen. When the lock is lost (this machine was cut off or stood still,
-or somebody removed the lock's node) the command gets SIGTERM, and SIGKILL after --grace, with all that it started.`,
+or somebody removed the lock's node) the command gets SIGTERM, and SIGKILL after --grace, with all that it started.
+A "feitian" that is itself killed with SIGKILL cannot do that any more: then only the token protects.`,
     )
     .action(action(lock));
 }

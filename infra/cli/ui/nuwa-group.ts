@@ -2,9 +2,10 @@
  * How a group of Nuwa servers stands: each is asked for what it knows of itself, and the answers are put beside one another. What a server says
  * of the others is only used for those that do not answer.
  */
+import { setTimeout as delay } from 'node:timers/promises';
 import { hasCode, messageOf } from '../../../services/base/errors.ts';
 import type { KuafuClient, ServiceClient } from '../../../services/kuafu/contract.ts';
-import { nuwaService, type ServerStatus } from '../../../services/nuwa/contract.ts';
+import { NuwaError, nuwaService, type ServerStatus } from '../../../services/nuwa/contract.ts';
 import { colors as pc } from './colors.ts';
 import { renderTable } from './table.ts';
 import { formatBytes, formatCount, formatMs } from './units.ts';
@@ -162,24 +163,23 @@ export type NuwaServerClient = ServiceClient<typeof nuwaService>;
 const LEADER_MS_MAX = 10_000;
 const LEADER_AGAIN_MS = 200;
 
-/** Does `call` at the server that leads, wherever that is. Errors: the call's own; NotLeader or Unavailable when nobody leads for a while. */
+/** Does `call` at the server that leads, wherever that is. Errors: the call's own; NotLeader when nobody leads for a while. */
 export async function atLeader<T>(
   kuafu: KuafuClient,
   addresses: readonly string[],
   call: (leader: NuwaServerClient) => Promise<T>,
 ): Promise<T> {
   const untilMs = performance.now() + LEADER_MS_MAX;
-  for (let next = 0, hint: string | undefined; ; ) {
-    const address = hint ?? addresses[next++ % addresses.length]!;
+  for (;;) {
+    const { leader, servers } = viewOf(await askGroup(kuafu, addresses));
+    const found = servers.find(({ id }) => id === leader);
     try {
-      return await call(kuafu.service(nuwaService, address));
+      if (!found) throw new NuwaError('NotLeader', 'nobody leads the group');
+      return await call(kuafu.service(nuwaService, found.address));
     } catch (error) {
-      const hinted = hint !== undefined;
-      hint = undefined;
-      if (hasCode(error, 'NotLeader') && !hinted) hint = (error as { details?: { address?: string } }).details?.address;
-      else if (!hasCode(error, 'NotLeader', 'Unavailable', 'DeadlineExceeded')) throw error;
-      if (performance.now() > untilMs) throw error;
-      if (hint === undefined) await new Promise((resolve) => setTimeout(resolve, LEADER_AGAIN_MS));
+      // It led a moment ago; all that is asked for here may be asked for twice.
+      if (!hasCode(error, 'NotLeader', 'Unavailable', 'DeadlineExceeded') || performance.now() > untilMs) throw error;
+      await delay(LEADER_AGAIN_MS);
     }
   }
 }
