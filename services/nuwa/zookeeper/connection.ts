@@ -24,6 +24,10 @@ const NO_PASSWORD = Buffer.alloc(16);
 /** A request that waits for its turn: answers leave in the order of the requests. */
 interface Slot {
   ready: boolean;
+  /** Looks at the tree when its turn comes; changes that were asked for after it must not be made before. */
+  readonly isRead: boolean;
+  /** Hands a change to the group. */
+  submit?: () => void;
   /** Writes the answer. */
   answer: () => void;
 }
@@ -33,8 +37,9 @@ interface Slot {
  *
  *   greeting --connect request--> joining --session open or found--> open --closeSession, violation, loss of the group--> closed
  *
- * Requests are answered in their order. A change is handed to the group at once; a read is looked at when all requests before it are answered and
- * the group has confirmed, after it came, that what is applied here is not old. So a client sees its own changes, and nobody sees the past.
+ * Requests are done and answered in their order. Changes one after the other are handed to the group at once; a read is looked at when all requests
+ * before it are answered and the group has confirmed, after it came, that what is applied here is not old; and a change waits for the reads before
+ * it. So a client sees its own changes up to its question, and nobody sees the past.
  */
 export class Connection implements Notified {
   readonly #socket: Socket;
@@ -48,6 +53,8 @@ export class Connection implements Notified {
   #rest: Buffer = NOTHING;
   #slots: Slot[] = [];
   #head = 0;
+  /** Changes before this place were handed to the group. */
+  #submitted = 0;
   #flushPlanned = false;
   /** Reads of this turn, for which the group is asked once. */
   #reads: Slot[] = [];
@@ -230,7 +237,7 @@ export class Connection implements Notified {
   }
 
   #handleClose(xid: number): void {
-    const slot = this.#wait(() => {
+    const slot = this.#wait(false, () => {
       this.#reply(xid, ERRORS.ok);
       this.close('its session was closed');
     });
@@ -240,7 +247,7 @@ export class Connection implements Notified {
   #submitChange(xid: number, request: ChangeRequest): void {
     const { operation, error = ERRORS.badArguments, write } = request;
     if (!operation) return this.#answered(() => this.#reply(xid, error));
-    const slot = this.#wait();
+    const slot = this.#wait(false);
     this.#submit({ ...(operation as Change), ...this.#requestId() }, slot, (reply) => {
       if (reply.kind === 'done') this.#reply(xid, ERRORS.ok, (writer) => write(writer, reply), reply.revision);
       else this.#reply(xid, errorOf(reply), undefined, reply.revision);
@@ -249,7 +256,7 @@ export class Connection implements Notified {
 
   /** A check by itself is a transaction of one. */
   #submitCheck(xid: number, { operation }: ChangeRequest): void {
-    const slot = this.#wait();
+    const slot = this.#wait(false);
     this.#submit({ kind: 'transaction', operations: [operation as Check], ...this.#requestId() }, slot, (reply) => {
       this.#reply(xid, reply.kind === 'done' ? ERRORS.ok : errorOf(reply), undefined, reply.revision);
     });
@@ -265,7 +272,7 @@ export class Connection implements Notified {
       );
     }
     const operations = parts.map(({ request }) => request.operation!);
-    const slot = this.#wait();
+    const slot = this.#wait(false);
     this.#submit({ kind: 'transaction', operations, ...this.#requestId() }, slot, (reply) => {
       if (reply.kind === 'done') this.#reply(xid, ERRORS.ok, (writer) => writeMultiDone(writer, parts, reply), reply.revision);
       else if (reply.operation === undefined) this.#reply(xid, errorOf(reply), undefined, reply.revision);
@@ -312,7 +319,7 @@ export class Connection implements Notified {
   }
 
   #look(xid: number, look: Look): void {
-    const slot = this.#wait(() => {
+    const slot = this.#wait(true, () => {
       const { state } = this.#door.group;
       const seen = look({ state, identities: this.#identities, watches: this.watches, sessionHex: this.#sessionHex });
       if (typeof seen === 'number') this.#reply(xid, seen);
@@ -341,25 +348,39 @@ export class Connection implements Notified {
   }
 
   #submit(command: Command, slot: Slot, answer?: (reply: Reply) => void): void {
-    this.#door.group.submit(command, (reply) => {
-      if (!this.#open) return;
-      if (!reply) return this.close('nobody knows whether a change was made');
-      if (answer) slot.answer = () => answer(reply);
-      slot.ready = true;
-      this.#answerReady();
-    });
+    slot.submit = () => {
+      this.#door.group.submit(command, (reply) => {
+        if (!this.#open) return;
+        if (!reply) return this.close('nobody knows whether a change was made');
+        if (answer) slot.answer = () => answer(reply);
+        slot.ready = true;
+        this.#answerReady();
+      });
+    };
+    this.#submitReady();
+  }
+
+  /** Hands over the changes that stand before the first read without an answer. */
+  #submitReady(): void {
+    const slots = this.#slots;
+    while (this.#submitted < slots.length) {
+      const slot = slots[this.#submitted]!;
+      if (slot.isRead && this.#submitted >= this.#head) return;
+      this.#submitted++;
+      slot.submit?.();
+    }
   }
 
   // ---- answers ----
 
-  #wait(answer: () => void = () => {}): Slot {
-    const slot = { ready: false, answer };
+  #wait(isRead: boolean, answer: () => void = () => {}): Slot {
+    const slot = { ready: false, isRead, answer };
     this.#slots.push(slot);
     return slot;
   }
 
   #answered(answer: () => void): void {
-    this.#wait(answer).ready = true;
+    this.#wait(false, answer).ready = true;
     this.#answerReady();
   }
 
@@ -371,11 +392,13 @@ export class Connection implements Notified {
     }
     if (this.#head === slots.length) {
       slots.length = 0;
-      this.#head = 0;
+      this.#head = this.#submitted = 0;
     } else if (this.#head > 1_024) {
       slots.splice(0, this.#head);
+      this.#submitted = Math.max(0, this.#submitted - this.#head);
       this.#head = 0;
     }
+    this.#submitReady();
     if (this.#socket.isPaused()) this.#maybeResume();
   }
 
