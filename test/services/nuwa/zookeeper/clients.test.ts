@@ -44,7 +44,7 @@ describe('unchanged ZooKeeper clients', () => {
   afterAll(() => harness.close());
 
   test.skipIf(!python)('kazoo: nodes, transactions, watches, ACLs and its recipes', { timeout: 60_000 }, async () => {
-    const script = fileURLToPath(new URL('kazoo_session.py', import.meta.url));
+    const script = fileURLToPath(new URL('kazoo-session.py', import.meta.url));
     const { stdout } = await runProgram('python3', [script, hosts], { timeoutMs: 50_000, env: { ...process.env, PYTHONPATH: python } });
     expect(stdout).toContain('all held');
   });

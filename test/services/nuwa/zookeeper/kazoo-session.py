@@ -1,4 +1,4 @@
-"""Runs kazoo, the ZooKeeper client of Python, against Nuwa: `kazoo_session.py host:port,host:port`."""
+"""Runs kazoo, the ZooKeeper client of Python, against Nuwa: `kazoo-session.py host:port,host:port`."""
 import sys
 import threading
 import time
