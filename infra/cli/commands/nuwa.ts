@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import type { CreateOptions, NuwaNode } from '../../../services/nuwa/contract.ts';
+import type { CreateOptions, NuwaClient, NuwaNode } from '../../../services/nuwa/contract.ts';
 import { action, print, printJson, SilentFailure, UsageError } from '../ui/action.ts';
 import { wholeNumber } from '../ui/arguments.ts';
 import { untilInterrupted } from '../ui/interrupt.ts';
@@ -110,21 +110,24 @@ async function create(path: string, given: string | undefined, flags: CreateFlag
     ...(ephemeral ? { ephemeral } : {}),
     ...(flags.ttl === undefined ? {} : { ttlMs: durationMs(flags.ttl, '--ttl', parseMs) }),
   };
-  await withNuwa(flags, async (client) => {
-    const made = await client.create(nodePath(path), value, options);
-    if (flags.json) printJson(made);
-    else print(made.path);
-    if (!hold) return;
-    const expired = await untilInterrupted(
-      (signal) =>
-        new Promise<boolean>((resolve) => {
-          client.session.onState((state) => state === 'expired' && resolve(true));
-          signal.addEventListener('abort', () => resolve(false));
-        }),
-    );
-    if (!expired) return;
-    process.stderr.write(`feitian: the session expired, so ${made.path} may be gone\n`);
-    throw new SilentFailure();
+  const make = (interrupted?: AbortSignal): Promise<void> =>
+    withNuwa(flags, async (client) => {
+      const made = await client.create(nodePath(path), value, options);
+      if (flags.json) printJson(made);
+      else print(made.path);
+      if (!interrupted || !(await expiredBefore(client, interrupted))) return;
+      process.stderr.write(`feitian: the session expired, so ${made.path} may be gone\n`);
+      throw new SilentFailure();
+    });
+  await (hold ? untilInterrupted(make) : make());
+}
+
+/** Whether the client's session expired before the signal aborted. */
+function expiredBefore({ session }: NuwaClient, signal: AbortSignal): Promise<boolean> {
+  return new Promise((resolve) => {
+    session.onState((state) => state === 'expired' && resolve(true));
+    signal.addEventListener('abort', () => resolve(false));
+    if (signal.aborted) resolve(false);
   });
 }
 
