@@ -24,6 +24,7 @@ export interface RoleFlags {
   nuwaId?: string;
   nuwaMembers?: string;
   zookeeper?: string;
+  nuwaLeaseReads?: string;
   cpu?: string;
   memory?: string;
 }
@@ -69,6 +70,7 @@ const schema = z.object({
   nuwaId: name.optional(),
   nuwaMembers: members.optional(),
   zookeeper: hostAndPort.optional(),
+  nuwaLeaseReads: z.enum(['on', 'off']).default('off'),
   cpu: z.coerce.number().positive().default(availableParallelism()),
   memory: z.coerce
     .number()
@@ -90,6 +92,7 @@ export const VARIABLES: Record<keyof z.input<typeof schema>, string> = {
   nuwaId: 'FEITIAN_NUWA_ID',
   nuwaMembers: 'FEITIAN_NUWA_MEMBERS',
   zookeeper: 'FEITIAN_ZOOKEEPER',
+  nuwaLeaseReads: 'FEITIAN_NUWA_LEASE_READS',
   cpu: 'FEITIAN_CPU',
   memory: 'FEITIAN_MEMORY_MIB',
 };
@@ -135,7 +138,13 @@ export async function roleConfigs(roles: readonly RoleName[], flags: RoleFlags, 
 }
 
 /** Undefined: a group of its own, of one, as it has always been. Errors: BadConfig. */
-function nuwaServerOf({ nuwaId: id, nuwaMembers: members = [], zookeeper, listen }: z.output<typeof schema>): RoleConfig['nuwaServer'] {
+function nuwaServerOf({
+  nuwaId: id,
+  nuwaMembers: members = [],
+  zookeeper,
+  nuwaLeaseReads,
+  listen,
+}: z.output<typeof schema>): RoleConfig['nuwaServer'] {
   if (id === undefined) {
     if (members.length > 0) throw badConfig([`${nameOf('nuwaId')} must say which of ${nameOf('nuwaMembers')} this server is`]);
     if (zookeeper === undefined) return undefined;
@@ -144,7 +153,7 @@ function nuwaServerOf({ nuwaId: id, nuwaMembers: members = [], zookeeper, listen
   }
   if (members.length > 0 && !members.some((member) => member.id === id))
     throw badConfig([`${nameOf('nuwaMembers')} must name ${id} too, as ${id}=tcp://host:port`]);
-  return { id, members, ...(zookeeper ? { zookeeper } : {}) };
+  return { id, members, ...(zookeeper ? { zookeeper } : {}), ...(nuwaLeaseReads === 'on' ? { leaseReads: true } : {}) };
 }
 
 function ownAddress(server: RoleConfig['nuwaServer']): string | undefined {

@@ -21,6 +21,8 @@ export interface RoleConfig {
     members: { id: string; address: string }[];
     /** Where it speaks the ZooKeeper protocol, `host:port`; port 0 = any free one. */
     zookeeper?: string;
+    /** Reads by lease: a round trip less for each, where clocks can be trusted to run at nearly the same rate. On all servers of the group, or on none. @default false */
+    leaseReads?: boolean;
   };
   /** Postgres URL; present for roles that keep tables. */
   databaseUrl?: string;

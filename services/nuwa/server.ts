@@ -5,7 +5,8 @@ import type { RoleConfig, RunningRole, StartRole } from '../base/role.ts';
 import { implement, serve } from '../kuafu/server.ts';
 import { tellAddress } from './background/tell-address.ts';
 import { nuwaService } from './contract.ts';
-import { Member } from './core/member/member.ts';
+import { MEMBER_TIMING, Member } from './core/member/member.ts';
+import { LEASE_MS } from './core/member/settings.ts';
 import type { GroupConfig } from './core/raft/types.ts';
 import type { RingBounds } from './core/tree/event-ring.ts';
 import { Group } from './group/group.ts';
@@ -34,6 +35,8 @@ export interface NuwaOptions {
   /** The log is replaced by a snapshot when it passes this. @default 32 MiB */
   logBytesMax?: number;
   ring?: RingBounds;
+  /** Reads by lease (core/raft/lease.ts), on every server of the group alike. @default that of the role's configuration, else false */
+  leaseReads?: boolean;
   /** @default openStorage */
   open?: typeof openStorage;
 }
@@ -56,6 +59,7 @@ export async function startNuwa(
     loaded: { state, events },
     random: systemRandom,
     ring: options.ring,
+    ...((options.leaseReads ?? nuwaServer?.leaseReads) ? { timing: { ...MEMBER_TIMING, leaseMs: LEASE_MS } } : {}),
   });
   const group = new Group({ cluster, member, storage, clock, log });
   const watchers = new Watchers();

@@ -30,6 +30,7 @@ export function register(program: Command): void {
       '--nuwa-members <name=tcp://host:port,…>',
       'the servers that its group begins with; none for one that is added to a group that is there (FEITIAN_NUWA_MEMBERS)',
     )
+    .option('--nuwa-lease-reads <on|off>', 'answer reads by lease, on all servers of the group or on none (FEITIAN_NUWA_LEASE_READS)')
     .option('--zookeeper <host:port>', 'where it speaks the ZooKeeper protocol; port 0 is any free one (FEITIAN_ZOOKEEPER)')
     .option('--cpu <number>', 'processors that a node offers for containers (FEITIAN_CPU)')
     .option('--memory <MiB>', 'memory that a node offers for containers (FEITIAN_MEMORY_MIB)')

@@ -27,6 +27,8 @@ export interface FaultPlan {
   awayMsMax: number;
   wallJumps: boolean;
   timing: RaftTiming;
+  /** Reads by lease: then clocks run at nearly the same rate. */
+  lease: boolean;
   /** Events kept for watchers. */
   ringEvents: number;
   /** Of entries kept behind a compaction, in bytes. */
@@ -60,6 +62,7 @@ export function drawFaults(random: Random): FaultPlan {
     awayMsMax: 600,
     wallJumps: random.int(4) === 0,
     timing: { electionTicks: 6 + random.int(10), heartbeatTicks: 2 },
+    lease: random.int(4) === 0,
     ringEvents: random.int(8) === 0 ? 20 : 10_000,
     keptBytesMax: random.int(2) === 0 ? 0 : 1_000,
     inflightMax: 1 + random.int(8),

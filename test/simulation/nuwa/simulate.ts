@@ -1,4 +1,5 @@
 import { type Random, seededRandom } from '../../../services/base/random.ts';
+import { TICK_MS } from '../../../services/nuwa/core/member/settings.ts';
 import type { GroupConfig, ServerId } from '../../../services/nuwa/core/raft/types.ts';
 import { Checks } from './checks.ts';
 import { type ClientSurroundings, SimClient, TTL_MS } from './client.ts';
@@ -29,6 +30,8 @@ export interface SimulationReport {
   watched: number;
 }
 
+/** Of the shortest election timeout; clocks run apart by 15 % each way. */
+const LEASE_SHARE = 0.6;
 /** After the faults: time for an election, for dead clients' sessions to expire, and for all to come to rest. */
 const HEALED_MS = 2_400 + 3 * TTL_MS;
 
@@ -61,7 +64,7 @@ class Simulation {
     this.#random = seededRandom(seed);
     this.#plan = drawFaults(this.#random);
     this.#network = new Network(this.#timeline, this.#random, this.#plan.weather);
-    const { timing, keptBytesMax, inflightMax, appendBytesMax, ringEvents, servers } = this.#plan;
+    const { timing, lease, keptBytesMax, inflightMax, appendBytesMax, ringEvents, servers } = this.#plan;
     const nowMs = (): number => this.#timeline.nowMs;
     this.#trace = trace && ((line) => trace(`${nowMs().toFixed(1).padStart(8)} ${line}`));
     this.#trace?.(JSON.stringify(this.#plan));
@@ -71,7 +74,11 @@ class Simulation {
       network: this.#network,
       random: this.#random,
       checks: this.#checks,
-      settings: { timing, limits: { keptBytesMax, inflightMax, appendBytesMax }, ring: { eventsMax: ringEvents, bytesMax: 1 << 24 } },
+      settings: {
+        timing: { ...timing, leaseMs: lease ? timing.electionTicks * TICK_MS * LEASE_SHARE : 0 },
+        limits: { keptBytesMax, inflightMax, appendBytesMax },
+        ring: { eventsMax: ringEvents, bytesMax: 1 << 24 },
+      },
       syncMs: () => 0.2 + this.#random.next() * this.#plan.syncMsMax,
       server: (id) => this.#servers.get(id),
       ...(this.#trace ? { trace: this.#trace } : {}),
@@ -233,7 +240,7 @@ class Simulation {
       this.#network.cut(leader.id, other);
       this.#network.cut(other, leader.id);
     }
-    const slow = this.#random.int(3) > 0;
+    const slow = !this.#plan.lease && this.#random.int(3) > 0;
     if (slow) leader.clockRate = 4;
     this.#timeline.after(200 + this.#random.next() * 1_000, () => {
       this.#network.heal();

@@ -138,7 +138,7 @@ export class Member {
 
   #handleTick(): void {
     this.#tick++;
-    this.#drive({ kind: 'tick' });
+    this.#drive({ kind: 'tick', nowMs: this.#now.monotonicMs });
     if (this.#keepAlives.length > 0) {
       this.#reads.hold({ reads: [], keepAlives: this.#keepAlives, sinceTick: this.#tick });
       this.#keepAlives = [];
@@ -249,7 +249,7 @@ export class Member {
     if (!this.#duties) return this.#send(this.#leader!, { kind: 'ask', term: this.#leaderTerm, askId, sessions });
     // Noted before leadership is confirmed: a leader elected later gives every session its whole TTL later than this.
     this.#duties.heard(this.state, sessions, this.#now);
-    this.#drive({ kind: 'read', id: askId });
+    this.#drive({ kind: 'read', id: askId, nowMs: this.#now.monotonicMs });
   }
 
   #releaseReads(): void {
@@ -321,7 +321,7 @@ export class Member {
     this.#duties.heard(this.state, ask.sessions, this.#now);
     const id = this.#nextAskId++;
     this.#peerAsks.asked(id, ask);
-    this.#drive({ kind: 'read', id, from: ask.from, term });
+    this.#drive({ kind: 'read', id, from: ask.from, term, nowMs: this.#now.monotonicMs });
   }
 
   #handleSnapshot(mark: SnapshotMark, state: TreeState, events: readonly NuwaEvent[]): void {

@@ -26,6 +26,8 @@ export interface MemberOptions {
 export const TICK_MS = 25;
 /** An election after 1 to 1.5 s of silence: several times what a busy machine lets a heartbeat wait. A broken connection is noticed at once. */
 export const MEMBER_TIMING: RaftTiming = { electionTicks: 40, heartbeatTicks: 4 };
+/** Of leases, where they are on: the shortest election timeout less what clocks may run apart, generously. */
+export const LEASE_MS = 600;
 export const MEMBER_LIMITS: RaftLimits = { appendBytesMax: 1024 * 1024, inflightMax: 64, keptBytesMax: 16 * 1024 * 1024 };
 /** Some minutes of heavy writing. */
 export const MEMBER_RING: RingBounds = { eventsMax: 65_536, bytesMax: 64 * 1024 * 1024 };

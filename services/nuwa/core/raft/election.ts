@@ -1,5 +1,6 @@
 import { assertInvariant } from '../../../base/assert.ts';
 import { becomeLeader } from './leading.ts';
+import { leases } from './lease.ts';
 import { hasMajority } from './quorum.ts';
 import { loseReads } from './reads.ts';
 import type { Server } from './server.ts';
@@ -57,7 +58,7 @@ export function tickElection(server: Server): void {
 }
 
 export function handlePeerLost(server: Server, peer: ServerId): void {
-  if (server.role !== 'follower' || server.leader !== peer) return;
+  if (server.role !== 'follower' || server.leader !== peer || leases(server)) return;
   server.leader = undefined;
   runSoon(server, lostLeaderTicks(server));
 }
@@ -137,6 +138,8 @@ function deferRun(server: Server): void {
 /** A leader is such a server too: one that hears no majority steps down by itself within the same time (checkQuorum). */
 function followsLiveLeader(server: Server): boolean {
   if (server.role === 'leader') return true;
+  // It may have heard a leader just before it started.
+  if (leases(server) && server.tick < server.timing.electionTicks) return true;
   return server.leader !== undefined && server.tick - server.calmSinceTick < server.timing.electionTicks;
 }
 

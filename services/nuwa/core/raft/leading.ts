@@ -1,5 +1,6 @@
 import { assertInvariant } from '../../../base/assert.ts';
 import { becomeFollower } from './election.ts';
+import { Lease } from './lease.ts';
 import { Progress } from './progress.ts';
 import { hasMajority } from './quorum.ts';
 import { beginRound } from './reads.ts';
@@ -23,7 +24,14 @@ export function becomeLeader(server: Server): void {
   server.role = 'leader';
   server.leader = server.id;
   server.election = undefined;
-  server.leading = { progress: new Map(), firstIndex: log.lastIndex + 1, round: 0, heartbeatElapsedTicks: 0, reads: [] };
+  server.leading = {
+    progress: new Map(),
+    firstIndex: log.lastIndex + 1,
+    round: 0,
+    heartbeatElapsedTicks: 0,
+    lease: new Lease(),
+    reads: [],
+  };
   appendOwn(server, [{ index: log.lastIndex + 1, term: server.term, kind: 'noop', timeMs: log.lastTimeMs, data: NO_DATA }]);
   followConfig(server);
 }
@@ -68,13 +76,13 @@ export function isActive(server: Server, progress: Progress): boolean {
   return server.tick - progress.heardTick < server.timing.electionTicks;
 }
 
-export function tickLeader(server: Server, leading: Leading): void {
+export function tickLeader(server: Server, leading: Leading, nowMs: number | undefined): void {
   if (!hearsMajority(server, leading)) {
     becomeFollower(server, server.term, undefined);
     return;
   }
   tickTransfer(server, leading);
-  if (++leading.heartbeatElapsedTicks >= server.timing.heartbeatTicks) beginRound(server, leading);
+  if (++leading.heartbeatElapsedTicks >= server.timing.heartbeatTicks) beginRound(server, leading, nowMs);
 }
 
 /** Section 6.2: a leader who has heard no majority for an election timeout leads nobody, and says so by stepping down. */

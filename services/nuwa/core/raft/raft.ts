@@ -54,7 +54,7 @@ function handle(server: Server, event: RaftEvent): void {
   switch (event.kind) {
     case 'tick':
       server.tick++;
-      if (server.leading) tickLeader(server, server.leading);
+      if (server.leading) tickLeader(server, server.leading, event.nowMs);
       else tickElection(server);
       return;
     case 'receive':

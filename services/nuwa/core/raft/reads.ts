@@ -1,3 +1,4 @@
+import { leases, renewLease } from './lease.ts';
 import type { Progress } from './progress.ts';
 import { hasMajority } from './quorum.ts';
 import { sendHeartbeat } from './replication.ts';
@@ -32,7 +33,7 @@ export interface PendingRead {
 const NO_INDEX = -1;
 const NO_ROUND = Number.POSITIVE_INFINITY;
 
-export function handleRead(server: Server, { id, from, term }: RaftEvent & { kind: 'read' }): void {
+export function handleRead(server: Server, { id, from, term, nowMs }: RaftEvent & { kind: 'read' }): void {
   const { leading } = server;
   if (!leading || (term !== undefined && term > server.term)) {
     server.out.readsLost.push({ id, from });
@@ -41,13 +42,14 @@ export function handleRead(server: Server, { id, from, term }: RaftEvent & { kin
   const confirmedBy = term === server.term ? from : undefined;
   const index = server.commitIndex >= leading.firstIndex ? server.commitIndex : NO_INDEX;
   const read: PendingRead = { id, from, confirmedBy, index, round: NO_ROUND };
-  if (index !== NO_INDEX && isConfirmed(server, leading, read)) {
+  const leased = nowMs !== undefined && leading.lease.holds(nowMs);
+  if (index !== NO_INDEX && (leased || isConfirmed(server, leading, read))) {
     server.out.readable.push({ id, index, from });
     return;
   }
   const roundUnderWay = leading.reads.some(({ round }) => round !== NO_ROUND);
   leading.reads.push(read);
-  if (index !== NO_INDEX && !roundUnderWay) beginRound(server, leading);
+  if (index !== NO_INDEX && !roundUnderWay) beginRound(server, leading, nowMs);
 }
 
 function isConfirmed(server: Server, { progress }: Leading, { confirmedBy, round }: PendingRead): boolean {
@@ -55,9 +57,10 @@ function isConfirmed(server: Server, { progress }: Leading, { confirmedBy, round
 }
 
 /** Heartbeats to all: the next round, which confirms every read that came up to now. */
-export function beginRound(server: Server, leading: Leading): void {
+export function beginRound(server: Server, leading: Leading, nowMs?: number): void {
   leading.heartbeatElapsedTicks = 0;
   leading.round++;
+  if (nowMs !== undefined && leases(server)) leading.lease.began(leading.round, nowMs);
   for (const read of leading.reads) if (read.round === NO_ROUND) read.round = leading.round;
   for (const [id, progress] of leading.progress) sendHeartbeat(server, id, progress);
 }
@@ -65,6 +68,7 @@ export function beginRound(server: Server, leading: Leading): void {
 export function acknowledgeRound(server: Server, leading: Leading, progress: Progress, round: number): void {
   if (round <= progress.ackedRound) return;
   progress.ackedRound = round;
+  renewLease(server, leading);
   answerConfirmed(server, leading);
 }
 

@@ -1,6 +1,7 @@
 import { assertInvariant } from '../../../base/assert.ts';
 import type { Random } from '../../../base/random.ts';
 import { Disk } from './disk.ts';
+import type { Lease } from './lease.ts';
 import { RaftLog } from './log.ts';
 import { memberOf, votersOf } from './members.ts';
 import type { Progress } from './progress.ts';
@@ -35,6 +36,7 @@ export interface Leading {
   /** Heartbeat rounds of this term that were begun. */
   round: number;
   heartbeatElapsedTicks: number;
+  readonly lease: Lease;
   /** In the order of their coming; see reads.ts. */
   reads: PendingRead[];
   transfer?: { readonly to: ServerId; sinceTick: number };

@@ -16,6 +16,7 @@ export function transfer(server: Server, to: ServerId): void {
     return;
   }
   leading!.transfer = { to, sinceTick: server.tick };
+  leading!.lease.giveUp();
   maybeHandOver(server, leading!);
 }
 

@@ -56,8 +56,8 @@ export interface SnapshotMark {
 // ---- what happens to a server ----
 
 export type RaftEvent =
-  /** A tick of time passed; how long one is, the owner decides (see RaftTiming). */
-  | { readonly kind: 'tick' }
+  /** A tick of time passed; how long one is, the owner decides (see RaftTiming). `nowMs`: on a monotonic clock, for leases only. */
+  | { readonly kind: 'tick'; readonly nowMs?: number }
   | { readonly kind: 'receive'; readonly from: ServerId; readonly message: RaftMessage }
   /** Leader: puts one entry per payload into the log. Elsewhere: `effects.refused`. */
   | { readonly kind: 'propose'; readonly timeMs: number; readonly payloads: readonly Uint8Array[] }
@@ -65,7 +65,7 @@ export type RaftEvent =
    * Leader: asks for the index at which a read is linearizable (section 6.4). `from`: a follower that asked by a message of the term
    * `term`, which says too that it still followed this leader when it sent that. Elsewhere: `effects.readsLost`.
    */
-  | { readonly kind: 'read'; readonly id: number; readonly from?: ServerId; readonly term?: number }
+  | { readonly kind: 'read'; readonly id: number; readonly from?: ServerId; readonly term?: number; readonly nowMs?: number }
   /** All writes up to `seq` are on the disk. */
   | { readonly kind: 'written'; readonly seq: number }
   /** A snapshot up to `index` is on the disk: entries up to there need be kept no longer (some are, for followers that lag). */
@@ -178,6 +178,11 @@ export interface RaftTiming {
   /** A follower that hears nothing runs after between one and one and a half times this many ticks. */
   electionTicks: number;
   heartbeatTicks: number;
+  /**
+   * For so long after a heartbeat round was begun that a majority answered, the leader answers reads without another (section 6.4.1). It must be
+   * shorter than `electionTicks` by more than clocks may run apart. 0: off. The same on every server of a group: voters keep to it too.
+   */
+  leaseMs?: number;
 }
 
 export interface RaftLimits {
