@@ -32,6 +32,7 @@ export const NUWA_CODES = [
   'BadArguments', // options that do not go together, such as ephemeral with a TTL
   'InvalidAcl', // an empty ACL, or one that names a scheme or an identity that is none
   'NoAuth', // the node's ACL does not allow it to the identities shown
+  'SessionMoved', // the session is on another connection by now
   'BadPassword', // a session was asked for with a password that is not its own
   'NotLeader', // only the leader does this; details.leader and details.address, where one is known
   'BadMembers', // a change of the group that cannot be made now; the reason says why

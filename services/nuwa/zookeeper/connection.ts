@@ -1,7 +1,6 @@
-import { randomBytes } from 'node:crypto';
+import { randomBytes, randomInt } from 'node:crypto';
 import type { Socket } from 'node:net';
 import type { Change, Check, Command, Reply } from '../core/tree/command.ts';
-import { samePassword } from '../core/tree/sessions.ts';
 import { type ChangeRequest, digestIdentity, readChange, readMulti, writeMultiDone, writeMultiRefused } from './changes.ts';
 import type { DoorShared } from './door.ts';
 import { answerOf } from './four-letters.ts';
@@ -41,6 +40,8 @@ export class Connection implements Notified {
   #sessionHex = '';
   #session = '';
   #identities: string[] = ['world:anyone'];
+  /** Tells the changes of this connection from those of the session's earlier ones. */
+  readonly #number = 1 + randomInt(2 ** 31);
   #rest: Buffer = NOTHING;
   readonly #turns = new Turns();
   #flushPlanned = false;
@@ -172,23 +173,23 @@ export class Connection implements Notified {
       this.#state = 'open';
       this.#door.opened(this);
     };
+    const creator = `zookeeper ${this.peer}`;
+    const open = { kind: 'openSession', creator, connection: this.#number } as const;
     if (/^0+$/.test(sessionHex)) {
       const hex = newSessionHex();
       const own = randomBytes(16);
-      group.submit(
-        { kind: 'openSession', session: sessionOf(hex), ttlMs: timeoutMs, creator: `zookeeper ${this.peer}`, password: own },
-        (reply) => {
-          if (reply?.kind === 'done') answer(hex, timeoutMs, own);
-          else this.close('no session could be opened');
-        },
-      );
+      group.submit({ ...open, session: sessionOf(hex), ttlMs: timeoutMs, password: own }, (reply) => {
+        if (reply?.kind === 'done') answer(hex, timeoutMs, own);
+        else this.close('no session could be opened');
+      });
       return;
     }
-    // It is back: the group is asked first, since this server may not have heard of the session yet, or of its end.
-    group.keepAlive(sessionOf(sessionHex), (lives) => {
-      if (lives === undefined) return this.close('the group cannot be asked');
+    // It is back. By the log, so that what it asked for over its old connection, and may be on its way still, is done before this or never.
+    const again = { ...open, session: sessionOf(sessionHex), ttlMs: timeoutMs, password: new Uint8Array(password), again: true };
+    group.submit(again, (reply) => {
+      if (!reply) return this.close('the group cannot be asked');
       const session = group.state.sessions.get(sessionOf(sessionHex));
-      if (!lives || !session?.password || !samePassword(session.password, password)) return answer(undefined, 0, NO_PASSWORD);
+      if (reply.kind === 'refused' || !session) return answer(undefined, 0, NO_PASSWORD);
       if (seenZxid > group.state.revision) return this.close('the client has seen more than there is');
       answer(sessionHex, session.ttlMs, password);
     });
@@ -299,8 +300,10 @@ export class Connection implements Notified {
     else this.#door.group.read(ready);
   }
 
-  #requestId(): { session: string; request: number; settled: number; identities: string[]; wantStat: boolean } {
-    return { session: this.#session, request: 0, settled: 0, identities: this.#identities, wantStat: true };
+  #requestId(): { session: string; request: number; settled: number; identities: string[]; wantStat: boolean; connection: number } {
+    const session = this.#session;
+    const identities = this.#identities;
+    return { session, request: 0, settled: 0, identities, wantStat: true, connection: this.#number };
   }
 
   #submit(command: Command, slot: Slot, answer?: (reply: Reply) => void): void {

@@ -49,6 +49,7 @@ export const ERRORS = {
   sessionExpired: -112,
   invalidAcl: -114,
   authFailed: -115,
+  sessionMoved: -118,
   noWatcher: -121,
 } as const;
 
@@ -61,6 +62,7 @@ const ERROR_OF: Partial<Record<NuwaCode, number>> = {
   ValueTooLarge: ERRORS.badArguments,
   BadArguments: ERRORS.badArguments,
   NoSession: ERRORS.sessionExpired,
+  SessionMoved: ERRORS.sessionMoved,
   EphemeralChild: ERRORS.noChildrenForEphemerals,
   InvalidAcl: ERRORS.invalidAcl,
   NoAuth: ERRORS.noAuth,

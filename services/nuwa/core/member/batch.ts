@@ -58,6 +58,10 @@ function readHead(reader: BytesReader): BatchHead {
   return { origin: reader.text(), firstId: reader.int() };
 }
 
+const WITH_PASSWORD = 1;
+const ON_CONNECTION = 2;
+const AGAIN = 4;
+
 function writeCommand(command: Command): void {
   switch (command.kind) {
     case 'openSession':
@@ -65,8 +69,11 @@ function writeCommand(command: Command): void {
       writer.text(command.session);
       writer.uint(command.ttlMs);
       writer.text(command.creator);
-      writer.byte(command.password ? 1 : 0);
+      writer.byte(
+        (command.password ? WITH_PASSWORD : 0) | (command.connection === undefined ? 0 : ON_CONNECTION) | (command.again ? AGAIN : 0),
+      );
       if (command.password) writer.bytes(command.password);
+      if (command.connection !== undefined) writer.uint(command.connection);
       return;
     case 'closeSession':
       writer.byte(KIND.closeSession);
@@ -89,7 +96,13 @@ function readCommand(reader: BytesReader): Command {
   switch (kind) {
     case KIND.openSession: {
       const open = { kind: 'openSession', session: reader.text(), ttlMs: reader.uint(), creator: reader.text() } as const;
-      return reader.byte() ? { ...open, password: reader.bytes() } : open;
+      const flags = reader.byte();
+      return {
+        ...open,
+        ...(flags & WITH_PASSWORD ? { password: reader.bytes() } : {}),
+        ...(flags & ON_CONNECTION ? { connection: reader.uint() } : {}),
+        ...(flags & AGAIN ? { again: true } : {}),
+      };
     }
     case KIND.closeSession:
       return { kind: 'closeSession', session: reader.text(), why: reader.byte() ? 'expired' : 'closed' };
@@ -104,10 +117,13 @@ function readCommand(reader: BytesReader): Command {
 
 const WITH_IDENTITIES = 1;
 const WITH_STAT = 2;
+const WITH_CONNECTION = 4;
 
 function writeWrite(write: Write): void {
   writer.byte(KIND[write.kind]);
-  writer.byte((write.identities ? WITH_IDENTITIES : 0) | (write.wantStat ? WITH_STAT : 0));
+  writer.byte(
+    (write.identities ? WITH_IDENTITIES : 0) | (write.wantStat ? WITH_STAT : 0) | (write.connection === undefined ? 0 : WITH_CONNECTION),
+  );
   writer.text(write.session);
   writer.uint(write.request);
   writer.uint(write.settled);
@@ -115,6 +131,7 @@ function writeWrite(write: Write): void {
     writer.uint(write.identities.length);
     for (const identity of write.identities) writer.text(identity);
   }
+  if (write.connection !== undefined) writer.uint(write.connection);
   if (write.kind !== 'transaction') return writeOperation(write);
   writer.uint(write.operations.length);
   for (const operation of write.operations) {
@@ -130,7 +147,8 @@ function readWrite(reader: BytesReader, kind: number): Write {
   const settled = reader.uint();
   const identities = flags & WITH_IDENTITIES ? readTexts(reader) : undefined;
   const wantStat = flags & WITH_STAT ? true : undefined;
-  const id = { session, request, settled, identities, wantStat };
+  const connection = flags & WITH_CONNECTION ? reader.uint() : undefined;
+  const id = { session, request, settled, identities, wantStat, connection };
   if (kind !== KIND.transaction) return Object.assign(readOperation(reader, kind) as Change, id);
   const operations = new Array<Change | Check>(reader.count());
   for (let i = 0; i < operations.length; i++) operations[i] = readOperation(reader, reader.byte());

@@ -48,6 +48,9 @@ function stepWrite(edit: Edit, write: Write): Reply {
   const { state } = edit;
   const session = state.sessions.get(write.session);
   if (!session) return refused(state, 'NoSession', `session ${write.session} is unknown or expired`);
+  // It is on its way since before the session's client went to another server, and gave it up there.
+  if (write.connection !== undefined && write.connection !== session.connection)
+    return refused(state, 'SessionMoved', `session ${write.session} is on another connection`);
   settle(session, write.settled);
   const before = write.request === 0 ? undefined : recallReply(state, session, write.request);
   if (before) return before;

@@ -14,6 +14,10 @@ export interface OpenSession {
   creator: string;
   /** Of sessions that came through the ZooKeeper door: who shows it may take the session to another server. */
   password?: Uint8Array;
+  /** The connection that the session is on from now on: changes that came over an earlier one are refused. */
+  connection?: number;
+  /** Only if it is open still: its client is back. */
+  again?: boolean;
 }
 
 export interface CloseSession {
@@ -44,6 +48,8 @@ export interface RequestId {
   settled: number;
   /** Whom the caller showed itself to be at the ZooKeeper door, `scheme:id` each. Absent: a native caller, for whom ACLs are not asked. */
   identities?: string[];
+  /** The connection it came over, of sessions that are on one at a time. */
+  connection?: number;
   /** The reply is to carry the node's stat. */
   wantStat?: boolean;
 }

@@ -5,12 +5,16 @@ import { lastName, parentPath } from './path.ts';
 import { refused } from './refused.ts';
 import { newSession, nodeAt, sorted, type TreeState } from './state.ts';
 
-/** A session that is open already stays as it is: the command is a second copy, unless it does not know the password. */
-export function openSession(state: TreeState, { session: id, ttlMs, creator, password }: OpenSession): Done | Refused {
+/** A session that is open already stays as it is, but for the connection that it is on: the command is a second copy, unless it does not know the password. */
+export function openSession(state: TreeState, command: OpenSession): Done | Refused {
+  const { session: id, ttlMs, creator, password, connection, again = false } = command;
   const open = state.sessions.get(id);
   if (open && !samePassword(open.password, password)) return refused(state, 'BadPassword', `session ${id} has another password`);
+  if (!open && again) return refused(state, 'NoSession', `session ${id} is unknown or expired`);
+  if (open && connection !== undefined) open.connection = connection;
   if (!open) {
     const session = newSession({ id: ownText(id), ttlMs, creator: ownText(creator), password: password && new Uint8Array(password) });
+    session.connection = connection ?? 0;
     state.sessions.set(session.id, session);
   }
   return { kind: 'done', revision: state.revision };

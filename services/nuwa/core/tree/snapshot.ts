@@ -45,6 +45,7 @@ export type SessionRow = [
   settled: number,
   replies: [request: number, reply: Reply][],
   password: Uint8Array | null,
+  connection: number,
 ];
 
 /** The nodes one after the other, so that nobody has to hold all their rows. */
@@ -63,8 +64,8 @@ export function* nodeRows(state: TreeState): Generator<NodeRow> {
 
 export function* sessionRows(state: TreeState): Generator<SessionRow> {
   for (const id of sorted(state.sessions.keys())) {
-    const { ttlMs, creator, settled, replies, password = null } = state.sessions.get(id)!;
-    yield [id, ttlMs, creator, settled, [...replies].sort(([a], [b]) => a - b), password];
+    const { ttlMs, creator, settled, replies, password = null, connection } = state.sessions.get(id)!;
+    yield [id, ttlMs, creator, settled, [...replies].sort(([a], [b]) => a - b), password, connection];
   }
 }
 
@@ -80,9 +81,10 @@ export class SnapshotRestorer {
     this.#state.revision = revision;
   }
 
-  addSession([id, ttlMs, creator, settled, replies, password]: SessionRow): void {
+  addSession([id, ttlMs, creator, settled, replies, password, connection]: SessionRow): void {
     const session = newSession({ id: this.#shared(id), ttlMs, creator: this.#shared(creator), password: password ?? undefined });
     session.settled = settled;
+    session.connection = connection;
     for (const [request, reply] of replies) session.replies.set(request, reply);
     this.#state.sessions.set(session.id, session);
   }

@@ -41,6 +41,8 @@ export interface Session {
   readonly ttlMs: number;
   readonly creator: string;
   readonly password: Uint8Array | undefined;
+  /** The connection that it is on, of sessions that came through the ZooKeeper door; 0: none in particular. */
+  connection: number;
   /** Paths of the nodes that go when it does. */
   readonly ephemerals: Set<string>;
   /** Its client has the replies to all requests below this number. */
@@ -63,7 +65,7 @@ export function newState(): TreeState {
 
 export function newSession(from: { id: string; ttlMs: number; creator: string; password?: Uint8Array | undefined }): Session {
   const { id, ttlMs, creator, password } = from;
-  return { id, ttlMs, creator, password, ephemerals: new Set(), settled: 0, replies: new Map() };
+  return { id, ttlMs, creator, password, connection: 0, ephemerals: new Set(), settled: 0, replies: new Map() };
 }
 
 /** How far the way leads: the last node that is there, and how many segments were gone. */
