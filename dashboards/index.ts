@@ -2,8 +2,9 @@ import type { Dashboard } from '@grafana/grafana-foundation-sdk/dashboard';
 import type { Settings } from './board.ts';
 import { dayuDashboard } from './dayu.ts';
 import { fuxiDashboard } from './fuxi.ts';
+import { kuafuDashboard } from './kuafu.ts';
 import { nodesDashboard } from './nodes.ts';
-import { nuwaKuafuDashboard } from './nuwa-kuafu.ts';
+import { nuwaDashboard } from './nuwa.ts';
 import { overviewDashboard } from './overview.ts';
 import { panguDashboard } from './pangu.ts';
 import { temporalDashboard } from './temporal.ts';
@@ -14,7 +15,8 @@ export const DASHBOARDS: readonly ((settings: Settings) => Dashboard)[] = [
   nodesDashboard,
   panguDashboard,
   fuxiDashboard,
-  nuwaKuafuDashboard,
+  nuwaDashboard,
+  kuafuDashboard,
   dayuDashboard,
   temporalDashboard,
 ];

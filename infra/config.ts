@@ -21,6 +21,9 @@ export interface RoleFlags {
   database?: string;
   metrics?: string;
   http?: string;
+  nuwaId?: string;
+  nuwaMembers?: string;
+  zookeeper?: string;
   cpu?: string;
   memory?: string;
 }
@@ -32,6 +35,18 @@ const address = z
   .transform((text) => (text.includes('://') ? text : `tcp://${text}`))
   .refine((text) => /^tcp:\/\/[^/\s]+:\d{1,5}$/.test(text), 'must be tcp://host:port');
 
+/** `nuwa-1=tcp://host:port,nuwa-2=…` */
+const members = z
+  .string()
+  .transform((text) =>
+    text
+      .split(',')
+      .filter((part) => part.trim() !== '')
+      .map((part) => ({ id: part.split('=')[0]!.trim(), address: part.slice(part.indexOf('=') + 1).trim() })),
+  )
+  .pipe(z.array(z.object({ id: name, address })))
+  .refine((list) => new Set(list.map(({ id }) => id)).size === list.length, 'names a server twice');
+
 const hostAndPort = z.string().regex(/^[^/\s]+:\d{1,5}$/, 'must be host:port');
 
 const schema = z.object({
@@ -39,7 +54,7 @@ const schema = z.object({
   node: name.optional(),
   rack: name.default('rack-a'),
   data: z.string().min(1, 'must name a directory'),
-  listen: address.default('tcp://127.0.0.1:0'),
+  listen: address.optional(),
   nuwa: z
     .string()
     .default('')
@@ -51,6 +66,9 @@ const schema = z.object({
     .optional(),
   metrics: hostAndPort.default('127.0.0.1:0'),
   http: hostAndPort.default('127.0.0.1:0'),
+  nuwaId: name.optional(),
+  nuwaMembers: members.optional(),
+  zookeeper: hostAndPort.optional(),
   cpu: z.coerce.number().positive().default(availableParallelism()),
   memory: z.coerce
     .number()
@@ -69,6 +87,9 @@ export const VARIABLES: Record<keyof z.input<typeof schema>, string> = {
   database: 'FEITIAN_DATABASE_URL',
   metrics: 'FEITIAN_METRICS',
   http: 'FEITIAN_HTTP',
+  nuwaId: 'FEITIAN_NUWA_ID',
+  nuwaMembers: 'FEITIAN_NUWA_MEMBERS',
+  zookeeper: 'FEITIAN_ZOOKEEPER',
   cpu: 'FEITIAN_CPU',
   memory: 'FEITIAN_MEMORY_MIB',
 };
@@ -79,7 +100,9 @@ export async function roleConfigs(roles: readonly RoleName[], flags: RoleFlags, 
   for (const [key, variable] of Object.entries(VARIABLES)) given[key] = flags[key as keyof RoleFlags] ?? (env[variable] || undefined);
   const parsed = schema.safeParse(given);
   if (!parsed.success) throw badConfig(parsed.error.issues.map(({ path, message }) => `${nameOf(path[0])} ${message}`));
-  const { cluster, node, rack, data, listen, nuwa, database, metrics, http, cpu, memory } = parsed.data;
+  const { cluster, node, rack, data, nuwa, database, metrics, http, cpu, memory } = parsed.data;
+  const nuwaServer = roles.includes('nuwa') ? nuwaServerOf(parsed.data) : undefined;
+  const listen = parsed.data.listen ?? ownAddress(nuwaServer) ?? 'tcp://127.0.0.1:0';
 
   const dataDir = resolve(data);
   const temporal = await temporalFromEnvironment(env, join(dataDir, 'tls'));
@@ -104,14 +127,33 @@ export async function roleConfigs(roles: readonly RoleName[], flags: RoleFlags, 
     metrics,
     http,
     resources: { cpu, memoryMiB: memory },
+    ...(role === 'nuwa' && nuwaServer ? { nuwaServer } : {}),
     ...(node ? { node: { id: node, rack } } : {}),
     ...(database ? { databaseUrl: database } : {}),
     ...(temporal ? { temporal } : {}),
   }));
 }
 
+/** Undefined: a group of its own, of one, as it has always been. Errors: BadConfig. */
+function nuwaServerOf({ nuwaId: id, nuwaMembers: members = [], zookeeper, listen }: z.output<typeof schema>): RoleConfig['nuwaServer'] {
+  if (id === undefined) {
+    if (members.length > 0) throw badConfig([`${nameOf('nuwaId')} must say which of ${nameOf('nuwaMembers')} this server is`]);
+    if (zookeeper === undefined) return undefined;
+    const own = { id: 'nuwa-1', address: listen ?? 'tcp://127.0.0.1:0' };
+    return { id: own.id, members: [own], zookeeper };
+  }
+  if (members.length > 0 && !members.some((member) => member.id === id))
+    throw badConfig([`${nameOf('nuwaMembers')} must name ${id} too, as ${id}=tcp://host:port`]);
+  return { id, members, ...(zookeeper ? { zookeeper } : {}) };
+}
+
+function ownAddress(server: RoleConfig['nuwaServer']): string | undefined {
+  return server?.members.find(({ id }) => id === server.id)?.address;
+}
+
 function nameOf(key: unknown): string {
-  return `--${String(key)} (${VARIABLES[key as keyof typeof VARIABLES]})`;
+  const flag = String(key).replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
+  return `--${flag} (${VARIABLES[key as keyof typeof VARIABLES]})`;
 }
 
 function badConfig(problems: string[]): ClusterError {

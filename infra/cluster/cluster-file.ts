@@ -15,7 +15,16 @@ export const clusterInfoSchema = z.object({
   postgres: z.object({ url: z.string() }),
   nuwa: z.object({ kuafu: z.array(z.string()), zookeeper: z.array(z.string()) }),
   nodes: z.array(z.object({ id: z.string(), rack: z.string() })),
-  processes: z.array(z.object({ role: z.string(), node: z.string().optional(), pid: z.number().int(), log: z.string() })),
+  processes: z.array(
+    z.object({
+      role: z.string(),
+      node: z.string().optional(),
+      /** Which one, where a role has several processes that belong to no node: `nuwa-1`. */
+      instance: z.string().optional(),
+      pid: z.number().int(),
+      log: z.string(),
+    }),
+  ),
   prometheus: z.string().optional(),
   alertmanager: z.string().optional(),
   grafana: z.string().optional(),

@@ -8,7 +8,8 @@ import { z } from 'zod';
 import { FeitianError, messageOf } from '../../services/base/errors.ts';
 import { type ClusterCode, ClusterError } from '../errors.ts';
 
-const target = { role: z.string(), node: z.string().optional() };
+/** `of`: its node, or which instance it is where a role has several. */
+const target = { role: z.string(), of: z.string().optional() };
 
 const nodeName = z.string().regex(/^[a-z0-9][a-z0-9-]{0,62}$/, 'must be lower-case letters, digits and dashes');
 

@@ -13,6 +13,8 @@ export type Step = Extract<LauncherEvent, { kind: 'step' }>;
 export interface ProcessStatus {
   role: string;
   node?: string;
+  /** Which one, where a role has several processes that belong to no node: `nuwa-1`. */
+  instance?: string;
   pid?: number;
   state: string;
   /** Since it was last ready. */

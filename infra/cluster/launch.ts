@@ -46,10 +46,10 @@ export interface ClusterHandle {
   refresh(): Promise<ClusterInfo>;
   /** Errors of this and all below: NotRunning. */
   status(): Promise<ClusterStatus>;
-  /** SIGKILL; it is restarted by itself. Resolves when it is dead. @returns the pid it had, unless it wasn't running. */
-  kill(role: string, node?: string): Promise<{ pid?: number }>;
+  /** SIGKILL; it is restarted by itself. Resolves when it is dead. @param of its node or instance @returns the pid it had, unless it wasn't running. */
+  kill(role: string, of?: string): Promise<{ pid?: number }>;
   /** Resolves when that process is ready with another pid than `pid`. */
-  awaitRestart(role: string, node: string | undefined, pid: number): Promise<ProcessStatus>;
+  awaitRestart(role: string, of: string | undefined, pid: number): Promise<ProcessStatus>;
   /** SIGKILL to all processes of a node, its containers too; they stay down until it is released. */
   holdNode(id: string): Promise<void>;
   /** Resolves when they are ready again. */
@@ -90,8 +90,8 @@ function handleOf(dir: string, info: ClusterInfo, wasUp: boolean): ClusterHandle
     info,
     refresh: () => readClusterInfo(dir),
     status: async () => (await ask({ method: 'status' })) as ClusterStatus,
-    kill: async (role, node) => (await ask({ method: 'kill', role, ...(node ? { node } : {}) })) as { pid?: number },
-    awaitRestart: async (role, node, pid) => (await ask({ method: 'awaitRestart', role, ...(node ? { node } : {}), pid })) as ProcessStatus,
+    kill: async (role, of) => (await ask({ method: 'kill', role, ...(of ? { of } : {}) })) as { pid?: number },
+    awaitRestart: async (role, of, pid) => (await ask({ method: 'awaitRestart', role, ...(of ? { of } : {}), pid })) as ProcessStatus,
     holdNode: async (node) => void (await ask({ method: 'hold', node })),
     releaseNode: async (node) => void (await ask({ method: 'release', node })),
     addNode: async (id, rack) => void (await ask({ method: 'addNode', id, rack })),

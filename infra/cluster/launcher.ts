@@ -212,9 +212,9 @@ class Launcher {
       case 'awaitReady':
         return await this.#ready.promise;
       case 'kill':
-        return { pid: await supervisor.find(request.role, request.node).kill() };
+        return { pid: await supervisor.find(request.role, request.of).kill() };
       case 'awaitRestart': {
-        const found = supervisor.find(request.role, request.node);
+        const found = supervisor.find(request.role, request.of);
         const ends = AbortSignal.any([signal, this.#stopping.signal]);
         await found.until(() => found.state === 'ready' && found.run?.pid !== request.pid, ends);
         return statusOf(found);

@@ -14,6 +14,8 @@ export interface Layout {
   readonly controlSocket: string;
   /** Which nodes there are, once nodes came or left: then this counts, not what `up` is told. */
   readonly nodesFile: string;
+  /** Which Nuwa servers there are, and their ports: for as long as the directory is there. */
+  readonly nuwaFile: string;
   readonly logs: string;
   readonly keys: string;
   readonly adminKey: string;
@@ -21,6 +23,8 @@ export interface Layout {
   /** All that one node keeps. */
   nodeDirectory(node: string): string;
   dataOf(role: string, node?: string): string;
+  /** Of one server of the group. */
+  dataOfNuwa(server: string): string;
 }
 
 export const DIR_DEFAULT = '.feitian';
@@ -40,12 +44,14 @@ export function layoutOf(directory: string): Layout {
     lockFile: join(dir, 'launcher.lock'),
     controlSocket: socketPath(dir),
     nodesFile: join(dir, 'nodes.json'),
+    nuwaFile: join(dir, 'nuwa.json'),
     logs,
     keys,
     adminKey: join(keys, 'admin.pem'),
     logOf: (role, node) => join(logs, `${node ? `${role}-${node}` : role}.log`),
     nodeDirectory: (node) => join(dir, 'nodes', node),
     dataOf: (role, node) => (node ? join(dir, 'nodes', node, role) : join(dir, role)),
+    dataOfNuwa: (server) => join(dir, 'nuwa', server),
   };
 }
 

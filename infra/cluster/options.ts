@@ -12,10 +12,22 @@ export const clusterOptionsSchema = z.object({
     .default('local'),
   nodes: z.number().int().min(1).max(64).default(4),
   racks: z.number().int().min(1).max(26).optional(),
+  /** Servers of the coordination service, when there are none yet: one, or as many as outlive the loss of one or of two. @default 3 */
+  nuwaServers: z.union([z.literal(1), z.literal(3), z.literal(5)], 'must be 1, 3 or 5').optional(),
   cpuPerNode: z.number().positive().optional(),
   memoryMiBPerNode: z.number().int().positive().optional(),
   ports: z
-    .object({ postgres: port, temporal: port, temporalUi: port, nuwa: port, prometheus: port, alertmanager: port, grafana: port })
+    .object({
+      postgres: port,
+      temporal: port,
+      temporalUi: port,
+      /** Of the first Nuwa server. */
+      nuwa: port,
+      zookeeper: port,
+      prometheus: port,
+      alertmanager: port,
+      grafana: port,
+    })
     .default({}),
   /** Prometheus, Alertmanager and Grafana, those of them that are on PATH. */
   monitoring: z.boolean().default(false),
@@ -27,6 +39,7 @@ export type ClusterOptions = z.input<typeof clusterOptionsSchema>;
 export interface ClusterShape {
   name: string;
   nodes: { id: string; rack: string }[];
+  nuwaServers?: number;
   cpuPerNode: number;
   memoryMiBPerNode: number;
   ports: {
@@ -34,6 +47,7 @@ export interface ClusterShape {
     temporal?: number;
     temporalUi?: number;
     nuwa?: number;
+    zookeeper?: number;
     prometheus?: number;
     alertmanager?: number;
     grafana?: number;

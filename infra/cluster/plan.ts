@@ -3,6 +3,7 @@
  */
 import { ROLE_NEEDS, type RoleName } from '../roles.ts';
 import type { Layout } from './layout.ts';
+import { membersText, type NuwaServer } from './nuwa-servers.ts';
 import type { ClusterShape } from './options.ts';
 import { type ProcessSpec, processName } from './process-run.ts';
 
@@ -13,7 +14,8 @@ export interface PlanInput {
   entry: { command: string; args: readonly string[] };
   /** What every process gets. */
   env: Readonly<Record<string, string | undefined>>;
-  /** One for each process of a role, by its name. */
+  nuwaServers: readonly NuwaServer[];
+  /** One for each process of any other role, by its name. */
   ports: ReadonlyMap<string, number>;
   /** What roles that speak with Temporal get. */
   temporalEnv: Readonly<Record<string, string | undefined>>;
@@ -40,27 +42,23 @@ const STOP_TIER: Record<RoleName, number> = {
   nuwa: STOP_TIERS.coordination,
 };
 
-/** Where each role runs: once in the cluster, or once on each node. */
+/** Where each role but Nuwa runs: once in the cluster, or once on each node. */
 export function placesOf(shape: ClusterShape): { role: RoleName; node?: { id: string; rack: string } }[] {
-  const roles = Object.keys(ROLE_NEEDS) as RoleName[];
+  const roles = (Object.keys(ROLE_NEEDS) as RoleName[]).filter((role) => role !== 'nuwa');
   return roles.flatMap((role) => (ROLE_NEEDS[role].node ? shape.nodes.map((node) => ({ role, node })) : [{ role }]));
 }
 
 export function roleSpec(input: PlanInput, role: RoleName, node?: { id: string; rack: string }): ProcessSpec {
-  const { layout, shape, entry, ports } = input;
+  const { layout, shape, nuwaServers, ports } = input;
   const needs = ROLE_NEEDS[role];
   return {
-    role,
+    ...common(input, role),
     ...(node ? { node: node.id } : {}),
-    command: entry.command,
-    args: [...entry.args, 'run', role],
     env: {
-      ...input.env,
-      FEITIAN_DIR: layout.dir,
-      FEITIAN_CLUSTER: shape.name,
+      ...commonEnv(input),
       FEITIAN_DATA: layout.dataOf(role, node?.id),
       FEITIAN_LISTEN: `tcp://127.0.0.1:${ports.get(processName(role, node?.id))}`,
-      ...(needs.nuwa ? { FEITIAN_NUWA: `tcp://127.0.0.1:${ports.get('nuwa')}` } : {}),
+      ...(needs.nuwa ? { FEITIAN_NUWA: nuwaServers.map(({ port }) => `tcp://127.0.0.1:${port}`).join(',') } : {}),
       ...(needs.database ? { FEITIAN_DATABASE_URL: input.databaseUrl } : {}),
       ...(needs.temporal ? input.temporalEnv : {}),
       ...(role === 'shennong' ? { FEITIAN_HTTP: `127.0.0.1:${ports.get(SHENNONG_HTTP)}`, FEITIAN_SCRAPE: input.scrape } : {}),
@@ -74,8 +72,38 @@ export function roleSpec(input: PlanInput, role: RoleName, node?: { id: string; 
         : {}),
     },
     log: layout.logOf(role, node?.id),
-    ready: 'message',
-    stopSignal: 'SIGTERM',
+  };
+}
+
+/** One server of the group. */
+export function nuwaSpec(input: PlanInput, { id, port, zookeeperPort }: NuwaServer): ProcessSpec {
+  const { layout, nuwaServers } = input;
+  return {
+    ...common(input, 'nuwa'),
+    instance: id,
+    env: {
+      ...commonEnv(input),
+      FEITIAN_DATA: layout.dataOfNuwa(id),
+      FEITIAN_LISTEN: `tcp://127.0.0.1:${port}`,
+      FEITIAN_NUWA_ID: id,
+      FEITIAN_NUWA_MEMBERS: membersText(nuwaServers),
+      FEITIAN_ZOOKEEPER: `127.0.0.1:${zookeeperPort}`,
+    },
+    log: layout.logOf(id),
+  };
+}
+
+function common({ entry }: PlanInput, role: RoleName) {
+  return {
+    role,
+    command: entry.command,
+    args: [...entry.args, 'run', role],
+    ready: 'message' as const,
+    stopSignal: 'SIGTERM' as const,
     stopTier: STOP_TIER[role],
   };
+}
+
+function commonEnv({ env, layout, shape }: PlanInput): ProcessSpec['env'] {
+  return { ...env, FEITIAN_DIR: layout.dir, FEITIAN_CLUSTER: shape.name };
 }

@@ -8,6 +8,8 @@ import type { UserIds } from '../setup/postgres-user.ts';
 export interface ProcessSpec {
   role: string;
   node?: string;
+  /** Which one, where a role has several processes that belong to no node. */
+  instance?: string;
   command: string;
   args: readonly string[];
   env: Readonly<Record<string, string | undefined>>;
@@ -22,9 +24,9 @@ export interface ProcessSpec {
   stopTier: number;
 }
 
-/** The name of a process within its cluster: its role, and its node if it belongs to one. */
-export function processName(role: string, node: string | undefined): string {
-  return node ? `${role}/${node}` : role;
+/** The name of a process within its cluster: its role, and the node or the instance it is, where a role has several. */
+export function processName(role: string, of: string | undefined): string {
+  return of ? `${role}/${of}` : role;
 }
 
 /** What a role's process sends to the launcher when it is ready; see cli/commands/run.ts. */

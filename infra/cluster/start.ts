@@ -21,9 +21,17 @@ import type { ClusterInfo } from './cluster-file.ts';
 import type { Layout } from './layout.ts';
 import { LAUNCH_ID_VARIABLE } from './leftovers.ts';
 import { type Monitoring, startMonitoring } from './monitoring.ts';
+import {
+  type NuwaServer,
+  newNuwaServers,
+  readNuwaServers,
+  settledNuwaServers,
+  type WantedServers,
+  writeNuwaServers,
+} from './nuwa-servers.ts';
 import type { ClusterShape } from './options.ts';
-import { type PlanInput, placesOf, roleSpec, SHENNONG_HTTP, STOP_TIERS } from './plan.ts';
-import { freePort, wantedPort } from './ports.ts';
+import { nuwaSpec, type PlanInput, placesOf, roleSpec, SHENNONG_HTTP, STOP_TIERS } from './plan.ts';
+import { freePort, isFree, wantedPort } from './ports.ts';
 import { awaitPostgres, checkDatabase, postgresCommand, postgresEnvironment, postgresUrl, preparePostgres } from './postgres.ts';
 import { processName } from './process-run.ts';
 import type { StartContext } from './start-context.ts';
@@ -47,12 +55,14 @@ export async function startEverything(context: StartContext): Promise<StartedClu
   const env = ownEnvironment(context.launchId);
   const places = placesOf(shape);
   await makePrivateDirectories(layout, places);
+  const nuwaServers = await ownNuwaServers(context);
   const ports = await rolePorts(context, places);
   const plan: PlanInput = {
     layout,
     shape,
     entry: { command: process.execPath, args: [ENTRY] },
     env,
+    nuwaServers,
     ports,
     temporalEnv: {},
   };
@@ -60,9 +70,9 @@ export async function startEverything(context: StartContext): Promise<StartedClu
   const databaseReady = startDatabase(context, env);
   const temporalReady = startTemporal(context, env);
   const nuwaReady = step(
-    'nuwa',
-    () => context.start(roleSpec(plan, 'nuwa')),
-    () => `127.0.0.1:${plan.ports.get('nuwa')}`,
+    nuwaServers.length > 1 ? `nuwa × ${nuwaServers.length}` : 'nuwa',
+    () => Promise.all(nuwaServers.map((server) => context.start(nuwaSpec(plan, server)))),
+    () => kuafuOf(nuwaServers).join(', '),
   );
   const tablesReady = databaseReady.then((url) => step('database tables', () => migrate(url)));
 
@@ -82,9 +92,9 @@ export async function startEverything(context: StartContext): Promise<StartedClu
     const title = ofRole.length > 1 ? `${role} × ${ofRole.length}` : role;
     await step(title, () => Promise.all(ofRole.map(({ node }) => context.start(roleSpec(input, role, node)))));
   };
-  const others = new Set(places.map(({ role }) => role).filter((role) => role !== 'nuwa'));
+  const roles = new Set(places.map(({ role }) => role));
   const watching = startWatching(context, plan, temporalReady);
-  await Promise.all([tablesReady, temporalReady, watching, ...[...others].map(startRole)]);
+  await Promise.all([tablesReady, temporalReady, watching, ...[...roles].map(startRole)]);
 
   const startNode = async (node: ClusterNode): Promise<void> => {
     const ofNode = placesOf({ ...shape, nodes: [node] }).filter((place) => place.node);
@@ -99,12 +109,34 @@ export async function startEverything(context: StartContext): Promise<StartedClu
     name: shape.name,
     temporal: { address: config.address, namespace: config.namespace, ...(ui ? { ui } : {}) },
     postgres: { url: await databaseReady },
-    nuwa: { kuafu: [`127.0.0.1:${plan.ports.get('nuwa')}`], zookeeper: [] },
+    nuwa: { kuafu: kuafuOf(nuwaServers), zookeeper: nuwaServers.map(({ zookeeperPort }) => `127.0.0.1:${zookeeperPort}`) },
     nodes: shape.nodes,
     ...(await watching),
     admin: { keyFile: layout.adminKey },
   };
   return { info, startNode, portsOf };
+}
+
+const kuafuOf = (servers: readonly NuwaServer[]): string[] => servers.map(({ port }) => `127.0.0.1:${port}`);
+
+/** Those of the directory, or new ones, which are the directory's from now on. */
+async function ownNuwaServers({ layout, shape, ports, note }: StartContext): Promise<NuwaServer[]> {
+  const { nuwaServers: count, ports: given } = shape;
+  const wanted: WantedServers = {
+    ...(count ? { count } : {}),
+    ...(given.nuwa ? { port: given.nuwa } : {}),
+    ...(given.zookeeper ? { zookeeperPort: given.zookeeper } : {}),
+  };
+  const known = await readNuwaServers(layout.nuwaFile);
+  if (known && count !== undefined && known.length !== count)
+    note('nuwa', `a group of ${known.length}, as this directory's began, not of ${count}`);
+  const servers = known ? await settledNuwaServers(known, wanted, wantedPort, isFree) : await newNuwaServers(wanted, wantedPort);
+  writeNuwaServers(layout.nuwaFile, servers);
+  for (const { id, port, zookeeperPort } of servers) {
+    await mkdir(layout.dataOfNuwa(id), { recursive: true, mode: 0o700 });
+    for (const each of [port, zookeeperPort]) ports.add(each);
+  }
+  return servers;
 }
 
 async function startWatching(
@@ -217,10 +249,10 @@ async function makePrivateDirectories({ dir, dataOf }: Layout, places: ReturnTyp
   for (const directory of own) await mkdir(directory, { recursive: true, mode: 0o700 });
 }
 
-async function rolePorts({ shape, ports }: StartContext, places: ReturnType<typeof placesOf>): Promise<Map<string, number>> {
+async function rolePorts({ ports }: StartContext, places: ReturnType<typeof placesOf>): Promise<Map<string, number>> {
   const byName = new Map<string, number>();
   for (const { role, node } of places) {
-    const port = role === 'nuwa' ? await wantedPort(shape.ports.nuwa, 'Nuwa') : await freePort();
+    const port = await freePort();
     ports.add(port);
     byName.set(processName(role, node?.id), port);
   }

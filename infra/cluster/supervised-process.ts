@@ -36,7 +36,7 @@ export class SupervisedProcess {
 
   constructor(spec: ProcessSpec, log: Logger, onChange: () => void) {
     this.spec = spec;
-    this.name = processName(spec.role, spec.node);
+    this.name = processName(spec.role, spec.node ?? spec.instance);
     this.#log = log.child({ process: this.name });
     this.#onChange = onChange;
   }

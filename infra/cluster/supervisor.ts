@@ -42,8 +42,8 @@ export class Supervisor {
   }
 
   /** Errors: UnknownProcess. */
-  find(role: string, node?: string): SupervisedProcess {
-    const name = processName(role, node);
+  find(role: string, of?: string): SupervisedProcess {
+    const name = processName(role, of);
     const found = this.#processes.find((supervised) => supervised.name === name);
     if (found) return found;
     const names = this.#processes.map((supervised) => supervised.name.replace('/', ' ')).join(', ');
@@ -61,7 +61,13 @@ export class Supervisor {
   /** For cluster.json: all but those of a node that is held. One that is being restarted keeps its last pid until it has a new one. */
   running(): ClusterInfo['processes'] {
     const up = this.#processes.filter(({ run, state }) => run && state !== 'held');
-    return up.map(({ spec: { role, node, log }, run }) => ({ role, ...(node ? { node } : {}), pid: run!.pid, log }));
+    return up.map(({ spec: { role, node, instance, log }, run }) => ({
+      role,
+      ...(node ? { node } : {}),
+      ...(instance ? { instance } : {}),
+      pid: run!.pid,
+      log,
+    }));
   }
 
   /** For the launcher's record: all that were ever started, with what tells them apart for sure. */
@@ -87,10 +93,18 @@ async function stopInTiers(processes: readonly SupervisedProcess[], graceMs: num
   }
 }
 
-export function statusOf({ spec: { role, node, log }, state, run, restarts, address, readyAtMs }: SupervisedProcess): ProcessStatus {
+export function statusOf({
+  spec: { role, node, instance, log },
+  state,
+  run,
+  restarts,
+  address,
+  readyAtMs,
+}: SupervisedProcess): ProcessStatus {
   return {
     role,
     ...(node ? { node } : {}),
+    ...(instance ? { instance } : {}),
     ...(run && run.pid > 0 && (state === 'starting' || state === 'ready') ? { pid: run.pid } : {}),
     state,
     ...(readyAtMs === undefined ? {} : { uptimeMs: Math.round(performance.now() - readyAtMs) }),

@@ -18,6 +18,7 @@ import { peerHandlers } from './peer/handlers.ts';
 import { nuwaPeerService } from './peer-contract.ts';
 import { tellNuwa } from './tell.ts';
 import { Watchers } from './watchers.ts';
+import { startZookeeperDoor } from './zookeeper/door.ts';
 
 export const start: StartRole = (config) => startNuwa(config);
 
@@ -66,7 +67,8 @@ export async function startNuwa(
   group.leaving.addEventListener('abort', () => watchers.wakeAll());
 
   const stopping = new AbortController();
-  const nuwa: NuwaContext = { group, watchers, clock, zookeeper: () => undefined };
+  let door: Awaited<ReturnType<typeof startZookeeperDoor>> | undefined;
+  const nuwa: NuwaContext = { group, watchers, clock, zookeeper: () => door?.address };
   const receiver = { cluster, id, leaving: group.leaving, receive: group.receive.bind(group) };
   const implementations = [implement(nuwaService, handlersOf(nuwa)), implement(nuwaPeerService, peerHandlers(receiver))];
   const server = await serve({ address: listen, implementations, limits: LIMITS, log }).catch(async (error: unknown) => {
@@ -78,6 +80,7 @@ export async function startNuwa(
   group.start(server.address);
   campaignWhileLeaderless(group);
   await untilReady(group);
+  if (nuwaServer?.zookeeper !== undefined) door = await startZookeeperDoor({ group, listen: nuwaServer.zookeeper, log });
   const moving = tellAddress({ group, address: server.address, clock, log, signal: stopping.signal });
   log.info({ address: server.address, index: group.state.index, members: group.config.members.length }, 'nuwa.started');
 
@@ -86,6 +89,7 @@ export async function startNuwa(
     stopping.abort();
     telling.stop();
     watchers.close();
+    await door?.close();
     await moving;
     // In a larger group what is under way here is answered by the others; alone, nobody else will answer it.
     if (!group.alone) await group.stop();

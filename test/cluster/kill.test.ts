@@ -1,5 +1,14 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { leftovers, openCluster, outputLines, processesOf, progressOf, resultOf, type TestCluster } from '../helpers/cluster.ts';
+import {
+  leftovers,
+  nuwaLeader,
+  openCluster,
+  outputLines,
+  processesOf,
+  progressOf,
+  resultOf,
+  type TestCluster,
+} from '../helpers/cluster.ts';
 import { awkwardTexts, sortedLines } from '../helpers/word-count.ts';
 
 /**
@@ -26,12 +35,27 @@ describe('a process killed in mid-job', () => {
   let expected: string[];
 
   beforeAll(async () => {
-    test = await openCluster();
+    test = await openCluster({ nuwaServers: 3 });
     const text = awkwardTexts(11, 1_200_000, 1_000).get('plain.txt')!;
     await test.pangu.writeFile('/in/text', text, { chunkBytes: 256 * 1024, parents: true });
     expected = sortedLines([Buffer.from(text.toString('latin1').replace(/[ \t\n\v\f\r]+/g, '\n'), 'latin1')]);
   }, 120_000);
   afterAll(() => test?.stop());
+
+  async function killInMidJob(role: string, of?: string): Promise<void> {
+    const name = `kill-${role}`;
+    const handle = await test.submit(job(name), name);
+    await expect
+      .poll(async () => (await progressOf(handle)).tasks.map?.running ?? 0, { timeout: 30_000, interval: 100 })
+      .toBeGreaterThan(0);
+    const { pid } = await test.cluster.kill(role, of);
+    expect(pid).toBeGreaterThan(0);
+    await resultOf(handle);
+    expect(await outputLines(test.pangu, `/out/${name}`)).toEqual(expected);
+    expect(await leftovers(test.pangu)).toEqual([]);
+    await expect.poll(() => processesOf(name), { timeout: 10_000 }).toEqual([]);
+    await test.cluster.awaitRestart(role, of, pid!);
+  }
 
   it.each([
     ['tubo', 'node-2'],
@@ -40,24 +64,16 @@ describe('a process killed in mid-job', () => {
     ['fuxi-master', undefined],
     ['worker', undefined],
     ['temporal', undefined],
-  ])(
-    '%s: the job ends with the right output and no leftovers',
-    async (role, node) => {
-      const name = `kill-${role}`;
-      const handle = await test.submit(job(name), name);
-      await expect
-        .poll(async () => (await progressOf(handle)).tasks.map?.running ?? 0, { timeout: 30_000, interval: 100 })
-        .toBeGreaterThan(0);
-      const { pid } = await test.cluster.kill(role, node);
-      expect(pid).toBeGreaterThan(0);
-      await resultOf(handle);
-      expect(await outputLines(test.pangu, `/out/${name}`)).toEqual(expected);
-      expect(await leftovers(test.pangu)).toEqual([]);
-      await expect.poll(() => processesOf(name), { timeout: 10_000 }).toEqual([]);
-      await test.cluster.awaitRestart(role, node, pid!);
-    },
-    120_000,
-  );
+  ])('%s: the job ends with the right output and no leftovers', killInMidJob, 120_000);
+
+  it('the leader of nuwa: the job ends with the right output, and no session was lost', async () => {
+    const { children: before } = await test.nuwa.list('/services/tubo');
+    await killInMidJob('nuwa', await nuwaLeader(test.cluster.info));
+    const { children: after } = await test.nuwa.list('/services/tubo');
+    // The same nodes, not made again: nobody's session expired.
+    expect(after.map(({ createRevision }) => createRevision)).toEqual(before.map(({ createRevision }) => createRevision));
+    expect(test.nuwa.session.state).toBe('live');
+  }, 120_000);
 
   it('a whole node: it stays away, its shuffle outputs are made again', async () => {
     const handle = await test.submit(job('lost-node'), 'lost-node');

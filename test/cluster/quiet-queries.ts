@@ -14,7 +14,7 @@ export const QUIET_QUERIES: readonly Quiet[] = [
   { dashboard: 'Overview', panel: 'Calls', with: 'code!="OK"', reason: NO_FAILURE },
   { dashboard: 'Pangu', panel: 'Refused and failed operations', reason: NO_FAILURE },
   { dashboard: 'Pangu', panel: 'Failed operations of chunk servers', reason: NO_FAILURE },
-  { dashboard: 'Nuwa and Kuafu', panel: 'Calls that failed', reason: NO_FAILURE },
+  { dashboard: 'Kuafu', panel: 'Calls that failed', reason: NO_FAILURE },
   { dashboard: 'Dayu', panel: 'Unhealthy instances', reason: NO_FAILURE },
   { dashboard: 'Dayu', panel: 'Failed instances', reason: NO_FAILURE },
   { dashboard: 'Dayu', panel: 'Restarts', reason: NO_FAILURE },

@@ -158,4 +158,57 @@ export const ALERT_CASES: readonly AlertCase[] = [
     at: '2m30s',
     fires: [],
   },
+  {
+    title: 'fires once, by the name of the server, though an old leader tells it too',
+    alert: 'NuwaServerDown',
+    series: {
+      'feitian_nuwa_peer_active{peer="nuwa-2", instance="n:1"}': '1x4 0x8',
+      'feitian_nuwa_peer_active{peer="nuwa-3", instance="n:1"}': '1x12',
+    },
+    at: '2m30s',
+    fires: [{ peer: 'nuwa-2' }],
+  },
+  {
+    title: 'is silent while a server restarts',
+    alert: 'NuwaServerDown',
+    series: { 'feitian_nuwa_peer_active{peer="nuwa-2", instance="n:1"}': '1x4 0x2 1x6' },
+    at: '1m45s',
+    fires: [],
+  },
+  {
+    title: 'fires at once',
+    alert: 'NuwaUnwritable',
+    series: { 'feitian_nuwa_writable{instance="n:1"}': '1x4 0x4', 'feitian_nuwa_writable{instance="n:2"}': '1x8' },
+    at: '1m15s',
+    fires: [{ instance: 'n:1' }],
+  },
+  {
+    title: 'is silent while all can write',
+    alert: 'NuwaUnwritable',
+    series: { 'feitian_nuwa_writable{instance="n:1"}': '1x8' },
+    at: '1m15s',
+    fires: [],
+  },
+  {
+    title: 'fires for a member that answers and falls behind',
+    alert: 'NuwaFollowerLags',
+    series: {
+      'feitian_nuwa_peer_lag_entries{peer="nuwa-3", instance="n:1"}': '10+9000x16',
+      'feitian_nuwa_peer_active{peer="nuwa-3", instance="n:1"}': '1x16',
+    },
+    at: '4m',
+    fires: [{ peer: 'nuwa-3' }],
+  },
+  {
+    title: 'is silent about one that is down, which is another alert, and about one that catches up',
+    alert: 'NuwaFollowerLags',
+    series: {
+      'feitian_nuwa_peer_lag_entries{peer="nuwa-2", instance="n:1"}': '20000+9000x16',
+      'feitian_nuwa_peer_active{peer="nuwa-2", instance="n:1"}': '0x16',
+      'feitian_nuwa_peer_lag_entries{peer="nuwa-3", instance="n:1"}': '20000-5000x4 0x12',
+      'feitian_nuwa_peer_active{peer="nuwa-3", instance="n:1"}': '1x16',
+    },
+    at: '4m',
+    fires: [],
+  },
 ];

@@ -1,8 +1,11 @@
 import { mkdtemp, readdir, readFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import type { Client, WorkflowFailedError, WorkflowHandle } from '@temporalio/client';
-import { type ClusterHandle, deleteClusterData, startCluster } from '../../infra/cluster/launch.ts';
+import { asAddress, callingServers } from '../../infra/cli/ui/nuwa.ts';
+import { askGroup, viewOf } from '../../infra/cli/ui/nuwa-group.ts';
+import { type ClusterHandle, type ClusterInfo, deleteClusterData, startCluster } from '../../infra/cluster/launch.ts';
 import { connectClient } from '../../infra/temporal/connect.ts';
 import { newId } from '../../services/base/ids.ts';
 import { DAYU_MASTER_SERVICE, dayuMasterService } from '../../services/dayu/contract.ts';
@@ -14,7 +17,7 @@ import { createPangu } from '../../services/pangu/client.ts';
 import type { PanguClient } from '../../services/pangu/contract.ts';
 import { sortedLines } from './word-count.ts';
 
-/** A whole local cluster of real processes in a directory of its own, with clients of all it serves. */
+/** A whole local cluster of real processes in a directory of its own, with clients of all it serves. With one Nuwa server unless told otherwise. */
 export interface TestCluster {
   dir: string;
   cluster: ClusterHandle;
@@ -30,7 +33,7 @@ export interface TestCluster {
 
 export async function openCluster(options: Partial<Parameters<typeof startCluster>[0]> = {}): Promise<TestCluster> {
   const dir = options.dir ?? (await mkdtemp(join(tmpdir(), 'feitian-test-')));
-  const cluster = await startCluster({ ...options, dir, attached: true });
+  const cluster = await startCluster({ nuwaServers: 1, ...options, dir, attached: true });
   const { info } = cluster;
   const temporal = await connectClient(info.temporal);
   const member = await joinCluster({ cluster: info.name, nuwa: info.nuwa.kuafu.map((address) => `tcp://${address}`), creator: 'test' });
@@ -58,6 +61,17 @@ export async function openCluster(options: Partial<Parameters<typeof startCluste
       if (!options.dir) await deleteClusterData(dir);
     },
   };
+}
+
+/** The name of the Nuwa server that leads, once one does. */
+export async function nuwaLeader({ nuwa }: ClusterInfo): Promise<string> {
+  return await callingServers(async (kuafu) => {
+    for (;;) {
+      const { leader } = viewOf(await askGroup(kuafu, nuwa.kuafu.map(asAddress)));
+      if (leader !== undefined) return leader;
+      await delay(20);
+    }
+  });
 }
 
 export const resultOf = (handle: WorkflowHandle): Promise<JobResult> => handle.result() as Promise<JobResult>;

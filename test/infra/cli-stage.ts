@@ -36,7 +36,11 @@ export async function runVerbs(register: ((program: Command) => void)[], args: s
   try {
     const program = new Command('feitian').exitOverride();
     for (const each of register) each(program);
-    for (const group of program.commands) for (const verb of [group, ...group.commands]) verb.exitOverride();
+    const override = (command: Command): void => {
+      command.exitOverride();
+      command.commands.forEach(override);
+    };
+    override(program);
     await program.parseAsync(args, { from: 'user' });
     ran.code = process.exitCode;
   } catch (error) {

@@ -14,7 +14,7 @@ const steps: Step[] = [];
 
 beforeAll(async () => {
   dir = await newPlace();
-  cluster = await startCluster({ dir, nodes: 2, attached: true, onStep: (step) => steps.push(step) });
+  cluster = await startCluster({ dir, nodes: 2, nuwaServers: 3, attached: true, onStep: (step) => steps.push(step) });
 }, START_MS_MAX);
 
 afterAll(clearPlaces, START_MS_MAX);
@@ -30,7 +30,7 @@ describe('a cluster that is up', () => {
       expect.arrayContaining([
         'postgres',
         'temporal',
-        'nuwa',
+        'nuwa × 3',
         'database tables',
         'pangu-master',
         'fuxi-master',
@@ -48,16 +48,16 @@ describe('a cluster that is up', () => {
     const info = clusterInfoSchema.parse(JSON.parse(await readFile(clusterFile, 'utf8')));
     expect(info.name).toBe('local');
     expect(info.temporal.namespace).toBe('default');
-    expect(info.nuwa.kuafu[0]).toMatch(/^127\.0\.0\.1:\d+$/);
+    expect(info.nuwa.kuafu).toHaveLength(3);
+    expect(info.nuwa.zookeeper).toHaveLength(3);
+    for (const address of [...info.nuwa.kuafu, ...info.nuwa.zookeeper]) expect(address).toMatch(/^127\.0\.0\.1:\d+$/);
     expect(info.nodes).toEqual([
       { id: 'node-1', rack: 'rack-a' },
       { id: 'node-2', rack: 'rack-b' },
     ]);
-    const roles = info.processes.map(({ role, node }) => (node ? `${role} ${node}` : role)).sort();
-    const ofNodes = ['pangu-chunk node-1', 'pangu-chunk node-2', 'tubo node-1', 'tubo node-2'];
-    expect(roles).toEqual(
-      [...ofNodes, 'dayu-master', 'fuxi-master', 'nuwa', 'pangu-master', 'postgres', 'shennong', 'temporal', 'worker'].sort(),
-    );
+    const roles = info.processes.map(({ role, node, instance }) => [role, node, instance].filter(Boolean).join(' ')).sort();
+    const several = ['nuwa nuwa-1', 'nuwa nuwa-2', 'nuwa nuwa-3', 'pangu-chunk node-1', 'pangu-chunk node-2', 'tubo node-1', 'tubo node-2'];
+    expect(roles).toEqual([...several, 'dayu-master', 'fuxi-master', 'pangu-master', 'postgres', 'shennong', 'temporal', 'worker'].sort());
     for (const { pid, log } of info.processes) {
       expect(process.kill(pid, 0)).toBe(true);
       expect((await stat(log)).isFile()).toBe(true);
@@ -70,7 +70,7 @@ describe('a cluster that is up', () => {
   test('serves the Web UI, and knows the search attributes of jobs', async () => {
     expect((await fetch(cluster.info.temporal.ui!)).status).toBe(200);
     const { stdout } = await feitian(['status', '--dir', dir, '--json']);
-    expect(JSON.parse(stdout)).toMatchObject({ name: 'local', state: 'ready' });
+    expect(JSON.parse(stdout)).toMatchObject({ name: 'local', state: 'ready', nuwa: { leader: expect.stringMatching(/^nuwa-[123]$/) } });
   });
 
   test('is found by `up` in the same directory, with the same addresses', async () => {
@@ -83,6 +83,8 @@ describe('a cluster that is up', () => {
     const { code, stdout } = await feitian(['status', '--dir', dir]);
     expect(code).toBe(0);
     expect(stdout).toMatch(/^tubo\s+node-2\s+\d+\s+ready/m);
+    expect(stdout).toMatch(/^nuwa\s+nuwa-3\s+\d+\s+ready/m);
+    expect(stdout).toMatch(/^Nuwa .*nuwa-\d leads in term \d+$/m);
   });
 });
 
@@ -94,6 +96,18 @@ describe('what dies is started again', () => {
     expect(restarted).toMatchObject({ state: 'ready', restarts: 1 });
     expect(await pidOf('pangu-chunk', 'node-1')).toBe(restarted.pid);
     expect(restarted.pid).not.toBe(pid);
+  });
+
+  test('a Nuwa server by its name, at the same address, and the others go on without it', async () => {
+    const { pid } = await cluster.kill('nuwa', 'nuwa-2');
+    const [member] = cluster.info.nuwa.kuafu;
+    const { code } = await feitian(['nuwa', 'ls', '--nuwa', member!]);
+    expect(code).toBe(0);
+    expect(await cluster.awaitRestart('nuwa', 'nuwa-2', pid!)).toMatchObject({
+      instance: 'nuwa-2',
+      state: 'ready',
+      address: `tcp://${cluster.info.nuwa.kuafu[1]}`,
+    });
   });
 
   test('Postgres, at the same address, with what it acknowledged', async () => {

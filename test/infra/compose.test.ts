@@ -136,13 +136,26 @@ describe('the compose file', () => {
     expect(ROLE_NAMES.filter((role) => !played.has(role))).toEqual([]);
   });
 
+  it('runs three Nuwa servers of one group, each with a disk of its own, and everybody knows all of them', async () => {
+    const servers = services.filter(([, { command }]) => command?.includes('nuwa'));
+    const configs = await Promise.all(servers.map(async ([, { environment }]) => (await roleConfigs(['nuwa'], {}, environment!))[0]!));
+    const members = ['nuwa-1', 'nuwa-2', 'nuwa-3'].map((id) => ({ id, address: `tcp://${id}:7000` }));
+    expect(configs.map(({ nuwaServer }) => nuwaServer)).toEqual(members.map(({ id }) => ({ id, members, zookeeper: '0.0.0.0:2181' })));
+    expect(servers.map(([name]) => name)).toEqual(members.map(({ id }) => id));
+    expect(new Set(servers.flatMap(([, { volumes }]) => volumes)).size).toBe(3);
+    for (const [name, { environment }] of ours()) {
+      if (name !== 'prepare') expect(environment?.FEITIAN_NUWA, name).toBe(members.map(({ address }) => address).join(','));
+    }
+  });
+
   it('prepares tables and search attributes once, before every role but Nuwa', async () => {
     const { prepare, ...others } = compose.services;
     const { scripts } = JSON.parse(await read('../package.json')) as { scripts: Record<string, string> };
     expect(prepare!.entrypoint!.slice(0, 2)).toEqual(['npm', 'run']);
     expect(scripts).toHaveProperty(prepare!.entrypoint![2]!);
     for (const [name, { build, depends_on = {} }] of Object.entries(others))
-      if (build && name !== 'nuwa') expect(depends_on, name).toMatchObject({ prepare: { condition: 'service_completed_successfully' } });
+      if (build && !name.startsWith('nuwa-'))
+        expect(depends_on, name).toMatchObject({ prepare: { condition: 'service_completed_successfully' } });
   });
 
   it('gives Temporal the limits that a local cluster gives it', async () => {
@@ -160,8 +173,8 @@ describe('the compose file', () => {
     }
     const addresses = [...(await read('prometheus/prometheus.yml')).matchAll(/\b([a-z-]+):(\d{4,5})\b/g)];
     addresses.push(...(await read('prometheus/alertmanager.yml')).matchAll(/\b([a-z-]+):(\d{4,5})\b/g));
-    addresses.push(...text.matchAll(/FEITIAN_SCRAPE: \w+=([a-z-]+):(\d{4,5})/g), ...text.matchAll(/tcp:\/\/([a-z]+):(\d+)/g));
-    expect(addresses.length).toBe(5);
+    addresses.push(...text.matchAll(/FEITIAN_SCRAPE: \w+=([a-z-]+):(\d{4,5})/g), ...text.matchAll(/tcp:\/\/([a-z]+[a-z0-9-]*):(\d+)/g));
+    expect(addresses.length).toBe(10);
     for (const [, host, port] of addresses) expect(listening.get(host!), `${host}:${port}`).toContain(port);
   });
 

@@ -28,7 +28,7 @@ describe('two clusters side by side', () => {
 
   beforeAll(async () => {
     dirs = [await newPlace(), await newPlace()];
-    clusters = await Promise.all(dirs.map((dir, index) => startCluster({ dir, nodes: 1, name: `twin-${index}` })));
+    clusters = await Promise.all(dirs.map((dir, index) => startCluster({ dir, nodes: 1, nuwaServers: 1, name: `twin-${index}` })));
   }, START_MS_MAX);
 
   test('share no port and no process', async () => {
@@ -139,7 +139,7 @@ test(
     const dir = await newPlace();
     const program = `
     import { startCluster } from ${JSON.stringify(new URL('../../infra/cluster/launch.ts', import.meta.url).href)};
-    await startCluster({ dir: ${JSON.stringify(dir)}, nodes: 1, attached: true });
+    await startCluster({ dir: ${JSON.stringify(dir)}, nodes: 1, nuwaServers: 1, attached: true });
     process.stdout.write('up');
     setInterval(() => {}, 1000);`;
     const starter = spawn(process.execPath, ['--import', 'tsx', '--input-type=module', '-e', program], {

@@ -12,7 +12,7 @@ let cluster: ClusterHandle;
 
 beforeAll(async () => {
   dir = await newPlace();
-  cluster = await startCluster({ dir, nodes: 2, attached: true });
+  cluster = await startCluster({ dir, nodes: 2, nuwaServers: 1, attached: true });
 }, START_MS_MAX);
 afterAll(clearPlaces, START_MS_MAX);
 
@@ -105,7 +105,7 @@ test(
   'nodes that came and went are remembered by the next launcher',
   async () => {
     await cluster.stop();
-    cluster = await startCluster({ dir, nodes: 2, attached: true });
+    cluster = await startCluster({ dir, nodes: 2, nuwaServers: 1, attached: true });
     expect(await nodesNow()).toEqual(['node-1 rack-a', 'node-3 rack-c']);
     expect((await processesOf('node-3')).map(({ state }) => state)).toEqual(['ready', 'ready']);
   },

@@ -59,6 +59,41 @@ describe('the config of a role', () => {
     expect(await roleConfigs(['nuwa'], {}, bare)).toHaveLength(1);
   });
 
+  test('of a Nuwa server says which one of which group it is', async () => {
+    const settings = { FEITIAN_NUWA_ID: 'nuwa-2', FEITIAN_NUWA_MEMBERS: 'nuwa-1=tcp://a:1, nuwa-2=b:2', FEITIAN_ZOOKEEPER: '0.0.0.0:2181' };
+    const [nuwa, worker] = await roleConfigs(['nuwa', 'worker'], {}, { ...env, ...settings });
+    const members = [
+      { id: 'nuwa-1', address: 'tcp://a:1' },
+      { id: 'nuwa-2', address: 'tcp://b:2' },
+    ];
+    expect(nuwa!.nuwaServer).toEqual({ id: 'nuwa-2', members, zookeeper: '0.0.0.0:2181' });
+    expect(worker).not.toHaveProperty('nuwaServer');
+  });
+
+  test('of a Nuwa server that is told no address of its own is the one at which its group looks for it', async () => {
+    const flags = { data: '/d', nuwaId: 'a', nuwaMembers: 'a=tcp://h:7' };
+    expect((await roleConfigs(['nuwa'], flags, {}))[0]!.listen).toBe('tcp://h:7');
+    expect((await roleConfigs(['nuwa'], { ...flags, listen: 'tcp://0.0.0.0:7' }, {}))[0]!.listen).toBe('tcp://0.0.0.0:7');
+  });
+
+  test('of a Nuwa server may leave out the group: then it waits to be added, or is a group of its own', async () => {
+    const [added] = await roleConfigs(['nuwa'], { data: '/d', nuwaId: 'nuwa-4' }, {});
+    expect(added!.nuwaServer).toEqual({ id: 'nuwa-4', members: [] });
+    const [alone] = await roleConfigs(['nuwa'], { data: '/d', listen: 'h:7', zookeeper: 'h:2181' }, {});
+    expect(alone!.nuwaServer).toEqual({ id: 'nuwa-1', members: [{ id: 'nuwa-1', address: 'tcp://h:7' }], zookeeper: 'h:2181' });
+    expect((await roleConfigs(['nuwa'], { data: '/d' }, {}))[0]).not.toHaveProperty('nuwaServer');
+  });
+
+  test.each([
+    [{ nuwaMembers: 'a=tcp://h:7' }, /--nuwa-id \(FEITIAN_NUWA_ID\) must say which/],
+    [{ nuwaId: 'b', nuwaMembers: 'a=tcp://h:7' }, /must name b too/],
+    [{ nuwaId: 'a', nuwaMembers: 'a=h:7,a=h:8' }, /names a server twice/],
+    [{ nuwaId: 'a', nuwaMembers: 'h:7' }, /--nuwa-members \(FEITIAN_NUWA_MEMBERS\) must be/],
+    [{ zookeeper: '2181' }, /--zookeeper \(FEITIAN_ZOOKEEPER\) must be host:port/],
+  ])('of a Nuwa server that makes no sense is refused: %j', async (flags, reason) => {
+    await expect(roleConfigs(['nuwa'], { data: '/d', ...flags }, {})).rejects.toThrow(reason);
+  });
+
   test('can not give one port to two roles', async () => {
     await expect(roleConfigs(['nuwa', 'pangu-master'], { listen: 'tcp://h:99' }, env)).rejects.toThrow(/one role only/);
   });

@@ -25,6 +25,12 @@ export function register(program: Command): void {
     .option('--database <url>', 'Postgres (FEITIAN_DATABASE_URL)')
     .option('--metrics <host:port>', 'where this process tells its metrics; port 0 is any free one (FEITIAN_METRICS)')
     .option('--http <host:port>', 'where a role that speaks HTTP listens; port 0 is any free one (FEITIAN_HTTP)')
+    .option('--nuwa-id <name>', 'of a Nuwa server: which one of its group it is (FEITIAN_NUWA_ID)')
+    .option(
+      '--nuwa-members <name=tcp://host:port,…>',
+      'the servers that its group begins with; none for one that is added to a group that is there (FEITIAN_NUWA_MEMBERS)',
+    )
+    .option('--zookeeper <host:port>', 'where it speaks the ZooKeeper protocol; port 0 is any free one (FEITIAN_ZOOKEEPER)')
     .option('--cpu <number>', 'processors that a node offers for containers (FEITIAN_CPU)')
     .option('--memory <MiB>', 'memory that a node offers for containers (FEITIAN_MEMORY_MIB)')
     .addOption(new Option('--json', 'has no effect here: logs are JSON').hideHelp())
@@ -80,8 +86,11 @@ async function run(names: string[], flags: RoleFlags): Promise<void> {
   });
 }
 
-/** Nuwa's own process finds itself, and needs to be told of no other. */
+/** Nuwa's own process finds itself, and the rest of its group. */
 function nuwaOf(roles: RoleName[], configs: RoleConfig[], running: RunningRole[]): string[] {
-  const own = running[roles.indexOf('nuwa')]?.address;
-  return configs[0]!.nuwa.length > 0 || !own ? configs[0]!.nuwa : [own];
+  const at = roles.indexOf('nuwa');
+  const own = running[at]?.address;
+  if (configs[0]!.nuwa.length > 0 || !own) return configs[0]!.nuwa;
+  const { id, members = [] } = configs[at]!.nuwaServer ?? {};
+  return [own, ...members.filter((member) => member.id !== id).map(({ address }) => address)];
 }

@@ -6,6 +6,8 @@ import { layoutOf } from '../../cluster/layout.ts';
 import { readRecord } from '../../cluster/record.ts';
 import { action, print, printJson } from '../ui/action.ts';
 import { colors as pc } from '../ui/colors.ts';
+import { asAddress, callingServers } from '../ui/nuwa.ts';
+import { askGroup, type GroupView, viewAsJson, viewOf } from '../ui/nuwa-group.ts';
 import { renderTable } from '../ui/table.ts';
 import { formatMs } from '../ui/units.ts';
 import { type VerbOptions, verb } from '../ui/verb.ts';
@@ -29,17 +31,33 @@ async function status({ dir, json }: VerbOptions): Promise<void> {
     process.exitCode = 1;
     return withoutLauncher(cluster.dir, info);
   });
-  if (json) printJson({ ...info, dir: cluster.dir, ...now });
-  else print(page(info, now));
+  const group = await nuwaGroup(info);
+  if (json) printJson({ ...info, nuwa: { ...info.nuwa, ...viewAsJson(group) }, dir: cluster.dir, ...now });
+  else print(page(info, now, group));
+}
+
+/** Whether the group has a leader tells more than that its processes run. A server that hangs must not hold this up for long. */
+const NUWA_MS_MAX = 1_000;
+
+function nuwaGroup({ nuwa }: ClusterInfo): Promise<GroupView> {
+  return callingServers(async (kuafu) => viewOf(await askGroup(kuafu, nuwa.kuafu.map(asAddress), NUWA_MS_MAX)));
 }
 
 /** A cluster works on without its launcher; nobody starts again what dies. */
 async function withoutLauncher(dir: string, info: ClusterInfo): Promise<Omit<ClusterStatus, 'launcherPid'>> {
   const started = (await readRecord(layoutOf(dir).recordFile))?.processes ?? [];
-  const processes = info.processes.map(async ({ role, node, pid, log }) => {
+  const processes = info.processes.map(async ({ role, node, instance, pid, log }) => {
     const known = started.find((each) => each.pid === pid);
     const alive = known !== undefined && (await isSameProcess(pid, known.startTime));
-    return { role, ...(node ? { node } : {}), ...(alive ? { pid } : {}), state: alive ? 'unsupervised' : 'ended', restarts: 0, log };
+    return {
+      role,
+      ...(node ? { node } : {}),
+      ...(instance ? { instance } : {}),
+      ...(alive ? { pid } : {}),
+      state: alive ? 'unsupervised' : 'ended',
+      restarts: 0,
+      log,
+    };
   });
   return { state: 'unsupervised', processes: await Promise.all(processes) };
 }
@@ -54,10 +72,10 @@ const COLUMNS = [
   { title: 'log' },
 ] as const;
 
-function page(info: ClusterInfo, now: Pick<ClusterStatus, 'processes'>): string {
+function page(info: ClusterInfo, now: Pick<ClusterStatus, 'processes'>, group: GroupView): string {
   const rows = now.processes.map((process) => [
     process.role,
-    process.node ?? '',
+    process.node ?? process.instance ?? '',
     `${process.pid ?? '-'}`,
     colour(process),
     process.uptimeMs === undefined ? '' : formatMs(process.uptimeMs),
@@ -68,7 +86,8 @@ function page(info: ClusterInfo, now: Pick<ClusterStatus, 'processes'>): string 
     ['Web UI', info.temporal.ui],
     ['Temporal', `${info.temporal.address} (namespace ${info.temporal.namespace})`],
     ['Postgres', info.postgres.url.replace(/:[^:@/]*@/, '@')],
-    ['Nuwa', info.nuwa.kuafu.join(', ')],
+    ['Nuwa', `${info.nuwa.kuafu.join(', ')}; ${leaderOf(group)}`],
+    ['ZooKeeper', info.nuwa.zookeeper.join(',') || undefined],
     ['Grafana', info.grafana],
     ['Prometheus', info.prometheus],
     ['Alerts', info.alertmanager],
@@ -76,6 +95,12 @@ function page(info: ClusterInfo, now: Pick<ClusterStatus, 'processes'>): string 
   ];
   const addresses = places.filter(([, place]) => place !== undefined).map(([what, place]) => `${what.padEnd(10)} ${place}`);
   return [renderTable(COLUMNS, rows), '', ...addresses].join('\n');
+}
+
+function leaderOf({ leader, term, servers }: GroupView): string {
+  const silent = servers.filter(({ state }) => state === 'silent').map(({ id }) => id);
+  const who = leader === undefined ? pc.red('nobody leads') : `${leader} leads in term ${term}`;
+  return silent.length > 0 ? `${who}; ${pc.yellow(`no answer from ${silent.join(', ')}`)}` : who;
 }
 
 function colour({ state }: ProcessStatus): string {

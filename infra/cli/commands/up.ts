@@ -1,4 +1,4 @@
-import { type Command, InvalidArgumentError } from 'commander';
+import { type Command, InvalidArgumentError, Option } from 'commander';
 import { type ClusterInfo, type StartOptions, type Step, startCluster } from '../../cluster/launch.ts';
 import { action, print, printJson } from '../ui/action.ts';
 import { colors as pc } from '../ui/colors.ts';
@@ -14,11 +14,15 @@ interface Flags extends VerbOptions {
   postgresPort?: number;
   temporalPort?: number;
   uiPort?: number;
+  nuwaServers?: '1' | '3' | '5';
   nuwaPort?: number;
+  zookeeperPort?: number;
   prometheusPort?: number;
   grafanaPort?: number;
   monitoring: boolean;
 }
+
+const NUWA_SERVERS = { 1: 1, 3: 3, 5: 5 } as const;
 
 export function register(program: Command): void {
   verb(
@@ -40,7 +44,14 @@ export function register(program: Command): void {
     .option('--postgres-port <port>', 'instead of a free one', wholeNumber)
     .option('--temporal-port <port>', 'instead of a free one', wholeNumber)
     .option('--ui-port <port>', "of Temporal's Web UI, instead of a free one", wholeNumber)
-    .option('--nuwa-port <port>', 'instead of a free one', wholeNumber)
+    .addOption(
+      new Option(
+        '--nuwa-servers <count>',
+        'servers of the coordination service; what a directory began with, it keeps (default: 3)',
+      ).choices(['1', '3', '5']),
+    )
+    .option('--nuwa-port <port>', 'of the first Nuwa server, instead of a free one', wholeNumber)
+    .option('--zookeeper-port <port>', 'where it speaks the ZooKeeper protocol, instead of a free one', wholeNumber)
     .option('--prometheus-port <port>', 'instead of a free one', wholeNumber)
     .option('--grafana-port <port>', 'instead of a free one', wholeNumber)
     .option('--no-monitoring', 'without Prometheus, Alertmanager and Grafana; otherwise those of them that are on PATH are started')
@@ -64,6 +75,7 @@ async function up(flags: Flags): Promise<void> {
     name: flags.name,
     nodes: flags.nodes,
     racks: Math.min(flags.racks ?? 2, flags.nodes ?? 4),
+    nuwaServers: flags.nuwaServers && NUWA_SERVERS[flags.nuwaServers],
     cpuPerNode: flags.cpuPerNode,
     memoryMiBPerNode: flags.memoryPerNode,
     ports: {
@@ -71,6 +83,7 @@ async function up(flags: Flags): Promise<void> {
       temporal: flags.temporalPort,
       temporalUi: flags.uiPort,
       nuwa: flags.nuwaPort,
+      zookeeper: flags.zookeeperPort,
       prometheus: flags.prometheusPort,
       grafana: flags.grafanaPort,
     },
@@ -98,12 +111,13 @@ export function stepLine({ step, ms, detail, leftOut }: Step): string {
   return `  ${pc.green('✓')} ${step.padEnd(18)} ${formatMs(ms).padStart(7)}${detail ? `  ${pc.dim(detail)}` : ''}`;
 }
 
-function addresses({ name, temporal, nodes, grafana, prometheus, alertmanager }: ClusterInfo, dir: string): string {
+function addresses({ name, temporal, nuwa, nodes, grafana, prometheus, alertmanager }: ClusterInfo, dir: string): string {
   const racks = new Set(nodes.map(({ rack }) => rack)).size;
   return [
     `  cluster   ${name}: ${count(nodes.length, 'node')} in ${count(racks, 'rack')}, in ${dir}`,
     ...(temporal.ui ? [`  Web UI    ${pc.cyan(temporal.ui)}`] : []),
     `  Temporal  ${temporal.address}, namespace ${temporal.namespace}`,
+    ...(nuwa.zookeeper.length > 0 ? [`  ZooKeeper ${nuwa.zookeeper.join(',')}`] : []),
     ...(grafana ? [`  Grafana   ${pc.cyan(grafana)}`] : []),
     ...(prometheus ? [`  Metrics   ${pc.cyan(prometheus)} (Prometheus)`] : []),
     ...(alertmanager ? [`  Alerts    ${pc.cyan(alertmanager)} (Alertmanager)`] : []),

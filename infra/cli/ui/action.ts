@@ -19,6 +19,13 @@ const HINTS: Readonly<Record<string, string>> = {
   Unavailable: 'see which processes run with: feitian status',
   DeadlineExceeded: 'see which processes run with: feitian status',
   NoNode: 'see what is there with: feitian nuwa ls',
+  NotEmpty: 'to remove it with all below it, add --recursive',
+  NodeExists: 'feitian nuwa set changes it',
+  BadVersion: 'see which one it has with: feitian nuwa get --json',
+  BadPath: 'paths are /a/b',
+  Compacted: 'that is no longer kept: read what is there, and begin after the revision of that',
+  NotLeader: 'see who leads with: feitian nuwa status',
+  BadMembers: 'see who is in the group with: feitian nuwa members',
 };
 
 /** Wraps a verb for commander's `action`. */

@@ -80,7 +80,7 @@ export function* decodeRecords(payload: Buffer): Generator<Record> {
     const head = { index: payload.readDoubleBE(at + 1), term: payload.readDoubleBE(at + 9), kind, timeMs: payload.readDoubleBE(at + 17) };
     const data = payload.subarray(at + ENTRY_HEAD_BYTES, end);
     if (kind === 'config') yield { entry: { ...head, data: NO_DATA, config: JSON.parse(data.toString('utf8')) as GroupConfig } };
-    else yield { entry: { ...head, data: Uint8Array.prototype.slice.call(data) } };
+    else yield { entry: { ...head, data: new Uint8Array(data) } };
     at = end;
   }
 }

@@ -1,0 +1,433 @@
+import { randomBytes } from 'node:crypto';
+import type { Socket } from 'node:net';
+import type { Change, Check, Command, Reply } from '../core/tree/command.ts';
+import { samePassword } from '../core/tree/sessions.ts';
+import { type ChangeRequest, digestIdentity, readChange, readMulti, writeMultiDone, writeMultiRefused } from './changes.ts';
+import type { DoorShared } from './door.ts';
+import { answerOf } from './four-letters.ts';
+import { ERRORS, errorOf, OPS, replyHeader, sessionOf, XIDS } from './protocol.ts';
+import { type Look, readLook, readSetWatches } from './reads.ts';
+import { ConnectionWatches, type Notified, type ZkWatchKind } from './watches.ts';
+import { Malformed, Reader, Writer } from './wire.ts';
+
+/** The largest packet: a value of 1 MiB or a transaction of two with what stands around them. */
+const PACKET_BYTES_MAX = 4 * 1024 * 1024;
+/** Of a peer that has not said who it is. */
+const CONNECT_BYTES_MAX = 1024;
+/** A client that leaves this much unread is not listening. */
+const UNREAD_BYTES_MAX = 32 * 1024 * 1024;
+/** Past so many requests without an answer no more are read from the client. */
+const REQUESTS_MAX = 4_096;
+const NOTHING = Buffer.alloc(0);
+const NO_PASSWORD = Buffer.alloc(16);
+
+/** A request that waits for its turn: answers leave in the order of the requests. */
+interface Slot {
+  ready: boolean;
+  /** Writes the answer. */
+  answer: () => void;
+}
+
+/**
+ * One client's connection.
+ *
+ *   greeting --connect request--> joining --session open or found--> open --closeSession, violation, loss of the group--> closed
+ *
+ * Requests are answered in their order. A change is handed to the group at once; a read is looked at when all requests before it are answered and
+ * the group has confirmed, after it came, that what is applied here is not old. So a client sees its own changes, and nobody sees the past.
+ */
+export class Connection implements Notified {
+  readonly #socket: Socket;
+  readonly #door: DoorShared;
+  readonly #writer = new Writer();
+  readonly watches: ConnectionWatches;
+  #state: 'greeting' | 'joining' | 'open' | 'closed' = 'greeting';
+  #sessionHex = '';
+  #session = '';
+  #identities: string[] = ['world:anyone'];
+  #rest: Buffer = NOTHING;
+  #slots: Slot[] = [];
+  #head = 0;
+  #flushPlanned = false;
+  /** Reads of this turn, for which the group is asked once. */
+  #reads: Slot[] = [];
+  received = 0;
+  readonly peer: string;
+
+  constructor(socket: Socket, door: DoorShared) {
+    this.#socket = socket;
+    this.#door = door;
+    this.peer = `${socket.remoteAddress}:${socket.remotePort}`;
+    this.watches = new ConnectionWatches(door.watches, this);
+    socket.on('data', (chunk) => this.#receive(chunk));
+    socket.on('drain', () => this.#maybeResume());
+    socket.on('error', () => this.close('the connection broke'));
+    socket.on('close', () => this.close('the client went'));
+  }
+
+  get outstanding(): number {
+    return this.#slots.length - this.#head;
+  }
+
+  get session(): string {
+    return this.#session;
+  }
+
+  get sessionHex(): string {
+    return this.#sessionHex;
+  }
+
+  get greeting(): boolean {
+    return this.#state === 'greeting';
+  }
+
+  notify(packet: Buffer): void {
+    if (this.#state !== 'open') return;
+    this.#writer.raw(packet);
+    this.#planFlush();
+  }
+
+  /** Ends the connection; what was answered goes out. The session stays, until its time is over. */
+  close(why: string): void {
+    if (this.#state === 'closed') return;
+    this.#flush();
+    this.#state = 'closed';
+    this.watches.clear();
+    this.#slots = [];
+    this.#reads = [];
+    this.#door.closed(this, why);
+    this.#socket.end();
+    const linger = setTimeout(() => this.#socket.destroy(), 1_000).unref();
+    this.#socket.once('close', () => clearTimeout(linger));
+  }
+
+  // ---- packets ----
+
+  #receive(chunk: Buffer): void {
+    if (this.#state === 'closed') return;
+    const bytes = this.#rest.length > 0 ? Buffer.concat([this.#rest, chunk]) : chunk;
+    let at = 0;
+    try {
+      while (bytes.length - at >= 4 && this.#open) {
+        const length = bytes.readInt32BE(at);
+        if (this.greeting && this.#fourLetters(bytes, at)) return;
+        if (length < 0 || length > (this.greeting ? CONNECT_BYTES_MAX : PACKET_BYTES_MAX))
+          throw new Malformed(`a packet of ${length} bytes`);
+        if (bytes.length - at - 4 < length) break;
+        this.received++;
+        this.#handle(new Reader(bytes, at + 4, at + 4 + length));
+        at += 4 + length;
+      }
+    } catch (error) {
+      if (!(error instanceof Malformed)) this.#door.log.error({ err: error, peer: this.peer }, 'nuwa.zookeeper.request-failed');
+      return this.close(error instanceof Malformed ? error.message : 'a request could not be read');
+    }
+    // A piece of a large packet is kept as it is; small rests are copied so that they do not keep the whole read in memory.
+    this.#rest = at === bytes.length ? NOTHING : Buffer.from(bytes.subarray(at));
+    this.#askReads();
+    if (this.#session !== '') this.#door.group.touch(this.#session);
+    if (this.outstanding > REQUESTS_MAX) this.#socket.pause();
+  }
+
+  get #open(): boolean {
+    return this.#state !== 'closed';
+  }
+
+  #fourLetters(bytes: Buffer, at: number): boolean {
+    const text = answerOf(bytes.toString('latin1', at, at + 4), this.#door);
+    if (text === undefined) return false;
+    this.#socket.end(text);
+    this.close('four letters');
+    return true;
+  }
+
+  #handle(reader: Reader): void {
+    if (this.#state === 'greeting') return this.#handleConnect(reader);
+    if (this.#state === 'joining') throw new Malformed('a request before the session is open');
+    const xid = reader.int();
+    const op = reader.int();
+    this.#handleRequest(xid, op, reader);
+  }
+
+  // ---- sessions ----
+
+  #handleConnect(reader: Reader): void {
+    reader.int(); // version of the protocol
+    const seenZxid = reader.long();
+    const askedMs = reader.int();
+    const sessionHex = reader.longHex();
+    const password = reader.buffer();
+    const withReadOnly = reader.left > 0;
+    this.#state = 'joining';
+    const { group, ttlMs } = this.#door;
+    const timeoutMs = Math.min(Math.max(askedMs, ttlMs.min), ttlMs.max);
+    const answer = (hex: string | undefined, ms: number, shown: Uint8Array): void => {
+      if (!this.#open) return;
+      this.#writer.begin();
+      this.#writer.int(0);
+      this.#writer.int(hex === undefined ? 0 : ms);
+      this.#writer.longHex(hex ?? '0000000000000000');
+      this.#writer.buffer(hex === undefined ? NO_PASSWORD : shown);
+      if (withReadOnly) this.#writer.bool(false);
+      this.#writer.end();
+      this.#flush();
+      if (hex === undefined) return this.close('no such session');
+      this.#sessionHex = hex;
+      this.#session = sessionOf(hex);
+      this.#state = 'open';
+      this.#door.opened(this);
+    };
+    if (/^0+$/.test(sessionHex)) {
+      const hex = newSessionHex();
+      const own = randomBytes(16);
+      group.submit(
+        { kind: 'openSession', session: sessionOf(hex), ttlMs: timeoutMs, creator: `zookeeper ${this.peer}`, password: own },
+        (reply) => {
+          if (reply?.kind === 'done') answer(hex, timeoutMs, own);
+          else this.close('no session could be opened');
+        },
+      );
+      return;
+    }
+    // It is back: the group is asked first, since this server may not have heard of the session yet, or of its end.
+    group.keepAlive(sessionOf(sessionHex), (lives) => {
+      if (lives === undefined) return this.close('the group cannot be asked');
+      const session = group.state.sessions.get(sessionOf(sessionHex));
+      if (!lives || !session?.password || !samePassword(session.password, password)) return answer(undefined, 0, NO_PASSWORD);
+      if (seenZxid > group.state.revision) return this.close('the client has seen more than there is');
+      answer(sessionHex, session.ttlMs, password);
+    });
+  }
+
+  // ---- requests ----
+
+  #handleRequest(xid: number, op: number, reader: Reader): void {
+    if (op === OPS.ping) return this.#answered(() => this.#reply(XIDS.ping, ERRORS.ok));
+    if (op === OPS.auth) return this.#handleAuth(reader);
+    if (op === OPS.closeSession) return this.#handleClose(xid);
+    if (op === OPS.multi) return this.#handleMulti(xid, reader);
+    if (op === OPS.check) return this.#submitCheck(xid, readChange(op, reader, this.#identities)!);
+    const change = readChange(op, reader, this.#identities);
+    if (change) return this.#submitChange(xid, change);
+    const look = readLook(op, reader) ?? this.#readWatchRequest(op, reader);
+    if (look) return this.#look(xid, look);
+    this.#answered(() => this.#reply(xid, ERRORS.unimplemented));
+  }
+
+  #handleAuth(reader: Reader): void {
+    reader.int();
+    const scheme = reader.string();
+    const auth = reader.buffer();
+    if (scheme === 'digest' && auth.includes(0x3a)) {
+      this.#identities = [...this.#identities, digestIdentity(auth)];
+      return this.#answered(() => this.#reply(XIDS.auth, ERRORS.ok));
+    }
+    if (scheme === 'world') return this.#answered(() => this.#reply(XIDS.auth, ERRORS.ok));
+    this.#answered(() => {
+      this.#reply(XIDS.auth, ERRORS.authFailed);
+      this.close(`authentication by ${scheme} failed`);
+    });
+  }
+
+  #handleClose(xid: number): void {
+    const slot = this.#wait(() => {
+      this.#reply(xid, ERRORS.ok);
+      this.close('its session was closed');
+    });
+    this.#submit({ kind: 'closeSession', session: this.#session, why: 'closed' }, slot);
+  }
+
+  #submitChange(xid: number, request: ChangeRequest): void {
+    const { operation, error = ERRORS.badArguments, write } = request;
+    if (!operation) return this.#answered(() => this.#reply(xid, error));
+    const slot = this.#wait();
+    this.#submit({ ...(operation as Change), ...this.#requestId() }, slot, (reply) => {
+      if (reply.kind === 'done') this.#reply(xid, ERRORS.ok, (writer) => write(writer, reply), reply.revision);
+      else this.#reply(xid, errorOf(reply), undefined, reply.revision);
+    });
+  }
+
+  /** A check by itself is a transaction of one. */
+  #submitCheck(xid: number, { operation }: ChangeRequest): void {
+    const slot = this.#wait();
+    this.#submit({ kind: 'transaction', operations: [operation as Check], ...this.#requestId() }, slot, (reply) => {
+      this.#reply(xid, reply.kind === 'done' ? ERRORS.ok : errorOf(reply), undefined, reply.revision);
+    });
+  }
+
+  #handleMulti(xid: number, reader: Reader): void {
+    const parts = readMulti(reader, this.#identities);
+    const bad = parts.findIndex(({ request }) => !request.operation);
+    if (bad !== -1) {
+      const error = parts[bad]!.request.error!;
+      return this.#answered(() =>
+        this.#reply(xid, ERRORS.ok, (writer) => writeMultiRefused(writer, parts.length, { error, operation: bad })),
+      );
+    }
+    const operations = parts.map(({ request }) => request.operation!);
+    const slot = this.#wait();
+    this.#submit({ kind: 'transaction', operations, ...this.#requestId() }, slot, (reply) => {
+      if (reply.kind === 'done') this.#reply(xid, ERRORS.ok, (writer) => writeMultiDone(writer, parts, reply), reply.revision);
+      else if (reply.operation === undefined) this.#reply(xid, errorOf(reply), undefined, reply.revision);
+      else this.#reply(xid, ERRORS.ok, (writer) => writeMultiRefused(writer, parts.length, reply), reply.revision);
+    });
+  }
+
+  #readWatchRequest(op: number, reader: Reader): Look | undefined {
+    switch (op) {
+      case OPS.setWatches:
+      case OPS.setWatches2:
+        return readSetWatches(op, reader);
+      case OPS.addWatch: {
+        const path = reader.string();
+        const kind = ADDED_KINDS[reader.int()];
+        return ({ watches }) => {
+          if (!kind) return ERRORS.badArguments;
+          watches.add(kind, path);
+          return (writer) => writer.int(ERRORS.ok);
+        };
+      }
+      case OPS.checkWatches:
+      case OPS.removeWatches: {
+        const path = reader.string();
+        const kinds = REMOVED_KINDS[reader.int()] ?? [];
+        return ({ watches }) => {
+          let found = false;
+          for (const kind of kinds) found = (op === OPS.checkWatches ? watches.has(kind, path) : watches.remove(kind, path)) || found;
+          return found ? () => {} : ERRORS.noWatcher;
+        };
+      }
+      case OPS.whoAmI:
+        return () => (writer) => {
+          const shown = [`ip:${this.#socket.remoteAddress ?? ''}`, ...this.#identities.slice(1)];
+          writer.vector(shown, (identity) => {
+            const [scheme = '', user = ''] = identity.split(':', 2);
+            writer.string(scheme);
+            writer.string(user);
+          });
+        };
+      default:
+        return undefined;
+    }
+  }
+
+  #look(xid: number, look: Look): void {
+    const slot = this.#wait(() => {
+      const { state } = this.#door.group;
+      const seen = look({ state, identities: this.#identities, watches: this.watches, sessionHex: this.#sessionHex });
+      if (typeof seen === 'number') this.#reply(xid, seen);
+      else this.#reply(xid, ERRORS.ok, seen);
+    });
+    this.#reads.push(slot);
+  }
+
+  /** Once for all reads that came together. */
+  #askReads(): void {
+    if (this.#reads.length === 0) return;
+    const reads = this.#reads;
+    this.#reads = [];
+    const ready = (ok: boolean): void => {
+      if (!this.#open) return;
+      if (!ok) return this.close('the group cannot be asked');
+      for (const slot of reads) slot.ready = true;
+      this.#answerReady();
+    };
+    if (this.#door.localReads) ready(true);
+    else this.#door.group.read(ready);
+  }
+
+  #requestId(): { session: string; request: number; settled: number; identities: string[]; wantStat: boolean } {
+    return { session: this.#session, request: 0, settled: 0, identities: this.#identities, wantStat: true };
+  }
+
+  #submit(command: Command, slot: Slot, answer?: (reply: Reply) => void): void {
+    this.#door.group.submit(command, (reply) => {
+      if (!this.#open) return;
+      if (!reply) return this.close('nobody knows whether a change was made');
+      if (answer) slot.answer = () => answer(reply);
+      slot.ready = true;
+      this.#answerReady();
+    });
+  }
+
+  // ---- answers ----
+
+  #wait(answer: () => void = () => {}): Slot {
+    const slot = { ready: false, answer };
+    this.#slots.push(slot);
+    return slot;
+  }
+
+  #answered(answer: () => void): void {
+    this.#wait(answer).ready = true;
+    this.#answerReady();
+  }
+
+  #answerReady(): void {
+    const slots = this.#slots;
+    while (this.#head < slots.length && slots[this.#head]!.ready && this.#open) {
+      const { answer } = slots[this.#head++]!;
+      answer();
+    }
+    if (this.#head === slots.length) {
+      slots.length = 0;
+      this.#head = 0;
+    } else if (this.#head > 1_024) {
+      slots.splice(0, this.#head);
+      this.#head = 0;
+    }
+    if (this.#socket.isPaused()) this.#maybeResume();
+  }
+
+  #reply(xid: number, error: number, body?: (writer: Writer) => void, zxid = this.#door.group.state.revision): void {
+    this.#writer.begin();
+    replyHeader(this.#writer, xid, zxid, error);
+    body?.(this.#writer);
+    this.#writer.end();
+    this.#door.sent++;
+    this.#planFlush();
+  }
+
+  /** All that is answered in this turn leaves by one write. */
+  #planFlush(): void {
+    if (this.#flushPlanned) return;
+    this.#flushPlanned = true;
+    process.nextTick(() => {
+      this.#flushPlanned = false;
+      this.#flush();
+    });
+  }
+
+  #flush(): void {
+    if (!this.#open || this.#writer.pending === 0) return;
+    const pieces = this.#writer.take();
+    if (pieces.length === 1) this.#socket.write(pieces[0]!);
+    else {
+      this.#socket.cork();
+      for (const piece of pieces) this.#socket.write(piece);
+      this.#socket.uncork();
+    }
+    if (this.#socket.writableLength > UNREAD_BYTES_MAX) this.close('the client does not read');
+  }
+
+  #maybeResume(): void {
+    if (this.outstanding <= REQUESTS_MAX / 2) this.#socket.resume();
+  }
+}
+
+/** `AddWatchMode`, and `Watcher.WatcherType` with what each of them takes away. */
+const ADDED_KINDS: readonly ZkWatchKind[] = ['persistent', 'recursive'];
+const REMOVED_KINDS: Readonly<Record<number, readonly ZkWatchKind[]>> = {
+  1: ['child'],
+  2: ['data', 'exist'],
+  3: ['data', 'exist', 'child', 'persistent', 'recursive'],
+  4: ['persistent'],
+  5: ['recursive'],
+};
+
+/** Random, positive and never 0: servers need not agree on who gives out which. */
+function newSessionHex(): string {
+  const bytes = randomBytes(8);
+  bytes[0] = (bytes[0]! & 0x7f) | 0x10;
+  return bytes.toString('hex');
+}

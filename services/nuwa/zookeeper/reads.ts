@@ -1,0 +1,184 @@
+import { PERMISSIONS } from '../contract.ts';
+import { allows } from '../core/tree/acl.ts';
+import { statOf, type TreeNode } from '../core/tree/node.ts';
+import { parsePath } from '../core/tree/path.ts';
+import { nodeAt, type TreeState } from '../core/tree/state.ts';
+import { multiHeader } from './changes.ts';
+import { ERRORS, EVENTS, OPS, sessionOf, writeAcl, writeStat } from './protocol.ts';
+import { type ConnectionWatches, notificationOf } from './watches.ts';
+import { Malformed, type Reader, type Writer } from './wire.ts';
+
+/** What a read looks at and for whom. */
+export interface Looking {
+  state: TreeState;
+  identities: readonly string[];
+  watches: ConnectionWatches;
+  sessionHex: string;
+}
+
+/** Looks at the tree, sets the watches that it asks for, and gives the error, or how the body of the reply is written. */
+export type Look = (looking: Looking) => number | ((writer: Writer) => void);
+
+/** A request that changes nothing; undefined: no such one. Read at once, looked at when its turn comes. */
+export function readLook(op: number, reader: Reader): Look | undefined {
+  switch (op) {
+    case OPS.exists: {
+      const path = reader.string();
+      return lookExists(path, reader.bool());
+    }
+    case OPS.getData: {
+      const path = reader.string();
+      return lookData(path, reader.bool());
+    }
+    case OPS.getChildren:
+    case OPS.getChildren2: {
+      const path = reader.string();
+      return lookChildren(path, reader.bool(), op === OPS.getChildren2);
+    }
+    case OPS.getAcl: {
+      const path = reader.string();
+      return ({ state, identities }) =>
+        withNode(state, path, (node) => {
+          if (!allows(node, PERMISSIONS.read, identities) && !allows(node, PERMISSIONS.admin, identities)) return ERRORS.noAuth;
+          return (writer) => {
+            writeAcl(writer, node.acl);
+            writeStat(writer, statOf(node));
+          };
+        });
+    }
+    case OPS.sync: {
+      const path = reader.string();
+      return () => (writer) => writer.string(path);
+    }
+    case OPS.multiRead:
+      return lookMany(reader);
+    case OPS.getAllChildrenNumber: {
+      const path = reader.string();
+      return ({ state, identities }) =>
+        withNode(state, path, (node) => {
+          if (!allows(node, PERMISSIONS.read, identities)) return ERRORS.noAuth;
+          const count = countBelow(node);
+          return (writer) => writer.int(count);
+        });
+    }
+    case OPS.getEphemerals: {
+      const prefix = reader.string();
+      return ({ state, sessionHex }) => {
+        const paths = [...(state.sessions.get(sessionOf(sessionHex))?.ephemerals ?? [])].filter((path) => path.startsWith(prefix)).sort();
+        return (writer) => writer.vector(paths, (path) => writer.string(path));
+      };
+    }
+    default:
+      return undefined;
+  }
+}
+
+function lookExists(path: string, watch: boolean): Look {
+  return ({ state, watches }) => {
+    const node = nodeAt(state, path);
+    if (!node && parsePath(path).problem) return ERRORS.badArguments;
+    if (watch) watches.add(node ? 'data' : 'exist', path);
+    return node ? (writer) => writeStat(writer, statOf(node)) : ERRORS.noNode;
+  };
+}
+
+function lookData(path: string, watch: boolean): Look {
+  return ({ state, identities, watches }) =>
+    withNode(state, path, (node) => {
+      if (!allows(node, PERMISSIONS.read, identities)) return ERRORS.noAuth;
+      if (watch) watches.add('data', path);
+      return (writer) => {
+        writer.buffer(node.value);
+        writeStat(writer, statOf(node));
+      };
+    });
+}
+
+function lookChildren(path: string, watch: boolean, withStat: boolean): Look {
+  return ({ state, identities, watches }) =>
+    withNode(state, path, (node) => {
+      if (!allows(node, PERMISSIONS.read, identities)) return ERRORS.noAuth;
+      if (watch) watches.add('child', path);
+      return (writer) => {
+        writer.vector([...(node.children?.keys() ?? [])], (name) => writer.string(name));
+        if (withStat) writeStat(writer, statOf(node));
+      };
+    });
+}
+
+function lookMany(reader: Reader): Look {
+  const parts: { op: number; look: Look }[] = [];
+  for (;;) {
+    const op = reader.int();
+    const done = reader.bool();
+    reader.int();
+    if (done) break;
+    const look = op === OPS.getData || op === OPS.getChildren ? readLook(op, reader) : undefined;
+    if (!look) throw new Malformed(`operation ${op} among several reads`);
+    parts.push({ op, look });
+  }
+  return (looking) => {
+    const seen = parts.map(({ op, look }) => ({ op, result: look(looking) }));
+    return (writer) => {
+      for (const { op, result } of seen) {
+        if (typeof result === 'number') {
+          multiHeader(writer, OPS.error, false, result);
+          writer.int(result);
+        } else {
+          multiHeader(writer, op, false, 0);
+          result(writer);
+        }
+      }
+      multiHeader(writer, OPS.error, true, -1);
+    };
+  };
+}
+
+function withNode<T>(state: TreeState, path: string, look: (node: TreeNode) => T): T | number {
+  const node = nodeAt(state, path);
+  if (node) return look(node);
+  return parsePath(path).problem ? ERRORS.badArguments : ERRORS.noNode;
+}
+
+function countBelow(node: TreeNode): number {
+  let count = 0;
+  for (const child of node.children?.values() ?? []) count += 1 + countBelow(child);
+  return count;
+}
+
+/**
+ * A client is back, perhaps at another server, and names what it watched and the last change it saw (`setWatches`, `setWatches2`): what happened to
+ * those nodes since is told at once, the other watches are set again.
+ */
+export function readSetWatches(op: number, reader: Reader): Look {
+  const seenZxid = reader.long();
+  const paths = (): string[] => reader.vector(() => reader.string());
+  const data = paths();
+  const exist = paths();
+  const child = paths();
+  const persistent = op === OPS.setWatches2 ? paths() : [];
+  const recursive = op === OPS.setWatches2 ? paths() : [];
+  return ({ state, watches }) => {
+    const missed: [type: number, path: string][] = [];
+    for (const path of data) {
+      const node = nodeAt(state, path);
+      if (!node) missed.push([EVENTS.deleted, path]);
+      else if (node.modifyRevision > seenZxid) missed.push([EVENTS.changed, path]);
+      else watches.add('data', path);
+    }
+    for (const path of exist) {
+      if (nodeAt(state, path)) missed.push([EVENTS.created, path]);
+      else watches.add('exist', path);
+    }
+    for (const path of child) {
+      const node = nodeAt(state, path);
+      if (!node) missed.push([EVENTS.deleted, path]);
+      else if (node.childRevision > seenZxid) missed.push([EVENTS.children, path]);
+      else watches.add('child', path);
+    }
+    for (const path of persistent) watches.add('persistent', path);
+    for (const path of recursive) watches.add('recursive', path);
+    for (const [type, path] of missed) watches.connection.notify(notificationOf(type, path));
+    return () => {};
+  };
+}

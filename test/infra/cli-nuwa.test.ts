@@ -1,0 +1,269 @@
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
+import { register } from '../../infra/cli/commands/nuwa.ts';
+import type { NuwaClient } from '../../services/nuwa/contract.ts';
+import { Harness, leaderOf, type NuwaServer } from '../services/nuwa/harness.ts';
+import { type Ran, runVerbs } from './cli-stage.ts';
+import { startFeitian } from './feitian.ts';
+
+describe('feitian nuwa', () => {
+  const harness = new Harness();
+  let servers: NuwaServer[];
+  let addresses: string;
+  let client: NuwaClient;
+  let here: string;
+  beforeAll(async () => {
+    servers = await harness.group(3);
+    addresses = servers.map(({ address }) => address.replace('tcp://', '')).join(',');
+    client = await harness.client(servers.map(({ address }) => address));
+  });
+  afterAll(() => harness.close());
+  beforeEach(async () => {
+    here = await mkdtemp(join(tmpdir(), 'feitian-test-nuwa-'));
+  });
+  afterEach(() => rm(here, { recursive: true }));
+
+  const ran = (...args: string[]): Promise<Ran> => runVerbs([register], ['nuwa', ...args, '--nuwa', addresses]);
+  const nuwa = async (...args: string[]): Promise<string> => {
+    const { code, stdout, stderr } = await ran(...args);
+    expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+    return stdout;
+  };
+  const json = async (...args: string[]) => JSON.parse(await nuwa(...args, '--json'));
+
+  describe('nodes', () => {
+    test('are made, read, changed and removed', async () => {
+      expect(await nuwa('create', '--parents', '/config/limit', '10')).toBe('/config/limit\n');
+      expect(await nuwa('get', '/config/limit')).toBe('10');
+      expect(await json('set', '/config/limit', '12')).toMatchObject({ path: '/config/limit', version: 1 });
+      expect(await json('get', '/config/limit')).toMatchObject({ value: 12, version: 1, creator: 'feitian' });
+      expect(await nuwa('ls', '/config')).toBe('limit\n');
+      expect(await ran('rm', '/config')).toMatchObject({ code: 1, stderr: expect.stringMatching(/^feitian: NotEmpty: .*--recursive/) });
+      expect(await nuwa('rm', '--recursive', '/config')).toBe('');
+      expect(await ran('get', '/config')).toMatchObject({ code: 1, stderr: expect.stringMatching(/^feitian: NoNode: .*feitian nuwa ls/) });
+    });
+
+    test('take their values from a file, byte for byte', async () => {
+      const bytes = Buffer.from([0xff, 0x00, 0x0a]);
+      await writeFile(join(here, 'value'), bytes);
+      await nuwa('create', '/binary', '--file', join(here, 'value'));
+      expect((await ran('get', '/binary')).bytes.equals(bytes)).toBe(true);
+      expect(await json('get', '/binary')).toMatchObject({ base64: '/wAK' });
+      await nuwa('rm', '/binary');
+    });
+
+    test('are changed and removed only at the version that was seen', async () => {
+      await nuwa('create', '/guarded', 'a');
+      expect(await ran('set', '/guarded', 'b', '--version', '7')).toMatchObject({ code: 1, stderr: expect.stringContaining('BadVersion') });
+      await nuwa('set', '/guarded', 'b', '--version', '0');
+      expect(await ran('rm', '/guarded', '--version', '0')).toMatchObject({ code: 1, stderr: expect.stringContaining('BadVersion') });
+      await nuwa('rm', '/guarded', '--version', '1');
+    });
+
+    test('can be numbered, containers, or go by themselves', async () => {
+      await nuwa('create', '/queue');
+      expect(await nuwa('create', '--sequential', '/queue/job-')).toBe('/queue/job-0000000000\n');
+      expect(await nuwa('create', '--sequential', '/queue/job-')).toBe('/queue/job-0000000001\n');
+      await nuwa('create', '--container', '/box');
+      await nuwa('create', '--ttl', '10m', '/short');
+      expect(await client.get('/box')).toMatchObject({ container: true });
+      expect(await client.get('/short')).toMatchObject({ ttlMs: 600_000 });
+      expect(await nuwa('ls', '-l', '/')).toMatch(/feitian \(container\).* box\n/);
+      for (const path of ['/queue', '/box', '/short']) await nuwa('rm', '--recursive', path);
+    });
+  });
+
+  test.each([
+    [['create', '--ephemeral', '/x'], 2, 'add --hold'],
+    [['create', '--ttl', 'soon', '/x'], 2, '--ttl soon is not a time'],
+    [['create', '--ttl', '1m', '--container', '/x'], 1, 'BadArguments'],
+    [['set', '/x'], 2, 'name the value'],
+    [['set', '/x', 'a', '--file', 'b'], 2, 'not both'],
+    [['set', '/x', '--file', '/no/such/file'], 1, '/no/such/file is not there'],
+    [['set', '/x', 'a', '--version', 'one'], 2, 'not a whole number'],
+    [['get', 'relative'], 1, 'BadPath'],
+    [['lock', '/locks/x'], 2, "missing required argument 'command'"],
+    [['members', 'grow', 'x'], 2, ''],
+    [['members', 'promote', 'nuwa-9'], 1, 'BadMembers'],
+    [['members', 'remove', 'nuwa-9', '--dir', 'x', '--json', 'y'], 2, 'too many arguments'],
+    [['snapshot', '/no/such/directory/file'], 1, 'is not there'],
+  ])('%j ends with %d and says why', async (args, code, text) => {
+    const { code: actual, stdout, stderr } = await ran(...args);
+    expect({ actual, stdout }).toEqual({ actual: code, stdout: '' });
+    expect(stderr).toContain(text);
+  });
+
+  test('servers that are named wrongly, or do not answer, are told of', async () => {
+    expect(await runVerbs([register], ['nuwa', 'ls', '--nuwa', 'nowhere'])).toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining('--nuwa nowhere is not a list of host:port'),
+    });
+    const silent = await runVerbs([register], ['nuwa', 'status', '--nuwa', '127.0.0.1:1']);
+    expect(silent).toMatchObject({ code: 1, stdout: expect.stringMatching(/127\.0\.0\.1:1 +no answer[\s\S]*nobody leads/) });
+  });
+
+  describe('watch', () => {
+    test('prints what changed after a revision, as lines or as documents', async () => {
+      const { revision } = await client.create('/watched', Buffer.from('1'));
+      await client.set('/watched', Buffer.from('a\nb'));
+      await client.create('/watched/below', Buffer.alloc(0));
+      await client.delete('/watched', { recursive: true });
+      const after = ['watch', '--recursive', '--after', `${revision}`];
+      expect(await nuwa(...after, '--count', '3', '/watched')).toBe(
+        `${revision + 1}  changed  /watched  a b\n${revision + 2}  created  /watched/below\n${revision + 3}  deleted  /watched/below\n`,
+      );
+      const lines = (await nuwa(...after, '--count', '1', '--json', '/watched/')).trim().split('\n');
+      expect(lines.map((line) => JSON.parse(line))).toEqual([{ kind: 'changed', path: '/watched', revision: revision + 1, value: 'a\nb' }]);
+    });
+
+    test('goes on until it is interrupted', async () => {
+      const watching = startFeitian(['nuwa', 'watch', '--json', '/lasting', '--nuwa', addresses]);
+      // It watches from some moment on: changes go on until one is seen.
+      await client.create('/lasting', Buffer.alloc(0));
+      let seen = false;
+      const said = watching.said(/"kind":"changed"/).then(() => (seen = true));
+      for (let n = 0; !seen; n++) {
+        await client.set('/lasting', Buffer.from(`${n}`));
+        await Promise.race([said, new Promise((resolve) => setTimeout(resolve, 50))]);
+      }
+      watching.child.kill('SIGINT');
+      expect(await watching.ended).toMatchObject({ code: 130, stderr: '' });
+    });
+  });
+
+  describe('lock', () => {
+    const lockArgs = (options: string[], path: string, command: string[]): string[] => [
+      'nuwa',
+      'lock',
+      ...options,
+      '--nuwa',
+      addresses,
+      path,
+      '--',
+      ...command,
+    ];
+
+    test('runs a command under a growing token, and ends as it does', async () => {
+      const tokens: number[] = [];
+      for (const exit of [0, 7]) {
+        const { ended } = startFeitian(lockArgs([], '/locks/a', ['sh', '-c', `echo $FEITIAN_FENCING_TOKEN; exit ${exit}`]));
+        const { code, stdout } = await ended;
+        expect(code).toBe(exit);
+        tokens.push(Number(stdout));
+      }
+      expect(tokens[1]).toBeGreaterThan(tokens[0]!);
+      expect(tokens[0]).toBeGreaterThan(0);
+      expect((await client.list('/locks/a')).children).toEqual([]);
+    });
+
+    test('keeps others out, who may give up', async () => {
+      const first = startFeitian(lockArgs([], '/locks/b', ['sh', '-c', 'echo held; exec sleep 60']));
+      await first.said(/held/);
+      const second = await startFeitian(lockArgs(['--wait', '200ms'], '/locks/b', ['echo', 'never'])).ended;
+      expect(second).toMatchObject({ code: 1, stdout: '', stderr: expect.stringContaining('/locks/b is held by others') });
+      first.child.kill('SIGTERM');
+      expect((await first.ended).code).toBe(143);
+      expect((await client.list('/locks/b')).children).toEqual([]);
+    });
+
+    test('ends the command, with all that it started, when the lock is lost', async () => {
+      const file = join(here, 'beats');
+      // Deaf to SIGTERM, both of them.
+      const beat = `trap "" TERM; (while :; do echo x >> ${file}; sleep 0.05; done) & echo held; wait; while :; do sleep 1; done`;
+      const { said, ended } = startFeitian(lockArgs(['--grace', '300ms', '--json'], '/locks/c', ['sh', '-c', beat]));
+      await said(/held/);
+      const { children } = await client.list('/locks/c');
+      await client.delete(children[0]!.path);
+      const { code, stdout, stderr } = await ended;
+      expect(code).toBe(137);
+      expect(JSON.parse(stdout.replace('held\n', ''))).toMatchObject({ path: '/locks/c', exitCode: 137, lost: true });
+      expect(stderr).toContain('the lock was lost');
+      const written = (await readFile(file)).length;
+      await new Promise((resolve) => setTimeout(resolve, 150));
+      expect((await readFile(file)).length).toBe(written);
+    });
+
+    test('says which program there is not, and lets the lock go', async () => {
+      const { code, stderr } = await startFeitian(lockArgs([], '/locks/d', ['no-such-program-42'])).ended;
+      expect({ code, stderr }).toEqual({ code: 1, stderr: 'feitian: there is no program no-such-program-42\n' });
+      expect((await client.list('/locks/d')).children).toEqual([]);
+    });
+  });
+
+  test('an ephemeral node is held until the command is ended', async () => {
+    const holding = startFeitian(['nuwa', 'create', '--ephemeral', '--hold', '/alive', '--nuwa', addresses]);
+    await holding.said(/\/alive/);
+    expect(await client.get('/alive')).toMatchObject({ ephemeralOwner: expect.any(String) });
+    holding.child.kill('SIGTERM');
+    expect((await holding.ended).code).toBe(130);
+    await expect(client.get('/alive')).rejects.toMatchObject({ code: 'NoNode' });
+  });
+
+  describe('the group', () => {
+    test('is shown with who leads and how far the others are', async () => {
+      const leader = await leaderOf(servers);
+      const shown = await nuwa('status');
+      expect(shown.split('\n')).toHaveLength(5);
+      for (const { group } of servers) {
+        const role = group.id === leader.group.id ? 'leader' : 'follower';
+        expect(shown).toMatch(new RegExp(`^${group.id} +${role} +${group.status().term} +\\d+ `, 'm'));
+      }
+      const told = await json('status');
+      expect(told).toMatchObject({ leader: leader.group.id, servers: [{ id: 'nuwa-1' }, { id: 'nuwa-2' }, { id: 'nuwa-3' }] });
+    });
+
+    test('is known whole by the address of one', async () => {
+      const [one] = addresses.split(',');
+      const { stdout, code } = await runVerbs([register], ['nuwa', 'members', '--json', '--nuwa', one!]);
+      expect(code).toBe(0);
+      expect(JSON.parse(stdout).members.map(({ id, role }: { id: string; role: string }) => `${id} ${role}`)).toEqual([
+        'nuwa-1 voter',
+        'nuwa-2 voter',
+        'nuwa-3 voter',
+      ]);
+    });
+
+    test('is checked: all servers hold the same tree', async () => {
+      await client.create('/checked/a/b', Buffer.from('c'), { parents: true });
+      expect(await nuwa('check')).toMatch(/^\d+ nodes on nuwa-1, nuwa-2, nuwa-3: no difference\n$/);
+      expect(await json('check')).toMatchObject({ sound: true, problems: [], differences: [] });
+    });
+
+    test('has another leader when it is told to', async () => {
+      const follower = servers.find(({ group }) => group.leader !== group.id)!;
+      expect(await nuwa('members', 'transfer', follower.group.id)).toBe(`${follower.group.id} leads\n`);
+      await vi.waitFor(() => expect(servers.map(({ group }) => group.leader)).toEqual(servers.map(() => follower.group.id)));
+    });
+
+    test('takes a server in, gives it a vote, shows it when it is away, and lets it go', async () => {
+      const [place] = await harness.places(1);
+      const address = place!.address.replace('tcp://', '');
+      const added = await nuwa('members', 'add', 'nuwa-4', address);
+      expect(added).toMatch(new RegExp(`^nuwa-4 +learner +${address}$`, 'm'));
+      expect(added).toContain(`feitian run nuwa --nuwa-id nuwa-4 --listen tcp://${address}`);
+      const fourth = await harness.member('nuwa-4', [], { address: place!.address });
+      await vi.waitFor(async () => expect(await json('status')).toMatchObject({ servers: { 3: { state: 'learner', lag: 0 } } }), {
+        timeout: 10_000,
+      });
+      expect(await nuwa('members', 'promote', 'nuwa-4')).toMatch(/^nuwa-4 +voter/m);
+      await fourth.stop();
+      const away = await ran('status');
+      expect(away.stdout).toMatch(/^nuwa-4 +no answer[\s\S]*nuwa-4 does not answer:/m);
+      expect(away.code).toBe(0);
+      const { members } = await json('members', 'remove', 'nuwa-4');
+      expect(members).toHaveLength(3);
+    });
+  });
+
+  test.each(['ls', 'get', 'set', 'create', 'rm', 'watch', 'lock', 'status', 'members', 'snapshot', 'restore', 'check'])(
+    'the help of %s has an example',
+    async (verb) => {
+      const { code, stdout } = await runVerbs([register], ['nuwa', verb, '--help']);
+      expect(code).toBe(0);
+      expect(stdout).toContain(`$ feitian nuwa ${verb}`);
+      expect(stdout).toContain('--json');
+    },
+  );
+});
