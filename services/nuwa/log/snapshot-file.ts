@@ -10,7 +10,7 @@ import { NodeRowsWriter, readNodeRows } from './snapshot-rows.ts';
 
 /**
  * A snapshot file: a head that says what it stands for and counts what follows; sessions; nodes; the newest events before it, so that watchers
- * resume across it; an end. The rows of all nodes are never in memory at once, on neither side, and the event loop is free between frames.
+ * resume across it; an end that counts the frames. The rows of all nodes are never in memory at once, on neither side, and the event loop is free between frames.
  *
  * Equal states with equal events give equal files, byte by byte: the salt follows from the head. So two servers' snapshots of one index can be
  * compared with `cmp`; what their events begin with may differ.
@@ -105,8 +105,12 @@ async function writeFrames(dir: string, name: string, head: SnapshotHead, frames
   await writeAside(dir, name, async (file) => {
     const writer = await FrameFileWriter.begin(file, SNAPSHOT_KIND, salt);
     await writer.write(headFrame);
-    for await (const each of frames()) await writer.write(each);
-    await writer.write(frame(END, NOTHING));
+    let count = 1;
+    for await (const each of frames()) {
+      await writer.write(each);
+      count++;
+    }
+    await writer.write(frame(END, encode(count)));
   });
 }
 
@@ -126,11 +130,14 @@ async function readRows(path: string, take: Takers): Promise<SnapshotHead & { by
     let nodes = 0;
     let events = 0;
     take.head?.(head);
-    for (;;) {
+    for (let frames = 1; ; frames++) {
       const { offset } = reader;
       const payload = await reader.next();
       if (!payload) throw reader.damage('it ends too early');
-      if (payload[0] === END) break;
+      if (payload[0] === END) {
+        if (decode(payload.subarray(1)) !== frames) throw reader.damage(`its end counts other frames than the ${frames} before it`, offset);
+        break;
+      }
       try {
         if (payload[0] === NODES) nodes += readNodeRows(payload.subarray(1), take.node ?? ignore);
         else if (payload[0] === SESSIONS) {
@@ -165,7 +172,6 @@ async function readHead(reader: FrameFileReader): Promise<SnapshotHead> {
   return decode(payload.subarray(1)) as SnapshotHead;
 }
 
-const NOTHING = new Uint8Array(0);
 const ignore = (): void => {};
 
 function frame(kind: number, body: Uint8Array): Uint8Array {

@@ -51,6 +51,7 @@ export async function runSnapshotter({
   };
   signal.addEventListener('abort', kill);
   lower(child);
+  log.debug({ index: order.index, pid: child.pid }, 'nuwa.snapshotter.started');
   try {
     const ended = endOf(child);
     const answered = answerOf(child);
@@ -65,7 +66,6 @@ export async function runSnapshotter({
     throw error;
   } finally {
     signal.removeEventListener('abort', kill);
-    log.debug({ index: order.index, pid: child.pid }, 'nuwa.snapshotter.ended');
   }
 }
 

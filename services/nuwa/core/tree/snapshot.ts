@@ -99,15 +99,9 @@ export class SnapshotRestorer {
     this.#state.revision = revision;
   }
 
-  get sessions(): number {
-    return this.#state.sessions.size;
-  }
-
   addSession([id, ttlMs, creator, settled, replies, password]: SessionRow): void {
     const { sessions } = this.#state;
-    const session =
-      sessions.get(id) ??
-      newSession({ id: this.#shared(id), ttlMs, creator: this.#shared(creator), password: password === null ? undefined : password });
+    const session = sessions.get(id) ?? this.#newSession(id, ttlMs, creator, password);
     session.settled = settled;
     for (const [request, reply] of replies) session.replies.set(request, reply);
     sessions.set(session.id, session);
@@ -159,6 +153,11 @@ export class SnapshotRestorer {
         : undefined,
     });
     return node;
+  }
+
+  #newSession(id: string, ttlMs: number, creator: string, password: Uint8Array | null): Session {
+    const own = password === null ? undefined : new Uint8Array(password);
+    return newSession({ id: this.#shared(id), ttlMs, creator: this.#shared(creator), password: own });
   }
 
   #shared(text: string): string {
