@@ -51,7 +51,7 @@ export async function runSnapshotter({
   };
   signal.addEventListener('abort', kill);
   lower(child);
-  log.debug({ index: order.index, pid: child.pid }, 'nuwa.snapshotter.started');
+  log.debug({ index: order.index, childPid: child.pid }, 'nuwa.snapshotter.started');
   try {
     const ended = endOf(child);
     const answered = answerOf(child);
