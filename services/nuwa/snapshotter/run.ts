@@ -17,8 +17,8 @@ import type { SnapshotName } from '../log/files.ts';
  * the cost at every change and in every reader's code, or fork and let the kernel do that, which Node cannot. The same entries, applied by the
  * same code, give the same tree: so nobody needs the server's.
  *
- * It costs the memory of a second tree for a while, and the processor time of a start at the lowest priority: a second or two for a million
- * nodes. It buys a proof as well: each snapshot is made of the one before it, so whatever a restart would stumble on, this does first, while the
+ * It costs the memory of a second tree for a while, and processor time at the lowest priority: three seconds for a million nodes, of which a busy
+ * machine makes ten or more; the log grows meanwhile. It buys a proof as well: each snapshot is made of the one before it, so whatever a restart would stumble on, this does first, while the
  * server still has the tree in its memory.
  */
 export interface SnapshotOrder {
