@@ -7,6 +7,7 @@ import type { BenchOptions, Row } from './main.ts';
 import { syncsPerSecond } from './nuwa/disk.ts';
 import { goLoad } from './nuwa/go-client.ts';
 import { growth } from './nuwa/growth.ts';
+import { Latencies } from './nuwa/latencies.ts';
 import { NuwaGroup } from './nuwa/nuwa-group.ts';
 import { type OwnShare, ownLoad, shared } from './nuwa/own-load.ts';
 import { openPeers, type PeerGroup, type Peers } from './nuwa/peers.ts';
@@ -25,8 +26,9 @@ const VALUE_BYTES = 256;
 const CLIENTS = [1, 64, 1_000];
 const WATCHERS = 1_000;
 const WRITERS = 4;
-/** On as many as the machine has processors they would only take turns with the servers. */
-const OWN_PROCESSES = 3;
+const WATCH_SESSIONS = 32;
+/** More would only take turns on the same processors, with the servers. */
+const OWN_PROCESSES = 2;
 const OWN_SESSIONS = 4;
 
 export const SECTIONS = ['writes', 'reads', 'watch', 'growth'] as const;
@@ -133,6 +135,7 @@ function casesOf(section: Section, stage: Stage): Case[] {
         {
           name: `events to ${WATCHERS} watchers`,
           contenders: [
+            ...(stage.door ? [{ system: 'Nuwa', measure: () => fanOut(nuwa, seconds, stage.door!.endpoints) }] : []),
             { system: 'Nuwa, own client', measure: () => fanOut(nuwa, seconds) },
             ...go('etcd', peers.etcd, 'etcd', 'watch', WRITERS, WATCHERS),
           ],
@@ -160,15 +163,37 @@ async function ownMeasured(nuwa: NuwaGroup, own: Pick<OwnShare, 'operation' | 'i
   };
 }
 
-/** As many watchers as the peers' client has, on as many connections (32), and as many writers. */
-async function fanOut(nuwa: NuwaGroup, seconds: number): Promise<Measured> {
-  const watching = shareOf(nuwa, { operation: 'watch', inFlight: WATCHERS, seconds });
-  const processes = 2;
-  const watchers = shared({ ...watching, clients: 32 / processes }, processes);
-  const writers = { ...shareOf(nuwa, { operation: 'announce', inFlight: WRITERS, seconds }), warmUpSeconds: 0 };
-  const announced = ownLoad([...watchers, { ...writers, clients: WRITERS }]);
-  const { operations, latencies, tookMs } = await announced;
-  return { perSecond: operations / (tookMs / 1000), p50Ms: latencies.quantile(0.5), p99Ms: latencies.quantile(0.99) };
+/**
+ * As many watchers and writers as the peers' client has: of our own client on 32 sessions, which ask once for all that watch the same; at the
+ * door each is a session, as ZooKeeper knows one watch of a path per session. What bounds it is how fast the writers write.
+ */
+async function fanOut(nuwa: NuwaGroup, seconds: number, zookeeper?: string[]): Promise<Measured> {
+  const base = shareOf(nuwa, { operation: zookeeper ? 'watchDoor' : 'watch', inFlight: WATCHERS, seconds });
+  const watchers = shared(
+    { ...base, ...(zookeeper ? { zookeeper, clients: 1 } : { clients: WATCH_SESSIONS / OWN_PROCESSES }) },
+    OWN_PROCESSES,
+  );
+  const writers = {
+    ...base,
+    operation: zookeeper ? ('announceNodes' as const) : ('announce' as const),
+    inFlight: WRITERS,
+    clients: WRITERS,
+  };
+  const { operations, latencies, tookMs, serverUs } = await withServerCost(nuwa.servers, async () => {
+    const { results } = await ownLoad([...watchers, { ...writers, warmUpSeconds: 0 }]);
+    const heard = results.slice(0, watchers.length);
+    const latencies = new Latencies();
+    for (const result of heard) latencies.merge(new Latencies(result.latencies));
+    const operations = heard.reduce((sum, result) => sum + result.operations, 0);
+    // To the last event that anybody heard of.
+    return { operations, latencies, tookMs: Math.max(...heard.map((result) => result.tookMs)) };
+  });
+  return {
+    perSecond: operations / (tookMs / 1000),
+    p50Ms: latencies.quantile(0.5),
+    p99Ms: latencies.quantile(0.99),
+    ...(serverUs === undefined ? {} : { serverUs }),
+  };
 }
 
 /** A first run is that of a cold JVM, and of code that was never compiled. */

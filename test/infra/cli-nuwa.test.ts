@@ -1,4 +1,4 @@
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { cp, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
@@ -254,6 +254,102 @@ describe('feitian nuwa', () => {
       expect(away.code).toBe(0);
       const { members } = await json('members', 'remove', 'nuwa-4');
       expect(members).toHaveLength(3);
+    });
+  });
+
+  describe('a backup', () => {
+    const next = new Harness();
+    let file: string;
+    afterAll(() => next.close());
+    beforeEach(async () => {
+      file = join(next.dir, 'backup');
+    });
+
+    test('is saved out of a running group, and never over a file that is there', async () => {
+      await client.create('/saved/node', Buffer.from('value'), { parents: true });
+      const saved = await json('snapshot', file);
+      expect(saved).toMatchObject({ file, server: expect.stringMatching(/^nuwa-\d$/) });
+      expect((await readFile(file)).length).toBe(saved.bytes);
+      expect(await ran('snapshot', file)).toMatchObject({ code: 1, stderr: expect.stringContaining('add --force') });
+      expect(await nuwa('snapshot', '--force', file)).toMatch(/backup: .*, all up to entry [\d,]+, from nuwa-\d\n$/);
+      expect(await readdir(next.dir)).toEqual(['backup']);
+    });
+
+    test('becomes a group of new servers, with all that it held', async () => {
+      const seen = await client.get('/saved/node');
+      const places = await next.places(3);
+      const members = places.map(({ id, address }) => `${id}=${address}`).join(',');
+      const restore = (id: string) =>
+        runVerbs([register], ['nuwa', 'restore', file, '--data', join(next.dir, id), '--id', id, '--members', members, '--json']);
+      for (const { id } of places) {
+        const { code, stdout, stderr } = await restore(id);
+        expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+        expect(JSON.parse(stdout)).toMatchObject({ id, data: join(next.dir, id), nodes: expect.any(Number) });
+      }
+      expect(await restore('nuwa-1')).toMatchObject({ code: 1, stderr: expect.stringContaining('is not empty') });
+
+      await leaderOf(await Promise.all(places.map(({ id }) => next.member(id, places))));
+      const restored = await next.client(places.map(({ address }) => address));
+      const { creator, ...node } = await restored.get('/saved/node');
+      expect({ creator, ...node }).toEqual(seen);
+      const made = await restored.create('/after', Buffer.alloc(0));
+      expect(made.revision).toBeGreaterThan(seen.modifyRevision);
+      const of = places.map(({ address }) => address.replace('tcp://', '')).join(',');
+      const { stdout } = await runVerbs([register], ['nuwa', 'check', '--json', '--nuwa', of]);
+      expect(JSON.parse(stdout)).toMatchObject({ sound: true, servers: ['nuwa-1', 'nuwa-2', 'nuwa-3'] });
+    });
+
+    test.each([
+      [['--id', 'nuwa-9', '--members', 'nuwa-1=h:1'], 1, 'must name nuwa-9 too'],
+      [['--id', 'nuwa-1', '--members', 'here'], 1, '--nuwa-members'],
+      [['--id', 'nuwa-1'], 2, '--members'],
+    ])('is not restored with %j', async (args, code, text) => {
+      const refused = await runVerbs([register], ['nuwa', 'restore', file, '--data', join(here, 'new'), ...args]);
+      expect(refused.code).toBe(code);
+      expect(refused.stderr).toContain(text);
+      expect(await readdir(here)).toEqual([]);
+    });
+
+    test('that is damaged is not restored', async () => {
+      const bytes = await readFile(file);
+      bytes[bytes.length >> 1]! ^= 1;
+      await writeFile(join(here, 'damaged'), bytes);
+      const args = ['restore', join(here, 'damaged'), '--data', join(here, 'new'), '--id', 'a', '--members', 'a=h:1'];
+      const refused = await runVerbs([register], ['nuwa', ...args]);
+      expect(refused).toMatchObject({ code: 1, stderr: expect.stringMatching(/could not be restored: .*damaged/) });
+      expect(await readdir(here)).toEqual(['damaged']);
+    });
+  });
+
+  describe('the files of a server', () => {
+    const check = (...args: string[]) => runVerbs([register], ['nuwa', 'check', ...args]);
+
+    test('are checked while it runs', async () => {
+      const { code, stdout } = await check(join(harness.dir, 'nuwa-1'));
+      expect({ code, stdout }).toMatchObject({ code: 0, stdout: expect.stringMatching(/nuwa-1: sound, up to entry \d+, in term \d+\n/) });
+      expect(stdout).toMatch(/^log-\d{10} +log .* records, /m);
+      const all = JSON.parse((await check('--json', harness.dir)).stdout);
+      // One of them was in the group for a while.
+      expect(all).toMatchObject({ sound: true, servers: Array.from({ length: 4 }, () => ({ sound: true, problems: [] })) });
+    });
+
+    test('that are damaged are named, with the place', async () => {
+      const copy = join(here, 'copy');
+      await cp(join(harness.dir, 'nuwa-2'), copy, { recursive: true });
+      const log = (await readdir(copy)).filter((name) => name.startsWith('log-')).sort()[0]!;
+      const bytes = await readFile(join(copy, log));
+      bytes[40]! ^= 1;
+      await writeFile(join(copy, log), bytes);
+      const { code, stdout } = await check(copy);
+      expect(code).toBe(1);
+      expect(stdout).toMatch(/copy: damaged/);
+      expect(stdout).toMatch(/record at byte \d+ is damaged/);
+      expect(await readFile(join(copy, log))).toEqual(bytes);
+    });
+
+    test('are not looked for where there are none', async () => {
+      expect(await check(here)).toMatchObject({ code: 1, stderr: expect.stringContaining('holds no files of a Nuwa server') });
+      expect(await check(join(here, 'none'))).toMatchObject({ code: 1, stderr: expect.stringContaining('is not there') });
     });
   });
 

@@ -91,7 +91,11 @@ async function change(
   request: { kind: 'add' | 'promote' | 'remove' | 'move'; id: string; address?: string },
 ): Promise<void> {
   const { members } = await withServers(options, (kuafu, addresses) =>
-    atLeader(kuafu, addresses, (server) => server.changeMembers(request)),
+    atLeader(kuafu, addresses, async (server) => {
+      // A new leader takes no change of the group before an entry of its term is committed, without which it answers no read either.
+      await server.get({ path: '/' });
+      return await server.changeMembers(request);
+    }),
   );
   if (options.json) printJson({ members });
   else print(membersTable(members));

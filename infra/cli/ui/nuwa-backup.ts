@@ -1,15 +1,10 @@
-/**
- * Backups of a group: a snapshot is taken out of a running one, and put in the place of a new group's files.
- *
- * A snapshot says who was in the group that it was taken from. The new group's first entry after it says who is in this one: a server goes by
- * the latest configuration in its log, committed or not (Ongaro, section 4.1). The entry is the same on each of the new servers, to the byte, so their logs agree
- * before they have spoken with one another.
- */
+/** A backup out of a running group: its newest snapshot, streamed aside, checked as a whole and then put in its place. */
 import { open, rename, rm } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import { hasCode } from '../../../services/base/errors.ts';
 import type { KuafuClient } from '../../../services/kuafu/contract.ts';
 import { nuwaService } from '../../../services/nuwa/contract.ts';
+import { checkSnapshot } from '../../../services/nuwa/log/snapshot-file.ts';
 import type { BytesBar } from './bars.ts';
 
 /** As much as one call may carry is 4 MiB; less keeps a leader's other calls from waiting behind it. */
@@ -26,7 +21,7 @@ export interface Backup {
   bytes: number;
 }
 
-/** Streams a snapshot of all that the server at `address` has now into `file`, which is there when it is whole. */
+/** Saves all that the server at `address` has now into `file`, which is there when it is whole and sound. */
 export async function saveSnapshot(kuafu: KuafuClient, address: string, file: string, barOf: (bytes: number) => BytesBar): Promise<Backup> {
   const server = kuafu.service(nuwaService, address);
   const unfinished = `${file}.part`;
@@ -40,6 +35,7 @@ export async function saveSnapshot(kuafu: KuafuClient, address: string, file: st
         bar.add(attachment.length);
         return attachment;
       });
+      await checkSnapshot(unfinished);
       await rename(unfinished, file);
       await syncDirectory(dirname(resolve(file)));
       return found;

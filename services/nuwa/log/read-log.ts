@@ -60,7 +60,14 @@ export class LogReader {
       }
       offset += payload.length + 12;
     }
-    return { salt: Buffer.from(salt), endOffset, fileBytes: file.length, frames: payloads.length, torn: after === 'torn', maxIndex };
+    return {
+      salt: Buffer.from(salt),
+      endOffset,
+      fileBytes: file.length,
+      frames: payloads.length,
+      torn: after === 'torn' && !isZero(file, endOffset),
+      maxIndex,
+    };
   }
 
   /** An entry voids those that stood at its index and after it: a leader had others. */
@@ -75,4 +82,10 @@ export class LogReader {
     this.entries.length = at;
     this.entries.push(entry);
   }
+}
+
+/** What a segment was filled with ahead of its end. */
+function isZero(file: Buffer, from: number): boolean {
+  for (let at = from; at < file.length; at++) if (file[at] !== 0) return false;
+  return true;
 }

@@ -6,8 +6,10 @@ import { type ChangeRequest, digestIdentity, readChange, readMulti, writeMultiDo
 import type { DoorShared } from './door.ts';
 import { answerOf } from './four-letters.ts';
 import { ERRORS, errorOf, OPS, replyHeader, sessionOf, XIDS } from './protocol.ts';
-import { type Look, readLook, readSetWatches } from './reads.ts';
-import { ConnectionWatches, type Notified, type ZkWatchKind } from './watches.ts';
+import { type Look, readLook } from './reads.ts';
+import { type Slot, Turns } from './turns.ts';
+import { readWatchRequest } from './watch-requests.ts';
+import { ConnectionWatches, type Notified } from './watches.ts';
 import { Malformed, Reader, Writer } from './wire.ts';
 
 /** The largest packet: a value of 1 MiB or a transaction of two with what stands around them. */
@@ -21,20 +23,14 @@ const REQUESTS_MAX = 4_096;
 const NOTHING = Buffer.alloc(0);
 const NO_PASSWORD = Buffer.alloc(16);
 
-/** A request that waits for its turn: answers leave in the order of the requests. */
-interface Slot {
-  ready: boolean;
-  /** Writes the answer. */
-  answer: () => void;
-}
-
 /**
  * One client's connection.
  *
  *   greeting --connect request--> joining --session open or found--> open --closeSession, violation, loss of the group--> closed
  *
- * Requests are answered in their order. A change is handed to the group at once; a read is looked at when all requests before it are answered and
- * the group has confirmed, after it came, that what is applied here is not old. So a client sees its own changes, and nobody sees the past.
+ * Requests are done and answered in their order. Changes one after the other are handed to the group at once; a read is looked at when all requests
+ * before it are answered and the group has confirmed, after it came, that what is applied here is not old; and a change waits for the reads before
+ * it. So a client sees its own changes up to its question, and nobody sees the past.
  */
 export class Connection implements Notified {
   readonly #socket: Socket;
@@ -46,8 +42,7 @@ export class Connection implements Notified {
   #session = '';
   #identities: string[] = ['world:anyone'];
   #rest: Buffer = NOTHING;
-  #slots: Slot[] = [];
-  #head = 0;
+  readonly #turns = new Turns();
   #flushPlanned = false;
   /** Reads of this turn, for which the group is asked once. */
   #reads: Slot[] = [];
@@ -66,7 +61,7 @@ export class Connection implements Notified {
   }
 
   get outstanding(): number {
-    return this.#slots.length - this.#head;
+    return this.#turns.outstanding;
   }
 
   get session(): string {
@@ -93,7 +88,7 @@ export class Connection implements Notified {
     this.#flush();
     this.#state = 'closed';
     this.watches.clear();
-    this.#slots = [];
+    this.#turns.end();
     this.#reads = [];
     this.#door.closed(this, why);
     this.#socket.end();
@@ -209,7 +204,7 @@ export class Connection implements Notified {
     if (op === OPS.check) return this.#submitCheck(xid, readChange(op, reader, this.#identities)!);
     const change = readChange(op, reader, this.#identities);
     if (change) return this.#submitChange(xid, change);
-    const look = readLook(op, reader) ?? this.#readWatchRequest(op, reader);
+    const look = readLook(op, reader) ?? readWatchRequest(op, reader);
     if (look) return this.#look(xid, look);
     this.#answered(() => this.#reply(xid, ERRORS.unimplemented));
   }
@@ -230,7 +225,7 @@ export class Connection implements Notified {
   }
 
   #handleClose(xid: number): void {
-    const slot = this.#wait(() => {
+    const slot = this.#turns.wait(false, () => {
       this.#reply(xid, ERRORS.ok);
       this.close('its session was closed');
     });
@@ -240,7 +235,7 @@ export class Connection implements Notified {
   #submitChange(xid: number, request: ChangeRequest): void {
     const { operation, error = ERRORS.badArguments, write } = request;
     if (!operation) return this.#answered(() => this.#reply(xid, error));
-    const slot = this.#wait();
+    const slot = this.#turns.wait(false);
     this.#submit({ ...(operation as Change), ...this.#requestId() }, slot, (reply) => {
       if (reply.kind === 'done') this.#reply(xid, ERRORS.ok, (writer) => write(writer, reply), reply.revision);
       else this.#reply(xid, errorOf(reply), undefined, reply.revision);
@@ -249,7 +244,7 @@ export class Connection implements Notified {
 
   /** A check by itself is a transaction of one. */
   #submitCheck(xid: number, { operation }: ChangeRequest): void {
-    const slot = this.#wait();
+    const slot = this.#turns.wait(false);
     this.#submit({ kind: 'transaction', operations: [operation as Check], ...this.#requestId() }, slot, (reply) => {
       this.#reply(xid, reply.kind === 'done' ? ERRORS.ok : errorOf(reply), undefined, reply.revision);
     });
@@ -265,7 +260,7 @@ export class Connection implements Notified {
       );
     }
     const operations = parts.map(({ request }) => request.operation!);
-    const slot = this.#wait();
+    const slot = this.#turns.wait(false);
     this.#submit({ kind: 'transaction', operations, ...this.#requestId() }, slot, (reply) => {
       if (reply.kind === 'done') this.#reply(xid, ERRORS.ok, (writer) => writeMultiDone(writer, parts, reply), reply.revision);
       else if (reply.operation === undefined) this.#reply(xid, errorOf(reply), undefined, reply.revision);
@@ -273,48 +268,16 @@ export class Connection implements Notified {
     });
   }
 
-  #readWatchRequest(op: number, reader: Reader): Look | undefined {
-    switch (op) {
-      case OPS.setWatches:
-      case OPS.setWatches2:
-        return readSetWatches(op, reader);
-      case OPS.addWatch: {
-        const path = reader.string();
-        const kind = ADDED_KINDS[reader.int()];
-        return ({ watches }) => {
-          if (!kind) return ERRORS.badArguments;
-          watches.add(kind, path);
-          return (writer) => writer.int(ERRORS.ok);
-        };
-      }
-      case OPS.checkWatches:
-      case OPS.removeWatches: {
-        const path = reader.string();
-        const kinds = REMOVED_KINDS[reader.int()] ?? [];
-        return ({ watches }) => {
-          let found = false;
-          for (const kind of kinds) found = (op === OPS.checkWatches ? watches.has(kind, path) : watches.remove(kind, path)) || found;
-          return found ? () => {} : ERRORS.noWatcher;
-        };
-      }
-      case OPS.whoAmI:
-        return () => (writer) => {
-          const shown = [`ip:${this.#socket.remoteAddress ?? ''}`, ...this.#identities.slice(1)];
-          writer.vector(shown, (identity) => {
-            const [scheme = '', user = ''] = identity.split(':', 2);
-            writer.string(scheme);
-            writer.string(user);
-          });
-        };
-      default:
-        return undefined;
-    }
-  }
-
   #look(xid: number, look: Look): void {
-    const slot = this.#wait(() => {
+    const slot = this.#turns.wait(true, () => {
       const { state } = this.#door.group;
-      const seen = look({ state, identities: this.#identities, watches: this.watches, sessionHex: this.#sessionHex });
+      const seen = look({
+        state,
+        identities: this.#identities,
+        watches: this.watches,
+        sessionHex: this.#sessionHex,
+        from: this.#socket.remoteAddress ?? '',
+      });
       if (typeof seen === 'number') this.#reply(xid, seen);
       else this.#reply(xid, ERRORS.ok, seen);
     });
@@ -341,41 +304,27 @@ export class Connection implements Notified {
   }
 
   #submit(command: Command, slot: Slot, answer?: (reply: Reply) => void): void {
-    this.#door.group.submit(command, (reply) => {
-      if (!this.#open) return;
-      if (!reply) return this.close('nobody knows whether a change was made');
-      if (answer) slot.answer = () => answer(reply);
-      slot.ready = true;
-      this.#answerReady();
-    });
+    slot.submit = () => {
+      this.#door.group.submit(command, (reply) => {
+        if (!this.#open) return;
+        if (!reply) return this.close('nobody knows whether a change was made');
+        if (answer) slot.answer = () => answer(reply);
+        slot.ready = true;
+        this.#answerReady();
+      });
+    };
+    this.#turns.submitReady();
   }
 
   // ---- answers ----
 
-  #wait(answer: () => void = () => {}): Slot {
-    const slot = { ready: false, answer };
-    this.#slots.push(slot);
-    return slot;
-  }
-
   #answered(answer: () => void): void {
-    this.#wait(answer).ready = true;
+    this.#turns.wait(false, answer).ready = true;
     this.#answerReady();
   }
 
   #answerReady(): void {
-    const slots = this.#slots;
-    while (this.#head < slots.length && slots[this.#head]!.ready && this.#open) {
-      const { answer } = slots[this.#head++]!;
-      answer();
-    }
-    if (this.#head === slots.length) {
-      slots.length = 0;
-      this.#head = 0;
-    } else if (this.#head > 1_024) {
-      slots.splice(0, this.#head);
-      this.#head = 0;
-    }
+    this.#turns.answerReady();
     if (this.#socket.isPaused()) this.#maybeResume();
   }
 
@@ -414,16 +363,6 @@ export class Connection implements Notified {
     if (this.outstanding <= REQUESTS_MAX / 2) this.#socket.resume();
   }
 }
-
-/** `AddWatchMode`, and `Watcher.WatcherType` with what each of them takes away. */
-const ADDED_KINDS: readonly ZkWatchKind[] = ['persistent', 'recursive'];
-const REMOVED_KINDS: Readonly<Record<number, readonly ZkWatchKind[]>> = {
-  1: ['child'],
-  2: ['data', 'exist'],
-  3: ['data', 'exist', 'child', 'persistent', 'recursive'],
-  4: ['persistent'],
-  5: ['recursive'],
-};
 
 /** Random, positive and never 0: servers need not agree on who gives out which. */
 function newSessionHex(): string {

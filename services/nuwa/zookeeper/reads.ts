@@ -14,6 +14,8 @@ export interface Looking {
   identities: readonly string[];
   watches: ConnectionWatches;
   sessionHex: string;
+  /** Where the client is. */
+  from: string;
 }
 
 /** Looks at the tree, sets the watches that it asks for, and gives the error, or how the body of the reply is written. */

@@ -2,14 +2,13 @@ import { setMaxListeners } from 'node:events';
 import { silentLogger } from '../../../services/base/log.ts';
 import { connectNuwa } from '../../../services/nuwa/client.ts';
 import type { NuwaClient } from '../../../services/nuwa/contract.ts';
+import { Heard } from './heard.ts';
 import { Latencies } from './latencies.ts';
 import { LOADED, type OwnPlan, type OwnResult, PER_DIRECTORY, READ_PATH, WATCHED, WRITTEN, wallMs } from './own-plan.ts';
+import { watchCreations } from './zookeeper-watcher.ts';
 
 /** One process of our own client: `own-load-process.ts <plan>`. Says when it is connected, begins when it is told to, and sends its figures. */
 const plan = JSON.parse(process.argv[2]!) as OwnPlan;
-/** Of so many watchers one notes how long events took; all of them count. */
-const SAMPLED_EVERY = 10;
-
 process.once('disconnect', () => process.exit(0));
 
 const connect = (addresses: string[]): Promise<NuwaClient> =>
@@ -49,6 +48,14 @@ async function prepare(): Promise<() => Promise<OwnResult>> {
     case 'watch':
       await clients[0]!.create(WATCHED, value, { parents: true }).catch(() => {});
       return watchAll();
+    case 'announceNodes': {
+      let made = 0;
+      await clients[0]!.create(WATCHED, value, { parents: true }).catch(() => {});
+      const nextPath = (): string => `${WATCHED}/${wallMs()}-${plan.process}-${made++}`;
+      return () => closedLoops((_loop, client) => client.create(nextPath(), value));
+    }
+    case 'watchDoor':
+      return await watchAllAtDoor();
     case 'load':
       return () => loadNodes(plan.from!, plan.to!);
   }
@@ -84,31 +91,34 @@ function announcement(): Buffer {
 }
 
 function watchAll(): () => Promise<OwnResult> {
-  const latencies = new Latencies();
+  const heard = new Heard(plan.seconds);
   const ending = new AbortController();
   setMaxListeners(0, ending.signal);
-  let events = 0;
-  let lastMs = 0;
   const watching = loops(async (loop, client) => {
-    for await (const event of client.watch(WATCHED, { recursive: true, signal: ending.signal })) {
-      if (event.kind !== 'changed') continue;
-      events++;
-      lastMs = performance.now();
-      if (loop % SAMPLED_EVERY === 0 && event.value)
-        latencies.add(Math.max(0, wallMs() - Number.parseFloat(Buffer.from(event.value).toString())));
-    }
+    for await (const { kind, value } of client.watch(WATCHED, { recursive: true, signal: ending.signal }))
+      if (kind === 'changed' && value) heard.event(loop, () => Number.parseFloat(Buffer.from(value).toString()));
   });
   return async () => {
-    const startedMs = performance.now();
-    await new Promise((resolve) => setTimeout(resolve, plan.seconds * 1000));
-    // What was announced last is still on its way.
-    for (let seen = -1; seen !== events; ) {
-      seen = events;
-      await new Promise((resolve) => setTimeout(resolve, 500));
-    }
+    const result = await heard.listen();
     ending.abort();
     await Promise.all(watching);
-    return { operations: events, errors: 0, latencies: latencies.toJSON(), tookMs: Math.max(1, lastMs - startedMs) };
+    return result;
+  };
+}
+
+async function watchAllAtDoor(): Promise<() => Promise<OwnResult>> {
+  const heard = new Heard(plan.seconds);
+  const doors = plan.zookeeper!;
+  const ends: (() => void)[] = [];
+  // One after another: a server that is asked for hundreds of sessions at once answers none of them in time.
+  for (let loop = 0; loop < plan.inFlight; loop++) {
+    const onCreated = (path: string): void => heard.event(loop, () => Number.parseFloat(path.slice(WATCHED.length + 1)));
+    ends.push(await watchCreations(doors[(plan.process + loop) % doors.length]!, WATCHED, onCreated));
+  }
+  return async () => {
+    const result = await heard.listen();
+    for (const end of ends) end();
+    return result;
   };
 }
 

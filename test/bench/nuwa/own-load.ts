@@ -12,6 +12,8 @@ export interface OwnRun {
   errors: number;
   latencies: Latencies;
   tookMs: number;
+  /** What each process told, in the order of the shares. */
+  results: OwnResult[];
 }
 
 /**
@@ -33,6 +35,7 @@ export async function ownLoad(shares: readonly OwnShare[], whileRunning: () => P
       errors: results.reduce((sum, { errors }) => sum + errors, 0),
       latencies,
       tookMs: performance.now() - startedMs,
+      results,
     };
   } finally {
     for (const child of children) child.kill();

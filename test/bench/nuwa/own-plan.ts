@@ -1,7 +1,8 @@
 /** What one process of our own client is to do. */
 export interface OwnPlan {
   addresses: string[];
-  operation: 'set' | 'get' | 'watch' | 'announce' | 'load';
+  /** `watchDoor`: watchers are sessions at the ZooKeeper door, and nodes that are made say when. */
+  operation: 'set' | 'get' | 'watch' | 'announce' | 'watchDoor' | 'announceNodes' | 'load';
   /** Sessions of this process. */
   clients: number;
   /** Closed loops over these sessions, each with one call under way; of `watch`, watchers. */
@@ -12,6 +13,8 @@ export interface OwnPlan {
   /** Of `load`: nodes from this number on, up to the next one. */
   from?: number;
   to?: number;
+  /** Of `watchDoor`, `host:port` each. */
+  zookeeper?: string[];
   /** Tells processes apart in the names of nodes. */
   process: number;
 }

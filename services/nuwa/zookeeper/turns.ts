@@ -1,0 +1,70 @@
+/** A request that waits for its turn. */
+export interface Slot {
+  ready: boolean;
+  /** Looks at the tree when its turn comes; changes that were asked for after it must not be made before. */
+  readonly isRead: boolean;
+  /** Hands a change to the group. */
+  submit?: () => void;
+  /** Writes the answer. */
+  answer: () => void;
+}
+
+/** Answers that were given leave this many places before the list is moved down. */
+const MOVE_DOWN_AT = 1_024;
+
+/**
+ * The requests of one connection, in their order. Answers leave in that order; changes are handed over in that order too, as many as there are before
+ * the first read that is not answered.
+ *
+ * Invariant: slots before `#head` are answered; changes before `#submitted` were handed over.
+ */
+export class Turns {
+  #slots: Slot[] = [];
+  #head = 0;
+  #submitted = 0;
+  #ended = false;
+
+  /** Requests without an answer. */
+  get outstanding(): number {
+    return this.#slots.length - this.#head;
+  }
+
+  wait(isRead: boolean, answer: () => void = () => {}): Slot {
+    const slot = { ready: false, isRead, answer };
+    this.#slots.push(slot);
+    return slot;
+  }
+
+  /** Takes changes from here on to `submit` when it is their turn. */
+  submitReady(): void {
+    const slots = this.#slots;
+    while (this.#submitted < slots.length && !this.#ended) {
+      const slot = slots[this.#submitted]!;
+      if (slot.isRead && this.#submitted >= this.#head) return;
+      this.#submitted++;
+      slot.submit?.();
+    }
+  }
+
+  /** Answers what is ready and has nothing unanswered before it. */
+  answerReady(): void {
+    const slots = this.#slots;
+    while (this.#head < slots.length && slots[this.#head]!.ready && !this.#ended) slots[this.#head++]!.answer();
+    if (this.#head === slots.length) {
+      slots.length = 0;
+      this.#head = this.#submitted = 0;
+    } else if (this.#head > MOVE_DOWN_AT) {
+      slots.splice(0, this.#head);
+      this.#submitted = Math.max(0, this.#submitted - this.#head);
+      this.#head = 0;
+    }
+    this.submitReady();
+  }
+
+  /** Nothing is answered any more. */
+  end(): void {
+    this.#ended = true;
+    this.#slots = [];
+    this.#head = this.#submitted = 0;
+  }
+}

@@ -1,0 +1,164 @@
+import { connect, type Socket } from 'node:net';
+import { OPS } from '../../../../services/nuwa/zookeeper/protocol.ts';
+import { Reader, Writer } from '../../../../services/nuwa/zookeeper/wire.ts';
+
+export interface ZkReply {
+  xid: number;
+  zxid: number;
+  error: number;
+  body: Reader;
+}
+
+export interface ZkEvent {
+  type: number;
+  path: string;
+}
+
+/** The wire protocol and nothing else: for exact looks at what the door sends, and in which order. */
+export class ZkClient {
+  readonly #socket: Socket;
+  readonly closed: Promise<void>;
+  /** Replies and events in the order in which they came. */
+  readonly order: (number | ZkEvent)[] = [];
+  readonly events: ZkEvent[] = [];
+  sessionHex = '';
+  password: Buffer = Buffer.alloc(16);
+  timeoutMs = 0;
+  #rest: Buffer = Buffer.alloc(0);
+  #xid = 0;
+  #onConnect: ((answer: Reader) => void) | undefined;
+  readonly #waiting = new Map<number, (reply: ZkReply) => void>();
+  #onEvent: (() => void)[] = [];
+  #ended = false;
+
+  constructor(address: string) {
+    const at = address.lastIndexOf(':');
+    this.#socket = connect(Number(address.slice(at + 1)), address.slice(0, at));
+    this.#socket.on('error', () => {});
+    this.closed = new Promise((resolve) => {
+      this.#socket.on('close', () => {
+        this.#ended = true;
+        resolve();
+      });
+    });
+    this.#socket.on('data', (chunk) => this.#receive(chunk));
+  }
+
+  /** @returns whether the session is open. */
+  async connect(options: { sessionHex?: string; password?: Uint8Array; timeoutMs?: number } = {}): Promise<boolean> {
+    const { sessionHex = '0000000000000000', password = Buffer.alloc(16), timeoutMs = 5_000 } = options;
+    const answered = new Promise<Reader | undefined>((resolve) => {
+      this.#onConnect = resolve;
+      void this.closed.then(() => resolve(undefined));
+    });
+    this.#send((writer) => {
+      writer.int(0);
+      writer.long(0);
+      writer.int(timeoutMs);
+      writer.longHex(sessionHex);
+      writer.buffer(password);
+      writer.bool(false);
+    });
+    const answer = await answered;
+    if (!answer) return false;
+    answer.int();
+    this.timeoutMs = answer.int();
+    this.sessionHex = answer.longHex();
+    this.password = Buffer.from(answer.buffer());
+    return this.timeoutMs > 0;
+  }
+
+  request(op: number, body: (writer: Writer) => void = () => {}, xid = ++this.#xid): Promise<ZkReply> {
+    const reply = new Promise<ZkReply>((resolve, reject) => {
+      this.#waiting.set(xid, resolve);
+      void this.closed.then(() => reject(new Error('the connection was closed')));
+    });
+    reply.catch(() => {});
+    this.#send((writer) => {
+      writer.int(xid);
+      writer.int(op);
+      body(writer);
+    });
+    return reply;
+  }
+
+  create(path: string, value: string, flags = 0): Promise<ZkReply> {
+    return this.request(OPS.create, (writer) => {
+      writer.string(path);
+      writer.buffer(Buffer.from(value));
+      writer.vector([0], () => {
+        writer.int(31);
+        writer.string('world');
+        writer.string('anyone');
+      });
+      writer.int(flags);
+    });
+  }
+
+  set(path: string, value: string, version = -1): Promise<ZkReply> {
+    return this.request(OPS.setData, (writer) => {
+      writer.string(path);
+      writer.buffer(Buffer.from(value));
+      writer.int(version);
+    });
+  }
+
+  get(path: string, watch = false): Promise<ZkReply> {
+    return this.request(OPS.getData, (writer) => {
+      writer.string(path);
+      writer.bool(watch);
+    });
+  }
+
+  async untilEvents(count: number): Promise<ZkEvent[]> {
+    while (this.events.length < count && !this.#ended) await new Promise<void>((resolve) => this.#onEvent.push(resolve));
+    return this.events;
+  }
+
+  raw(bytes: Uint8Array): void {
+    this.#socket.write(bytes);
+  }
+
+  end(): void {
+    this.#socket.destroy();
+  }
+
+  #send(body: (writer: Writer) => void): void {
+    const writer = new Writer();
+    writer.begin();
+    body(writer);
+    writer.end();
+    this.#socket.write(Buffer.concat(writer.take()));
+  }
+
+  #receive(chunk: Buffer): void {
+    let bytes = Buffer.concat([this.#rest, chunk]);
+    while (bytes.length >= 4 && bytes.length >= 4 + bytes.readInt32BE(0)) {
+      const end = 4 + bytes.readInt32BE(0);
+      this.#packet(new Reader(Buffer.from(bytes.subarray(4, end)), 0, end - 4));
+      bytes = bytes.subarray(end);
+    }
+    this.#rest = bytes;
+  }
+
+  #packet(reader: Reader): void {
+    if (this.#onConnect) {
+      const answer = this.#onConnect;
+      this.#onConnect = undefined;
+      return answer(reader);
+    }
+    const reply = { xid: reader.int(), zxid: reader.long(), error: reader.int(), body: reader };
+    if (reply.xid === -1) {
+      const type = reader.int();
+      reader.int();
+      const event = { type, path: reader.string() };
+      this.events.push(event);
+      this.order.push(event);
+      for (const wake of this.#onEvent.splice(0)) wake();
+      return;
+    }
+    this.order.push(reply.xid);
+    this.#waiting.get(reply.xid)?.(reply);
+    this.#waiting.delete(reply.xid);
+  }
+}
