@@ -11,7 +11,10 @@ const READ_BYTES = 256 * 1024;
  */
 const SYNC_BYTES = 4 * 1024 * 1024;
 
-/** The frames of a whole file, one after the other; the next part is read while the last is looked at. For files that nobody writes any more. */
+/**
+ * The frames of a whole file, one after the other; the next part is read while the last is looked at. For files that nobody writes any more.
+ * Zeros that a segment was filled with ahead of its end are its end, too.
+ */
 export class FrameFileReader {
   readonly path: string;
   readonly fileBytes: number;
@@ -22,27 +25,29 @@ export class FrameFileReader {
   #ahead: Promise<Buffer> | undefined;
   #readOffset = FILE_HEADER_BYTES;
   #offset = FILE_HEADER_BYTES;
+  readonly #zerosEnd: boolean;
 
-  /** Throws LogDamage where it is no file of this kind. */
-  static async open(path: string, kind: string): Promise<FrameFileReader> {
+  /** `zerosEnd`: zeros from a frame's end up to that of the file are no damage. Throws LogDamage where it is no file of this kind. */
+  static async open(path: string, kind: string, { zerosEnd = false } = {}): Promise<FrameFileReader> {
     const file = await open(path, 'r');
     try {
       const header = Buffer.alloc(FILE_HEADER_BYTES);
       await readAll(file, header, 0);
       const salt = saltOf(header, kind);
       if (!salt) throw new LogDamage(path, 'its header is damaged');
-      return new FrameFileReader(path, file, (await file.stat()).size, salt);
+      return new FrameFileReader(path, file, (await file.stat()).size, salt, zerosEnd);
     } catch (error) {
       await file.close();
       throw error;
     }
   }
 
-  private constructor(path: string, file: FileHandle, fileBytes: number, salt: Buffer) {
+  private constructor(path: string, file: FileHandle, fileBytes: number, salt: Buffer, zerosEnd: boolean) {
     this.path = path;
     this.#file = file;
     this.fileBytes = fileBytes;
     this.#salt = salt;
+    this.#zerosEnd = zerosEnd;
   }
 
   /** Where the next frame begins. */
@@ -54,8 +59,10 @@ export class FrameFileReader {
   async next(): Promise<Buffer | undefined> {
     const left = this.fileBytes - this.#offset;
     if (left === 0) return undefined;
+    await this.#fill(Math.min(left, FRAME_HEADER_BYTES));
+    // No frame begins with a zero.
+    if (this.#zerosEnd && this.#part[0] === 0) return await this.#skipZeros();
     if (left < FRAME_HEADER_BYTES) throw this.damage('it breaks off');
-    await this.#fill(FRAME_HEADER_BYTES);
     const payloadBytes = payloadBytesAt(this.#part, 0);
     if (payloadBytes === undefined) throw this.damage('it is damaged');
     const frameBytes = FRAME_HEADER_BYTES + payloadBytes;
@@ -76,6 +83,17 @@ export class FrameFileReader {
   async close(): Promise<void> {
     await this.#ahead?.catch(() => {});
     await this.#file.close();
+  }
+
+  /** Up to the end of the file. */
+  async #skipZeros(): Promise<undefined> {
+    const from = this.#offset;
+    while (this.#offset < this.fileBytes) {
+      await this.#fill(1);
+      if (!this.#part.every((byte) => byte === 0)) throw this.damage('it is damaged', from);
+      this.#offset += this.#part.length;
+      this.#part = NOTHING;
+    }
   }
 
   async #fill(bytes: number): Promise<void> {

@@ -50,7 +50,7 @@ async function stepsBack(dir: string, segments: readonly number[]): Promise<{ pl
 /** All that were ever written, in their order. */
 async function* writtenEntries(dir: string, segments: readonly number[]): AsyncGenerator<{ entry: Entry; where: FrameFileReader }> {
   for (const segment of segments) {
-    const reader = await FrameFileReader.open(join(dir, segmentFile(segment)), SEGMENT_KIND);
+    const reader = await FrameFileReader.open(join(dir, segmentFile(segment)), SEGMENT_KIND, { zerosEnd: true });
     try {
       for (let payload = await reader.next(); payload; payload = await reader.next()) {
         for (const { entry } of decodeRecords(payload)) if (entry) yield { entry, where: reader };

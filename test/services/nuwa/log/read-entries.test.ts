@@ -106,6 +106,19 @@ test('frames larger than what is read at once come whole', async () => {
   expect(found.map(({ data }) => data.length)).toEqual([6, 3_000_000, 6]);
 });
 
+test('zeros that a segment was filled with ahead of its end are its end, whatever their number', async () => {
+  writeSegment(1, [[entry(1, 1)], [entry(2, 1)]]);
+  writeSegment(2, [[entry(3, 1)]]);
+  const path = join(dir, segmentFile(1));
+  const whole = readFileSync(path);
+  for (const zeros of [1, 3, 11, 12, 13, 1_000, 262_144, 2_500_000]) {
+    writeFileSync(path, Buffer.concat([whole, Buffer.alloc(zeros)]));
+    expect(await read([1, 2], 0, 3), `${zeros} zeros`).toEqual(['1 of 1', '2 of 1', '3 of 1']);
+    writeFileSync(path, Buffer.concat([whole, Buffer.alloc(zeros), Buffer.of(1)]));
+    await expect(read([1, 2], 0, 3), `something behind ${zeros} zeros`).rejects.toThrow(`it is damaged at byte ${whole.length}`);
+  }
+});
+
 test('a gap, a torn end and a changed byte are refused, and the place is named', async () => {
   writeSegment(1, [[entry(1, 1)], [entry(3, 1)]]);
   await expect(read([1], 0, 3)).rejects.toThrow(/log-0000000001: entry 3 follows 1/);
