@@ -73,7 +73,11 @@ export class LogReader {
   /** An entry voids those that stood at its index and after it: a leader had others. */
   #take(entry: Entry): void {
     const at = entry.index - this.#afterIndex - 1;
-    if (at < 0) return; // the snapshot has it
+    if (at < 0) {
+      // The snapshot has it. But it voids what stood after it as any other does: a leader may have replaced entries up to there and none beyond.
+      this.entries.length = 0;
+      return;
+    }
     if (at > this.entries.length) throw new Error(`entry ${entry.index} follows ${this.lastIndex}`);
     this.entries.length = at;
     this.entries.push(entry);

@@ -1,188 +1,194 @@
-import { randomBytes } from 'node:crypto';
-import { type FileHandle, open } from 'node:fs/promises';
+import { createHash } from 'node:crypto';
 import type { NuwaEvent } from '../contract.ts';
 import type { GroupConfig, SnapshotMark } from '../core/raft/types.ts';
 import { type NodeRow, nodeRows, type SessionRow, SnapshotRestorer, sessionRows } from '../core/tree/snapshot.ts';
 import { decode, encode } from './codec.ts';
-import { LogDamage } from './damage.ts';
-import { writeAll, writeAside } from './files.ts';
-import { FILE_HEADER_BYTES, FRAME_HEADER_BYTES, fileHeader, frameHeader, payloadAt, payloadBytesAt, saltOf } from './frame.ts';
+import { writeAside } from './files.ts';
+import { FrameFileReader, FrameFileWriter } from './frame-file.ts';
 import type { LoadedSnapshot } from './port.ts';
+import { NodeRowsWriter, readNodeRows } from './snapshot-rows.ts';
 
 /**
- * A snapshot file: a head, sessions, nodes, the newest events before it (so that watchers resume across it), an end that counts them. Written
- * and read frame by frame, so that neither side holds the rows of all nodes.
+ * A snapshot file: a head that says what it stands for and counts what follows; sessions; nodes; the newest events before it, so that watchers
+ * resume across it; an end that counts the frames. The rows of all nodes are never in memory at once, on neither side, and the event loop is free between frames.
+ *
+ * Equal states with equal events give equal files, byte by byte: the salt follows from the head. So two servers' snapshots of one index can be
+ * compared with `cmp`; what their events begin with may differ.
+ *
+ * Each frame begins with a byte that says what it holds. Nodes are in a format of their own (snapshot-rows.ts), the rest is MessagePack.
  */
 const SNAPSHOT_KIND = 'NUWASNP2';
 const SALT_BYTES = 8;
-/** About this much goes into one frame. The event loop is free between frames. */
+/** About this much goes into one frame: some 2 ms of work, for a server that goes on answering while it takes over another one's snapshot. */
 const FRAME_BYTES = 256 * 1024;
 
-interface Head {
-  mark: { index: number; term: number; config: GroupConfig };
-  revision: number;
-}
-type Frame =
-  | ['head', Head]
-  | ['sessions', SessionRow[]]
-  | ['nodes', NodeRow[]]
-  | ['events', NuwaEvent[]]
-  | ['end', { sessions: number; nodes: number; events: number }];
+const HEAD = 1;
+const SESSIONS = 2;
+const NODES = 3;
+const EVENTS = 4;
+const END = 5;
 
-const nodeBytes = ([path, value]: NodeRow): number => path.length + value.length + 100;
-const sessionBytes = ([, , , , replies]: SessionRow): number => 100 + replies.length * 100;
-const eventBytes = ({ path, value }: NuwaEvent): number => path.length + (value?.length ?? 0) + 50;
+export interface SnapshotHead {
+  mark: SnapshotMark;
+  revision: number;
+  sessions: number;
+  /** The root among them. */
+  nodes: number;
+  events: number;
+}
 
 export async function writeSnapshot(dir: string, name: string, { mark, state, events }: LoadedSnapshot): Promise<void> {
-  const salt = randomBytes(SALT_BYTES);
-  const counts = { sessions: 0, nodes: 0, events: 0 };
-  await writeAside(dir, name, async (file) => {
-    let position = await writeAll(file, fileHeader(SNAPSHOT_KIND, salt), 0);
-    const write = async (frame: Frame): Promise<void> => {
-      const payload = encode(frame);
-      position = await writeAll(file, Buffer.concat([frameHeader(payload, salt), payload]), position);
-    };
-    const writeRows = async <Row>(kind: keyof typeof counts, rows: Iterable<Row>, bytesOf: (row: Row) => number): Promise<void> => {
-      for (const portion of portions(rows, bytesOf)) {
-        counts[kind] += portion.length;
-        await write([kind, portion] as unknown as Frame);
-      }
-    };
-    await write(['head', { mark, revision: state.revision }]);
-    await writeRows('sessions', sessionRows(state), sessionBytes);
-    await writeRows('nodes', nodeRows(state), nodeBytes);
-    await writeRows('events', events, eventBytes);
-    await write(['end', counts]);
+  const { revision, sessions, nodes } = state;
+  const head: SnapshotHead = { mark, revision, sessions: sessions.size, nodes: nodes + 1, events: events.length };
+  await writeFrames(dir, name, head, async function* () {
+    for (const rows of portions(sessionRows(state), sessionBytes)) yield frame(SESSIONS, encode(rows));
+    const writer = new NodeRowsWriter();
+    for (const row of nodeRows(state)) {
+      writer.add(row);
+      if (writer.bytes >= FRAME_BYTES) yield frame(NODES, writer.take());
+    }
+    if (writer.rows > 0) yield frame(NODES, writer.take());
+    for (const part of portions(events, eventBytes)) yield frame(EVENTS, encode(part));
   });
 }
 
+/** Throws LogDamage at the first thing that is wrong, as the others here do. */
 export async function loadSnapshot(path: string): Promise<LoadedSnapshot> {
-  let head: Head | undefined;
-  let restorer: SnapshotRestorer | undefined;
+  let restorer!: SnapshotRestorer;
   const events: NuwaEvent[] = [];
-  await readFrames(path, (frame) => {
-    if (frame[0] === 'head') {
-      head = frame[1];
+  const { mark } = await readRows(path, {
+    head: (head) => {
       restorer = new SnapshotRestorer({ index: head.mark.index, revision: head.revision });
-    } else if (frame[0] === 'sessions') for (const row of frame[1]) restorer!.addSession(row);
-    else if (frame[0] === 'nodes') for (const row of frame[1]) restorer!.addNode(row);
-    else if (frame[0] === 'events') for (const event of frame[1]) events.push(event);
+    },
+    session: (row) => restorer.addSession(row),
+    node: (row) => restorer.addNode(row),
+    event: (event) => events.push(event),
   });
-  return { mark: head!.mark, state: restorer!.finish(), events };
+  return { mark, state: restorer.finish(), events };
 }
 
 /** What a snapshot stands for; reads its beginning only. */
 export async function snapshotMark(path: string): Promise<SnapshotMark> {
-  const reader = await FrameReader.open(path);
+  const reader = await FrameFileReader.open(path, SNAPSHOT_KIND);
   try {
-    const frame = await reader.next();
-    if (frame?.[0] !== 'head') throw new LogDamage(path, 'it does not begin as a snapshot does');
-    return frame[1].mark;
+    return (await readHead(reader)).mark;
   } finally {
     await reader.close();
   }
 }
 
-/** Reads all of it. Throws LogDamage at the first thing that is wrong. */
-export async function checkSnapshot(path: string): Promise<{ mark: SnapshotMark; nodes: number; sessions: number; revision: number }> {
-  let head: Head | undefined;
-  let end = { sessions: 0, nodes: 0, events: 0 };
-  await readFrames(path, (frame) => {
-    if (frame[0] === 'head') head = frame[1];
-    if (frame[0] === 'end') end = frame[1];
-  });
-  return { mark: head!.mark, nodes: end.nodes, sessions: end.sessions, revision: head!.revision };
+/** Reads all of it. */
+export async function checkSnapshot(path: string): Promise<SnapshotHead & { bytes: number }> {
+  return await readRows(path, {});
 }
 
-/** A copy under another group's configuration: how a backup becomes the beginning of a new group. */
+/** A copy under another group's configuration: how a backup becomes the beginning of a new group. Sessions and events go with it. */
 export async function rewriteSnapshot(from: string, dir: string, name: string, config: GroupConfig): Promise<SnapshotMark> {
-  const loaded = await loadSnapshot(from);
-  const mark = { ...loaded.mark, config };
-  await writeSnapshot(dir, name, { ...loaded, mark });
+  const head = await checkSnapshot(from);
+  const mark = { ...head.mark, config };
+  const { revision, sessions, nodes, events } = head;
+  const reader = await FrameFileReader.open(from, SNAPSHOT_KIND);
+  try {
+    await readHead(reader);
+    await writeFrames(dir, name, { mark, revision, sessions, nodes, events }, async function* () {
+      for (let payload = await reader.next(); payload && payload[0] !== END; payload = await reader.next()) yield payload;
+    });
+  } finally {
+    await reader.close();
+  }
   return mark;
 }
 
-/** Every frame of a whole and undamaged file, in order, its counts checked. */
-async function readFrames(path: string, take: (frame: Frame) => void): Promise<void> {
-  const reader = await FrameReader.open(path);
-  const counts = { sessions: 0, nodes: 0, events: 0 };
+async function writeFrames(dir: string, name: string, head: SnapshotHead, frames: () => AsyncIterable<Uint8Array>): Promise<void> {
+  const headFrame = frame(HEAD, encode(head));
+  const salt = createHash('sha256').update(headFrame).digest().subarray(0, SALT_BYTES);
+  await writeAside(dir, name, async (file) => {
+    const writer = await FrameFileWriter.begin(file, SNAPSHOT_KIND, salt);
+    await writer.write(headFrame);
+    let count = 1;
+    for await (const each of frames()) {
+      await writer.write(each);
+      count++;
+    }
+    await writer.write(frame(END, encode(count)));
+  });
+}
+
+interface Takers {
+  head?: (head: SnapshotHead) => void;
+  session?: (row: SessionRow) => void;
+  node?: (row: NodeRow) => void;
+  event?: (event: NuwaEvent) => void;
+}
+
+/** All rows of a whole and undamaged file, in order, and counted. */
+async function readRows(path: string, take: Takers): Promise<SnapshotHead & { bytes: number }> {
+  const reader = await FrameFileReader.open(path, SNAPSHOT_KIND);
   try {
-    for (let first = true; ; first = false) {
-      const frame = await reader.next();
-      if (!frame) throw new LogDamage(path, 'it breaks off');
-      if (first !== (frame[0] === 'head')) throw new LogDamage(path, 'its head is not where it should be');
-      if (frame[0] === 'end') {
-        const { sessions, nodes, events } = frame[1];
-        if (sessions !== counts.sessions || nodes !== counts.nodes || events !== counts.events)
-          throw new LogDamage(path, 'rows are missing');
-        if (!reader.atEnd) throw new LogDamage(path, 'something follows its end');
-        take(frame);
-        return;
+    const head = await readHead(reader);
+    const ids = new Set<string>();
+    let nodes = 0;
+    let events = 0;
+    take.head?.(head);
+    for (let frames = 1; ; frames++) {
+      const { offset } = reader;
+      const payload = await reader.next();
+      if (!payload) throw reader.damage('it ends too early');
+      if (payload[0] === END) {
+        if (decode(payload.subarray(1)) !== frames) throw reader.damage(`its end counts other frames than the ${frames} before it`, offset);
+        break;
       }
-      if (frame[0] !== 'head') counts[frame[0]] += frame[1].length;
       try {
-        take(frame);
+        if (payload[0] === NODES) nodes += readNodeRows(payload.subarray(1), take.node ?? ignore);
+        else if (payload[0] === SESSIONS) {
+          for (const row of decode(payload.subarray(1)) as SessionRow[]) {
+            ids.add(row[0]);
+            take.session?.(row);
+          }
+        } else if (payload[0] === EVENTS) {
+          for (const event of decode(payload.subarray(1)) as NuwaEvent[]) {
+            events++;
+            take.event?.(event);
+          }
+        } else throw new Error(`a frame of unknown kind ${payload[0]}`);
       } catch (error) {
-        throw new LogDamage(path, `its rows do not fit together: ${(error as Error).message}`);
+        throw reader.damage(`its rows do not fit together (${(error as Error).message})`, offset);
       }
     }
+    if (reader.offset !== reader.fileBytes) throw reader.damage('something follows its end');
+    const found = `${ids.size} sessions, ${nodes} nodes, ${events} events`;
+    const said = `${head.sessions} sessions, ${head.nodes} nodes, ${head.events} events`;
+    if (found !== said) throw reader.damage(`its head says ${said}, and it has ${found}, up to its end`);
+    return { ...head, bytes: reader.fileBytes };
   } finally {
     await reader.close();
   }
 }
 
-class FrameReader {
-  readonly #path: string;
-  readonly #file: FileHandle;
-  readonly #bytes: number;
-  readonly #salt: Buffer;
-  #offset = FILE_HEADER_BYTES;
+async function readHead(reader: FrameFileReader): Promise<SnapshotHead> {
+  const { offset } = reader;
+  const payload = await reader.next();
+  if (payload?.[0] !== HEAD) throw reader.damage('it does not begin as a snapshot does', offset);
+  return decode(payload.subarray(1)) as SnapshotHead;
+}
 
-  static async open(path: string): Promise<FrameReader> {
-    const file = await open(path, 'r');
-    try {
-      const header = Buffer.alloc(FILE_HEADER_BYTES);
-      await file.read(header, 0, FILE_HEADER_BYTES, 0);
-      const salt = saltOf(header, SNAPSHOT_KIND);
-      if (!salt) throw new LogDamage(path, 'its header is damaged');
-      return new FrameReader(path, file, (await file.stat()).size, salt);
-    } catch (error) {
-      await file.close();
-      throw error;
-    }
-  }
+const ignore = (): void => {};
 
-  constructor(path: string, file: FileHandle, bytes: number, salt: Buffer) {
-    this.#path = path;
-    this.#file = file;
-    this.#bytes = bytes;
-    this.#salt = salt;
-  }
+function frame(kind: number, body: Uint8Array): Uint8Array {
+  const payload = Buffer.allocUnsafe(1 + body.length);
+  payload[0] = kind;
+  payload.set(body, 1);
+  return payload;
+}
 
-  get atEnd(): boolean {
-    return this.#offset === this.#bytes;
-  }
+function sessionBytes([, , , , replies]: SessionRow): number {
+  let bytes = 100;
+  for (const [, reply] of replies) bytes += 100 + (reply.kind === 'done' ? (reply.results?.length ?? 0) * 200 : reply.reason.length);
+  return bytes;
+}
 
-  async next(): Promise<Frame | undefined> {
-    if (this.atEnd) return undefined;
-    const head = Buffer.alloc(FRAME_HEADER_BYTES);
-    await this.#file.read(head, 0, FRAME_HEADER_BYTES, this.#offset);
-    const payloadBytes = payloadBytesAt(head, 0);
-    if (payloadBytes === undefined || this.#offset + FRAME_HEADER_BYTES + payloadBytes > this.#bytes) this.#damaged();
-    const frame = Buffer.allocUnsafe(FRAME_HEADER_BYTES + payloadBytes);
-    await this.#file.read(frame, 0, frame.length, this.#offset);
-    const payload = payloadAt(frame, 0, this.#salt) ?? this.#damaged();
-    this.#offset += frame.length;
-    return decode(payload) as Frame;
-  }
-
-  close(): Promise<void> {
-    return this.#file.close();
-  }
-
-  #damaged(): never {
-    throw new LogDamage(this.#path, `it is damaged at byte ${this.#offset}`);
-  }
+function eventBytes({ path, value }: NuwaEvent): number {
+  return path.length + (value?.length ?? 0) + 50;
 }
 
 function* portions<Row>(rows: Iterable<Row>, bytesOf: (row: Row) => number): Generator<Row[]> {

@@ -5,31 +5,29 @@ import { MemberTree } from '../core/member/tree.ts';
 import type { Entry, SnapshotMark } from '../core/raft/types.ts';
 import type { Command } from '../core/tree/command.ts';
 import { snapshotFile } from '../log/files.ts';
-import { LogReader } from '../log/read-log.ts';
-import { loadSnapshot, writeSnapshot } from '../log/snapshot-file.ts';
+import { readEntries } from '../log/read-entries.ts';
+import { checkSnapshot, loadSnapshot, writeSnapshot } from '../log/snapshot-file.ts';
 import type { SnapshotOrder } from './run.ts';
 
 /** Events are kept beside a snapshot up to this: watchers that lag behind by less resume after a restart. */
 const EVENTS_BYTES_MAX = 8 * 1024 * 1024;
 const NO_COMMANDS: readonly Command[] = [];
 
-/** The newest snapshot, and the entries after it up to `index` applied to it, as a file. Only reads what is there. */
+/**
+ * The newest snapshot, and the entries after it up to `index` applied to it, as a file. Of what is there it only reads. The file is read again
+ * before it counts: the log that it stands for goes then.
+ */
 export async function makeSnapshotFile({ dir, index, from, to }: SnapshotOrder): Promise<SnapshotMark> {
   const { mark: before, state, events } = await loadSnapshot(join(dir, snapshotFile(from.snapshot)));
-  const reader = new LogReader(before.index);
-  for (const segment of from.segments) await reader.read(dir, segment);
-  const entries = reader.entries.slice(0, index - before.index);
-  const last = entries.at(-1) ?? before;
-  if (last.index !== index) throw new Error(`the log reaches entry ${last.index}, not ${index}`);
-
-  const tree = new MemberTree(MEMBER_RING, state, events);
-  let { config } = before;
-  for (const entry of entries) {
+  const tree = new MemberTree({ ...MEMBER_RING, bytesMax: EVENTS_BYTES_MAX }, state, events);
+  let mark = before;
+  for await (const entry of readEntries(dir, from.segments, { afterIndex: before.index, throughIndex: index })) {
     tree.apply(entry, commandsOf(entry), []);
-    if (entry.config) config = entry.config;
+    mark = { index: entry.index, term: entry.term, config: entry.config ?? mark.config };
   }
-  const mark = { index, term: last.term, config };
+  if (mark.index !== index) throw new Error(`the log reaches entry ${mark.index}, not ${index}`);
   await writeSnapshot(dir, to, { mark, state: tree.state, events: tree.events.newest(EVENTS_BYTES_MAX) });
+  await checkSnapshot(join(dir, to));
   return mark;
 }
 

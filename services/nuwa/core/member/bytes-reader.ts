@@ -1,3 +1,5 @@
+import { type PackedBytes, packPart } from '../tree/bytes.ts';
+
 /** Reads what BytesWriter wrote. Throws where the bytes end too early; what a checksum does not vouch for may still be any nonsense. */
 export class BytesReader {
   readonly #bytes: Buffer;
@@ -56,6 +58,18 @@ export class BytesReader {
     const from = this.#at;
     this.#skip(length);
     return this.#bytes.subarray(from, this.#at);
+  }
+
+  /** What `bytes()` would give, as the tree keeps it. */
+  packed(): PackedBytes {
+    const length = this.uint();
+    const from = this.#at;
+    this.#skip(length);
+    return packPart(this.#bytes, from, this.#at);
+  }
+
+  get atEnd(): boolean {
+    return this.#at === this.#bytes.length;
   }
 
   #skip(bytes: number): void {

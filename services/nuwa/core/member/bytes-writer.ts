@@ -1,3 +1,5 @@
+import type { PackedBytes } from '../tree/bytes.ts';
+
 /**
  * Writes small fields one after the other into memory that grows. Whole numbers take as many bytes as they need, seven bits each, lowest first.
  * A text is its UTF-16 units, one byte each where all of them fit in one: so any text comes back as it was, also one that is no valid
@@ -52,6 +54,21 @@ export class BytesWriter {
     if (this.#bytes.length - this.#at < value.length) this.#grow(value.length);
     this.#bytes.set(value, this.#at);
     this.#at += value.length;
+  }
+
+  /** The bytes that a value of the tree is, as `bytes` would write them. */
+  packed(value: PackedBytes): void {
+    if (typeof value !== 'string') {
+      this.bytes(value);
+      return;
+    }
+    this.uint(value.length);
+    if (this.#bytes.length - this.#at < value.length) this.#grow(value.length);
+    this.#at += this.#bytes.write(value, this.#at, 'latin1');
+  }
+
+  get size(): number {
+    return this.#at;
   }
 
   /** Four bytes, the highest first. */

@@ -18,8 +18,13 @@ const TEXT_BYTES_MAX = 4_096;
 const latin1Slice = (Buffer.prototype as unknown as { latin1Slice(this: Uint8Array, start: number, end: number): string }).latin1Slice;
 
 export function packBytes(bytes: Uint8Array): PackedBytes {
-  if (bytes.length > TEXT_BYTES_MAX) return new Uint8Array(bytes);
-  return bytes.length === 0 ? '' : latin1Slice.call(bytes, 0, bytes.length);
+  return packPart(bytes, 0, bytes.length);
+}
+
+/** The bytes from `begin` to before `end`: without a view of them, which costs as much as the rest. */
+export function packPart(bytes: Uint8Array, begin: number, end: number): PackedBytes {
+  if (end - begin > TEXT_BYTES_MAX) return new Uint8Array(bytes.subarray(begin, end));
+  return begin === end ? '' : latin1Slice.call(bytes, begin, end);
 }
 
 export function unpackBytes(packed: PackedBytes): Uint8Array {

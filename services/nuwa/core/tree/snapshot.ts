@@ -1,16 +1,19 @@
 import { assertInvariant } from '../../../base/assert.ts';
 import { internAcl } from './acl.ts';
-import { packBytes } from './bytes.ts';
+import type { PackedBytes } from './bytes.ts';
 import type { Reply } from './command.ts';
 import { Directory } from './directory.ts';
 import { attach } from './edit.ts';
 import { rareOf, TreeNode } from './node.ts';
-import { childPath, lastName, parentPath } from './path.ts';
-import { newSession, newState, nodeAt, sorted, type TreeState } from './state.ts';
+import { parentPath } from './path.ts';
+import { newSession, newState, nodeAt, type Session, sorted, type TreeState } from './state.ts';
 
 /**
- * A state as plain arrays that any encoder takes. Equal states give equal snapshots, whatever history led to them: nodes come
- * in the order of a walk, parents first and children by name, sessions by id.
+ * A state as rows that any encoder takes, and a state out of rows. Equal states give equal rows, whatever history led to them: nodes come in
+ * the order of a walk, parents first and children by name, sessions by id. Both ways go row by row: a tree of a million nodes takes 300 MB,
+ * and its rows, all at once, would take as much again.
+ *
+ * Of what follows from the rest (state.ts) nothing is in a row.
  */
 export interface Snapshot {
   index: number;
@@ -21,7 +24,7 @@ export interface Snapshot {
 
 export type NodeRow = [
   path: string,
-  value: Uint8Array,
+  value: PackedBytes,
   version: number,
   createRevision: number,
   modifyRevision: number,
@@ -35,9 +38,12 @@ export type NodeRow = [
   container: boolean,
   ttlMs: number | null,
   aclVersion: number,
-  acl: [permissions: number, scheme: string, id: string][] | null,
+  acl: AclRow[] | null,
 ];
 
+export type AclRow = [permissions: number, scheme: string, id: string];
+
+/** A session of many replies takes several rows, one after the other, the same but for the replies. */
 export type SessionRow = [
   id: string,
   ttlMs: number,
@@ -48,24 +54,36 @@ export type SessionRow = [
   connection: number,
 ];
 
-/** The nodes one after the other, so that nobody has to hold all their rows. */
-export function* nodeRows(state: TreeState): Generator<NodeRow> {
-  function* below(path: string, node: TreeNode): Generator<NodeRow> {
-    yield toRow(path, node);
-    for (const name of node.children?.names() ?? []) {
-      const child = node.children!.get(name)!;
-      // Most nodes are leaves, and a generator for each would cost more than its row.
-      if (child.children) yield* below(childPath(path, name), child);
-      else yield toRow(childPath(path, name), child);
+/** A transaction's reply may take some 100 KB, and a session may have a thousand of them: so much of them goes into one row, at least one. */
+const REPLIES_BYTES_MAX = 256 * 1024;
+
+/** While it runs, the state must stay as it is. */
+export function* nodeRows({ root }: TreeState): Generator<NodeRow> {
+  yield toRow('/', root);
+  const way: { prefix: string; directory: Directory; names: Iterator<string> }[] = [];
+  const enter = (prefix: string, { children }: TreeNode): void => {
+    if (children) way.push({ prefix, directory: children, names: children.names()[Symbol.iterator]() });
+  };
+  enter('/', root);
+  for (let here = way.at(-1); here; here = way.at(-1)) {
+    const { value: name, done } = here.names.next();
+    if (done) {
+      way.pop();
+      continue;
     }
+    const path = here.prefix + name;
+    const node = here.directory.get(name)!;
+    yield toRow(path, node);
+    enter(`${path}/`, node);
   }
-  yield* below('/', state.root);
 }
 
-export function* sessionRows(state: TreeState): Generator<SessionRow> {
-  for (const id of sorted(state.sessions.keys())) {
-    const { ttlMs, creator, settled, replies, password = null, connection } = state.sessions.get(id)!;
-    yield [id, ttlMs, creator, settled, [...replies].sort(([a], [b]) => a - b), password, connection];
+/** While it runs, the state must stay as it is. */
+export function* sessionRows({ sessions }: TreeState): Generator<SessionRow> {
+  for (const id of sorted(sessions.keys())) {
+    const session = sessions.get(id)!;
+    const { ttlMs, creator, settled, password = null, connection } = session;
+    for (const replies of replyPortions(session)) yield [id, ttlMs, creator, settled, replies, password, connection];
   }
 }
 
@@ -74,7 +92,8 @@ export class SnapshotRestorer {
   readonly #state = newState();
   // Few creators made many nodes: one string each, not one per node.
   readonly #texts = new Map<string, string>();
-  readonly #shared = (text: string): string => this.#texts.get(text) ?? this.#texts.set(text, text).get(text)!;
+  /** Most nodes have the parent of the node before them. */
+  #parent: { path: string; node: TreeNode } = { path: '/', node: this.#state.root };
 
   constructor({ index, revision }: { index: number; revision: number }) {
     this.#state.index = index;
@@ -82,19 +101,71 @@ export class SnapshotRestorer {
   }
 
   addSession([id, ttlMs, creator, settled, replies, password, connection]: SessionRow): void {
-    const session = newSession({ id: this.#shared(id), ttlMs, creator: this.#shared(creator), password: password ?? undefined });
+    const { sessions } = this.#state;
+    const session = sessions.get(id) ?? this.#newSession(id, ttlMs, creator, password);
     session.settled = settled;
     session.connection = connection;
     for (const [request, reply] of replies) session.replies.set(request, reply);
-    this.#state.sessions.set(session.id, session);
+    sessions.set(session.id, session);
   }
 
   addNode(row: NodeRow): void {
-    restoreNode(this.#state, row, this.#shared);
+    const [path] = row;
+    const node = this.#nodeOf(row);
+    if (path === '/') {
+      Object.assign(this.#state.root, node);
+      return;
+    }
+    const above = parentPath(path);
+    if (above !== this.#parent.path) {
+      const parent = nodeAt(this.#state, above);
+      assertInvariant(parent, `the parent of ${path} comes before it`);
+      this.#parent = { path: above, node: parent };
+    }
+    attach(this.#state, this.#parent.node, path, path.slice(path.lastIndexOf('/') + 1), node);
   }
 
+  /** Of a whole snapshot: no row may follow. */
   finish(): TreeState {
     return this.#state;
+  }
+
+  #nodeOf(row: NodeRow): TreeNode {
+    const [path, packed, version, createRevision, modifyRevision, createdAtMs, modifiedAtMs, creator, owner] = row;
+    const node = new TreeNode({ packed, revision: createRevision, nowMs: createdAtMs, creator: this.#shared(creator) });
+    node.version = version;
+    node.modifyRevision = modifyRevision;
+    node.modifiedAtMs = modifiedAtMs;
+    assertInvariant(owner === null || this.#state.sessions.has(owner), `the owner of ${path} is open`);
+    const nextSequence = row[9];
+    const childVersion = row[10];
+    if (childVersion > 0 || nextSequence > 0) {
+      node.directory = Object.assign(new Directory(createRevision), { nextSequence, childVersion, childRevision: row[11] });
+    }
+    node.rare = rareOf({
+      ephemeralOwner: owner === null ? undefined : this.#shared(owner),
+      container: row[12],
+      ttlMs: row[13] ?? undefined,
+      aclVersion: row[14],
+      acl: row[15]
+        ? internAcl(
+            this.#state,
+            row[15].map(([permissions, scheme, id]) => ({ permissions, scheme, id })),
+          )
+        : undefined,
+    });
+    return node;
+  }
+
+  #newSession(id: string, ttlMs: number, creator: string, password: Uint8Array | null): Session {
+    const own = password === null ? undefined : new Uint8Array(password);
+    return newSession({ id: this.#shared(id), ttlMs, creator: this.#shared(creator), password: own });
+  }
+
+  #shared(text: string): string {
+    const known = this.#texts.get(text);
+    if (known === undefined) this.#texts.set(text, text);
+    return known ?? text;
   }
 }
 
@@ -110,24 +181,11 @@ export function restoreSnapshot(snapshot: Snapshot): TreeState {
   return restorer.finish();
 }
 
-/** Parents come before their children, sessions before nodes. */
-function restoreNode(state: TreeState, row: NodeRow, shared: (text: string) => string): void {
-  const [path] = row;
-  const node = fromRow(state, row, shared);
-  if (path === '/') {
-    Object.assign(state.root, node);
-    return;
-  }
-  const parent = nodeAt(state, parentPath(path));
-  assertInvariant(parent, `the parent of ${path} comes before it`);
-  attach(state, parent, path, lastName(path), node);
-}
-
 function toRow(path: string, node: TreeNode): NodeRow {
-  const acl = node.rare?.acl?.map(({ permissions, scheme, id }): [number, string, string] => [permissions, scheme, id]);
+  const acl = node.rare?.acl?.map(({ permissions, scheme, id }): AclRow => [permissions, scheme, id]);
   return [
     path,
-    node.value,
+    node.packed,
     node.version,
     node.createRevision,
     node.modifyRevision,
@@ -145,27 +203,26 @@ function toRow(path: string, node: TreeNode): NodeRow {
   ];
 }
 
-function fromRow(state: TreeState, row: NodeRow, shared: (text: string) => string): TreeNode {
-  const [path, value, version, createRevision, modifyRevision, createdAtMs, modifiedAtMs, creator, owner, ...tail] = row;
-  const [nextSequence, childVersion, childRevision, container, ttlMs, aclVersion, acl] = tail;
-  assertInvariant(owner === null || state.sessions.has(owner), `the owner of ${path} is open`);
-  const rare = rareOf({
-    ephemeralOwner: owner === null ? undefined : shared(owner),
-    container,
-    ttlMs: ttlMs ?? undefined,
-    acl:
-      acl === null
-        ? undefined
-        : internAcl(
-            state,
-            acl.map(([permissions, scheme, id]) => ({ permissions, scheme, id })),
-          ),
-    aclVersion,
-  });
-  const node = new TreeNode({ packed: packBytes(value), revision: createRevision, nowMs: createdAtMs, creator: shared(creator), rare });
-  Object.assign(node, { version, modifyRevision, modifiedAtMs });
-  if (childVersion > 0 || nextSequence > 0) {
-    node.directory = Object.assign(new Directory(createRevision), { nextSequence, childVersion, childRevision });
+/** By request; one portion at least, for sessions without replies. */
+function* replyPortions({ replies }: Session): Generator<[request: number, reply: Reply][]> {
+  let portion: [number, Reply][] = [];
+  let bytes = 0;
+  for (const each of [...replies].sort(([a], [b]) => a - b)) {
+    if (bytes > REPLIES_BYTES_MAX) {
+      yield portion;
+      portion = [];
+      bytes = 0;
+    }
+    portion.push(each);
+    bytes += replyBytes(each[1]);
   }
-  return node;
+  yield portion;
+}
+
+/** Roughly. */
+function replyBytes(reply: Reply): number {
+  if (reply.kind === 'refused') return 100 + reply.reason.length;
+  let bytes = 300 + (reply.path?.length ?? 0);
+  for (const { path } of reply.results ?? []) bytes += 300 + (path?.length ?? 0);
+  return bytes;
 }

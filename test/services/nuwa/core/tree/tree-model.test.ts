@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { seededRandom } from '../../../../../services/base/random.ts';
 import { applyBatch } from '../../../../../services/nuwa/core/tree/apply.ts';
+import { unpackBytes } from '../../../../../services/nuwa/core/tree/bytes.ts';
 import type { Applied, Change, Check, Command } from '../../../../../services/nuwa/core/tree/command.ts';
 import { dueForReaping } from '../../../../../services/nuwa/core/tree/reap.ts';
 import { restoreSnapshot, type Snapshot, takeSnapshot } from '../../../../../services/nuwa/core/tree/snapshot.ts';
@@ -30,7 +31,7 @@ function partsOf({ path, version, stat }: { path?: string; version?: number; sta
 function dump(state: TreeState): unknown[] {
   return takeSnapshot(state).nodes.map(([path, value, , , , , , creator, , counter, , , container, ttlMs, , acl]) => [
     path,
-    new TextDecoder().decode(value),
+    new TextDecoder().decode(unpackBytes(value)),
     creator,
     counter,
     container,
