@@ -101,7 +101,7 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     name: 'keep-alives are answered by a leader that may lead no more',
     file: `${MEMBER}/member.ts`,
-    find: "this.#drive({ kind: 'read', id: askId });",
+    find: "this.#drive({ kind: 'read', id: askId, nowMs: this.#now.monotonicMs });",
     replace: 'this.#reads.answered(askId, 0, undefined);',
   },
   {
