@@ -50,7 +50,10 @@ export class LogReader {
     for (const payload of payloads) {
       try {
         for (const { hardState, entry } of decodeRecords(payload)) {
-          if (hardState) this.hardState = hardState;
+          if (hardState) {
+            if (hardState.term < this.hardState.term) throw new Error(`term ${hardState.term} after ${this.hardState.term}`);
+            this.hardState = hardState;
+          }
           if (!entry) continue;
           maxIndex = Math.max(maxIndex, entry.index);
           this.#take(entry);

@@ -86,3 +86,25 @@ export function* decodeRecords(payload: Buffer): Generator<Record> {
 }
 
 const NO_DATA = new Uint8Array(0);
+
+/** A frame ends with the entry that takes it past this. */
+const FRAME_BYTES = 8 * 1024 * 1024;
+
+/** By entries, so that no frame is larger than readers take. */
+export function* portionsOf(writes: readonly DiskWrite[]): Generator<DiskWrite[]> {
+  let portion: DiskWrite[] = [];
+  let bytes = 0;
+  for (const { seq, hardState, entries } of writes) {
+    let taken: Entry[] = [];
+    portion.push({ seq, ...(hardState ? { hardState } : {}), entries: taken });
+    for (const entry of entries) {
+      taken.push(entry);
+      bytes += entry.data.length + 64;
+      if (bytes < FRAME_BYTES) continue;
+      yield portion;
+      portion = [{ seq, entries: (taken = []) }];
+      bytes = 0;
+    }
+  }
+  if (portion.some(({ hardState, entries }) => hardState !== undefined || entries.length > 0)) yield portion;
+}

@@ -10,11 +10,11 @@ import { newState } from '../core/tree/state.ts';
 import { runSnapshotter } from '../snapshotter/run.ts';
 import { LogDamage } from './damage.ts';
 import { lockDirectory } from './directory-lock.ts';
-import { assertRoom, listFiles, makeDir, type SnapshotName, segmentFile, snapshotFile, syncDir, writeAll, writeAside } from './files.ts';
+import { assertRoom, listFiles, makeDir, type SnapshotName, segmentFile, snapshotFile, syncDir, writeAll } from './files.ts';
 import { fileHeader, frameHeader } from './frame.ts';
 import type { LoadedSnapshot, Storage, StorageOptions } from './port.ts';
 import { LogReader, SEGMENT_KIND } from './read-log.ts';
-import { encodeWrites } from './record.ts';
+import { encodeWrites, portionsOf } from './record.ts';
 import { loadSnapshot, snapshotMark, writeSnapshot } from './snapshot-file.ts';
 
 /** 32 MiB replay in well under a second, and a snapshot of a small tree every 32 MiB costs little beside writing them. */
@@ -115,6 +115,9 @@ class StorageFiles implements Storage {
   async openLog(numbers: readonly number[]): Promise<void> {
     const { mark } = this.#loaded!;
     const reader = new LogReader(mark.index);
+    // A new directory has none yet; any other has the one that its snapshot names.
+    if (numbers.length === 0 ? this.#newest.segment !== 1 : numbers[0] !== this.#newest.segment)
+      throw new LogDamage(join(this.#dir, segmentFile(this.#newest.segment)), 'it is missing, and the log begins with it');
     this.#newest.bytes = await fileBytes(join(this.#dir, snapshotFile(this.#newest)));
     let last: { salt: Uint8Array; endOffset: number } | undefined;
     for (const [i, number] of numbers.entries()) {
@@ -123,6 +126,7 @@ class StorageFiles implements Storage {
       const read = await reader.read(this.#dir, number);
       if (read.torn && i < numbers.length - 1)
         throw new LogDamage(path, `it breaks off at byte ${read.endOffset}, and another segment follows it`);
+      if (read.frames === 0) throw new LogDamage(path, 'its first record is damaged: a segment is never there without it');
       if (read.torn) {
         const bytes = read.fileBytes - read.endOffset;
         this.#log.warn({ file: path, offset: read.endOffset, bytes, lastIndex: reader.lastIndex }, 'nuwa.log.torn-tail-cut');
@@ -246,18 +250,25 @@ class StorageFiles implements Storage {
     return result;
   }
 
-  /** A frame, synced. */
+  /** Frames of a size that readers take, each synced before the next: only the last one of a file may be torn. */
   async #append(writes: readonly DiskWrite[]): Promise<void> {
-    const payload = encodeWrites(writes);
-    const frame = Buffer.concat([frameHeader(payload, this.#salt), payload]);
     try {
-      await this.#fillAhead(this.#open.bytes + frame.length);
-      this.#open.bytes = await writeAll(this.#file, frame, this.#open.bytes);
-      await this.#file.datasync();
+      for (const portion of portionsOf(writes)) {
+        const payload = encodeWrites(portion);
+        const frame = Buffer.concat([frameHeader(payload, this.#salt), payload]);
+        await this.#fillAhead(this.#open.bytes + frame.length);
+        this.#open.bytes = await writeAll(this.#file, frame, this.#open.bytes);
+        await this.#file.datasync();
+      }
     } catch (error) {
-      this.#failure = new Error(`the log could not be written: ${messageOf(error)}`, { cause: error });
-      throw this.#failure;
+      throw this.#fail(error);
     }
+  }
+
+  /** Nothing is written any more. @returns why, to be thrown. */
+  #fail(error: unknown): Error {
+    this.#failure = new Error(`the log could not be written: ${messageOf(error)}`, { cause: error });
+    return this.#failure;
   }
 
   async #fillAhead(end: number): Promise<void> {
@@ -309,19 +320,24 @@ class StorageFiles implements Storage {
     }
   }
 
-  /** A snapshot that is whole on the disk takes its place; what it stands for goes. */
+  /** A snapshot that is whole on the disk takes its place; what it stands for goes. From the rename on there is no way back. */
   async #become(name: SnapshotName, term: number, bytes: number, aside: string): Promise<void> {
+    if (name.index <= this.#newest.index) throw new Error(`a snapshot of ${name.index} comes after one of ${this.#newest.index}`);
     await rename(join(this.#dir, aside), join(this.#dir, snapshotFile(name)));
-    await syncDir(this.#dir);
+    await syncDir(this.#dir).catch((error: unknown) => {
+      throw this.#fail(error);
+    });
     this.#kept.push({ name: this.#newest, untilMs: this.#clock.monotonicMs() + KEPT_MS });
     this.#newest = { ...name, term, bytes };
-    while (this.#segments[0]!.number < name.segment) {
-      const { number } = this.#segments.shift()!;
-      await rm(join(this.#dir, segmentFile(number)), { force: true });
-    }
-    for (const kept of this.#kept)
-      if (kept.untilMs <= this.#clock.monotonicMs()) await rm(join(this.#dir, snapshotFile(kept.name)), { force: true });
+    const before = this.#segments.filter(({ number }) => number < name.segment).map(({ number }) => segmentFile(number));
+    this.#segments = this.#segments.filter(({ number }) => number >= name.segment);
+    const old = this.#kept.filter(({ untilMs }) => untilMs <= this.#clock.monotonicMs()).map((kept) => snapshotFile(kept.name));
     this.#kept = this.#kept.filter(({ untilMs }) => untilMs > this.#clock.monotonicMs());
+    // What cannot be removed now is removed at the next start.
+    for (const file of [...before, ...old])
+      await rm(join(this.#dir, file), { force: true }).catch((error: unknown) =>
+        this.#log.warn({ err: error, file }, 'nuwa.log.not-removed'),
+      );
   }
 
   /** Seals the open segment. When that fails, the old one goes on. */
@@ -337,8 +353,25 @@ class StorageFiles implements Storage {
     const salt = randomBytes(SALT_BYTES);
     const payload = encodeWrites([{ seq: 0, hardState: this.#hardState, entries: [] }]);
     const bytes = Buffer.concat([fileHeader(SEGMENT_KIND, salt), frameHeader(payload, salt), payload]);
-    await writeAside(this.#dir, name, (file) => writeAll(file, bytes, 0));
-    this.#file = await open(join(this.#dir, name), 'r+');
+    const aside = join(this.#dir, `${name}.tmp`);
+    const file = await open(aside, 'wx+');
+    try {
+      await writeAll(file, bytes, 0);
+      await file.sync();
+    } catch (error) {
+      await file.close();
+      await rm(aside, { force: true }).catch(() => {});
+      throw error;
+    }
+    try {
+      await rename(aside, join(this.#dir, name));
+      await syncDir(this.#dir);
+    } catch (error) {
+      // Whether the segment is there nobody knows, and its hard state must not grow old.
+      await file.close();
+      throw this.#fail(error);
+    }
+    this.#file = file;
     this.#zerosUpTo = bytes.length;
     this.#salt = salt;
     this.#segments.push({ number, maxIndex: 0, bytes: bytes.length });

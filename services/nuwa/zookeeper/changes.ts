@@ -64,9 +64,12 @@ function readCreate(op: number, reader: Reader, identities: readonly string[]): 
 /** Scheme `auth` stands for everybody whom the connection showed itself to be. */
 function expandAuth(acl: Acl, identities: readonly string[]): Acl {
   if (!acl.some(({ scheme }) => scheme === 'auth')) return acl;
+  // Not the world, which everybody is. Who showed nothing has no such ACL: an empty one is refused.
+  const shown = identities.filter((identity) => !identity.startsWith('world:'));
+  if (shown.length === 0) return [];
   return acl.flatMap((entry) => {
     if (entry.scheme !== 'auth') return [entry];
-    return identities.map((identity) => {
+    return shown.map((identity) => {
       const at = identity.indexOf(':');
       return { permissions: entry.permissions, scheme: identity.slice(0, at), id: identity.slice(at + 1) };
     });
@@ -91,7 +94,8 @@ export function readMulti(reader: Reader, identities: readonly string[]): { op: 
     if (done) return parts;
     const request = readChange(op, reader, identities);
     if (!request) throw new Malformed(`operation ${op} in a transaction`);
-    parts.push({ op, request });
+    // Clients know two kinds of results for what was made.
+    parts.push({ op: op === OPS.createContainer || op === OPS.createTtl ? OPS.create2 : op, request });
   }
 }
 

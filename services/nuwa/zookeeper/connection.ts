@@ -19,6 +19,10 @@ const CONNECT_BYTES_MAX = 1024;
 const UNREAD_BYTES_MAX = 32 * 1024 * 1024;
 /** Past so many requests without an answer no more are read from the client. */
 const REQUESTS_MAX = 4_096;
+/** Answers leave at the end of the turn, or when they are this much. */
+const FLUSH_BYTES = 1024 * 1024;
+/** Whom one connection may show itself to be. */
+const IDENTITIES_MAX = 16;
 const NOTHING = Buffer.alloc(0);
 const NO_PASSWORD = Buffer.alloc(16);
 
@@ -214,7 +218,7 @@ export class Connection implements Notified {
     reader.int();
     const scheme = reader.string();
     const auth = reader.buffer();
-    if (scheme === 'digest' && auth.includes(0x3a)) {
+    if (scheme === 'digest' && auth.includes(0x3a) && this.#identities.length <= IDENTITIES_MAX) {
       this.#identities = [...this.#identities, digestIdentity(auth)];
       return this.#answered(() => this.#reply(XIDS.auth, ERRORS.ok));
     }
@@ -327,7 +331,13 @@ export class Connection implements Notified {
   }
 
   #answerReady(): void {
-    this.#turns.answerReady();
+    try {
+      this.#turns.answerReady();
+    } catch (error) {
+      // In the group's turn, where it must not go on: it is this connection's affair.
+      this.#door.log.error({ err: error, peer: this.peer }, 'nuwa.zookeeper.answer-failed');
+      return this.close('an answer could not be given');
+    }
     if (this.#socket.isPaused()) this.#maybeResume();
   }
 
@@ -337,7 +347,8 @@ export class Connection implements Notified {
     body?.(this.#writer);
     this.#writer.end();
     this.#door.sent++;
-    this.#planFlush();
+    if (this.#writer.pending > FLUSH_BYTES) this.#flush();
+    else this.#planFlush();
   }
 
   /** All that is answered in this turn leaves by one write. */

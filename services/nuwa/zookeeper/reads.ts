@@ -1,4 +1,4 @@
-import { PERMISSIONS } from '../contract.ts';
+import { type Acl, PERMISSIONS } from '../contract.ts';
 import { allows } from '../core/tree/acl.ts';
 import { statOf, type TreeNode } from '../core/tree/node.ts';
 import { parsePath } from '../core/tree/path.ts';
@@ -42,8 +42,9 @@ export function readLook(op: number, reader: Reader): Look | undefined {
       return ({ state, identities }) =>
         withNode(state, path, (node) => {
           if (!allows(node, PERMISSIONS.read, identities) && !allows(node, PERMISSIONS.admin, identities)) return ERRORS.noAuth;
+          const mayChange = allows(node, PERMISSIONS.admin, identities);
           return (writer) => {
-            writeAcl(writer, node.acl);
+            writeAcl(writer, mayChange ? node.acl : withoutSecrets(node.acl));
             writeStat(writer, statOf(node));
           };
         });
@@ -134,6 +135,11 @@ function lookMany(reader: Reader): Look {
       multiHeader(writer, OPS.error, true, -1);
     };
   };
+}
+
+/** Who may not change an ACL sees whom it names, and not the hashes of their passwords. */
+function withoutSecrets(acl: Acl): Acl {
+  return acl.map((entry) => (entry.scheme === 'digest' ? { ...entry, id: `${entry.id.split(':', 1)[0]}:x` } : entry));
 }
 
 function withNode<T>(state: TreeState, path: string, look: (node: TreeNode) => T): T | number {

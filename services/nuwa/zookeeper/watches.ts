@@ -54,17 +54,20 @@ export class DoorWatches {
       if (found.length === 0) continue;
       const fire = ++this.#fires;
       const packets = new Map<number, Buffer>();
-      for (const { kind, watcher } of found) {
-        const ofParent = kind === 'children' && watcher.path !== event.path;
-        const type = ofParent ? EVENTS.children : EVENTS[event.kind];
-        let packet = packets.get(type);
-        if (!packet) packets.set(type, (packet = notificationOf(type, ofParent ? parentPath(event.path) : event.path)));
-        if (ONE_SHOT.has(watcher.kind)) watcher.owner.remove(watcher.kind, watcher.path);
-        // A node that goes is told once to who watches both it and its children.
-        const told = ofParent ? 'toldParent' : 'told';
-        if (watcher.owner[told] === fire) continue;
-        watcher.owner[told] = fire;
-        watcher.owner.connection.notify(packet);
+      // The node's own watchers first, then those of its parent's children.
+      for (const aboutParent of [false, true]) {
+        for (const { kind, watcher } of found) {
+          if ((kind === 'children' && watcher.path !== event.path) !== aboutParent) continue;
+          const type = aboutParent ? EVENTS.children : EVENTS[event.kind];
+          let packet = packets.get(type);
+          if (!packet) packets.set(type, (packet = notificationOf(type, aboutParent ? parentPath(event.path) : event.path)));
+          if (ONE_SHOT.has(watcher.kind)) watcher.owner.remove(watcher.kind, watcher.path);
+          // A node that goes is told once to who watches both it and its children.
+          const told = aboutParent ? 'toldParent' : 'told';
+          if (watcher.owner[told] === fire) continue;
+          watcher.owner[told] = fire;
+          watcher.owner.connection.notify(packet);
+        }
       }
     }
   }

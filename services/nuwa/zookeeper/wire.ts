@@ -87,7 +87,7 @@ const SLAB_BYTES = 16 * 1024;
 
 /** Writes packets one after the other into slabs, so that all answers of one turn leave by one write. */
 export class Writer {
-  #bytes = Buffer.allocUnsafe(SLAB_BYTES);
+  #bytes = Buffer.alloc(0);
   #from = 0;
   #at = 0;
   #full: Buffer[] = [];

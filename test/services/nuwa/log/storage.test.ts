@@ -2,13 +2,13 @@ import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSyn
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { checkFiles } from '../../../../infra/cli/ui/nuwa-check.ts';
 import { silentLogger } from '../../../../services/base/log.ts';
 import { seededRandom } from '../../../../services/base/random.ts';
 import { encodeBatch } from '../../../../services/nuwa/core/member/batch.ts';
 import type { DiskWrite, Entry, GroupConfig, RaftStored } from '../../../../services/nuwa/core/raft/types.ts';
 import type { Command } from '../../../../services/nuwa/core/tree/command.ts';
 import { nodeAt } from '../../../../services/nuwa/core/tree/state.ts';
-import { checkFiles } from '../../../../services/nuwa/log/check-files.ts';
 import { segmentFile } from '../../../../services/nuwa/log/files.ts';
 import type { Storage } from '../../../../services/nuwa/log/port.ts';
 import { openStorage } from '../../../../services/nuwa/log/storage.ts';
@@ -144,17 +144,35 @@ describe('the files of a server', () => {
       writeFileSync(path, damaged);
       await expect(open(), `byte ${at}`).rejects.toThrow(/log-0000000001.*refusing to start/s);
       expect(readFileSync(path).equals(damaged)).toBe(true);
-      const found = await checkFiles(dir);
-      expect(
-        found.some(({ problem }) => problem),
-        `byte ${at}`,
-      ).toBe(true);
+      expect((await checkFiles(dir)).sound, `byte ${at}`).toBe(false);
     }
   });
 
   test('a second server on the directory is refused', async () => {
     await open();
     await expect(openStorage({ dir, initialConfig: CONFIG }, silentLogger)).rejects.toThrow(/in use by process/);
+  });
+
+  test('a log whose first segment is missing, or has lost its first record, is refused: its vote is in there', async () => {
+    const storage = await open();
+    await storage.write([write([session, made(2, '/a', 'x')], { term: 3, vote: 'n1' })]);
+    await storage.makeSnapshot(2);
+    await close(storage);
+    const last = join(dir, readdirSync(dir).findLast((name) => name.startsWith('log-'))!);
+    const whole = readFileSync(last);
+    writeFileSync(last, whole.subarray(0, 25));
+    await expect(open()).rejects.toThrow(/first record is damaged/);
+    rmSync(last);
+    await expect(open()).rejects.toThrow(/missing, and the log begins with it/);
+  });
+
+  test('what was handed over at once and is larger than a frame may be is all there', async () => {
+    let storage = await open();
+    const large = Array.from({ length: 30 }, (_, i) => entry(i + 1, 1, 'x'.repeat(3_000_000)));
+    await storage.write([write(large, { term: 1, vote: 'n1' })]);
+    storage = await reopen(storage);
+    expect(storage.stored.entries.length).toBe(30);
+    expect(storage.stored.entries.at(-1)!.data.length).toBe(3_000_000);
   });
 
   test('a log whose beginning is missing is refused', async () => {
@@ -192,7 +210,7 @@ describe('a snapshot', () => {
     expect(nodeAt(state, '/n20')).toBeDefined();
     expect(nodeAt(state, '/n21')).toBeUndefined();
     expect(events.at(-1)).toMatchObject({ path: '/n20', revision: state.revision });
-    expect((await checkFiles(dir)).filter(({ problem }) => problem !== undefined)).toEqual([]);
+    expect(await checkFiles(dir)).toMatchObject({ sound: true, problems: [] });
   });
 
   test('that cannot be made leaves all as it was', async () => {

@@ -78,11 +78,11 @@ describe('the ZooKeeper door of three servers', () => {
     await zk.set('/p/a', 'x');
     await zk.create('/p/b', '');
     expect(await zk.untilEvents(5)).toEqual([
-      { type: EVENTS.children, path: '/p' },
       { type: EVENTS.created, path: '/p/a' },
-      { type: EVENTS.changed, path: '/p/a' },
       { type: EVENTS.children, path: '/p' },
+      { type: EVENTS.changed, path: '/p/a' },
       { type: EVENTS.created, path: '/p/b' },
+      { type: EVENTS.children, path: '/p' },
     ]);
   });
 
