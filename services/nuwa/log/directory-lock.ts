@@ -35,7 +35,9 @@ async function processStart(pid: number): Promise<string> {
   if (process.platform === 'linux') {
     const stat = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => '');
     // The second field, the command, may hold spaces; the start time is the 22nd.
-    return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19] ?? '';
+    const [state = '', ...fields] = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+    // One that was killed and that nobody has waited for holds nothing any more.
+    return state === 'Z' || state === 'X' ? '' : (fields[18] ?? '');
   }
   return promisify(execFile)('ps', ['-o', 'lstart=', '-p', String(pid)]).then(
     ({ stdout }) => stdout.trim(),
