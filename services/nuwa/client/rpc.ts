@@ -26,7 +26,8 @@ export function connectServers(options: { addresses: readonly string[]; cluster:
   const addresses = options.addresses.map((address) => (address.includes('://') ? address : `tcp://${address}`));
   const resolver = { resolve: async () => addresses, suspect: onSuspect };
   const kuafu = createKuafuClient({ resolver, log: options.log });
-  const service = { pick: 'one', tryTimeoutMs: TRY_TIMEOUT_MS, elsewhere: ['Unwritable'] } as const;
+  // An address may be held by a process that is no Nuwa by now: its server moved when it found the port taken.
+  const service = { pick: 'one', tryTimeoutMs: TRY_TIMEOUT_MS, elsewhere: ['Unwritable', 'Unimplemented'] } as const;
   return { rpc: kuafu.service(nuwaService, `nuwa://${options.cluster}/nuwa/`, service), kuafu };
 }
 
