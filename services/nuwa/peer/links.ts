@@ -77,8 +77,15 @@ export class Links {
     if (address === undefined || this.#closed || link?.address === address) return link;
     link?.close();
     const { cluster, id: from, ownAddress, clock, log, onLost } = this.#options;
-    const made = new Link({ cluster, from, ownAddress, to: id, address, kuafu: this.kuafu, clock, log, onLost });
-    this.#links.set(id, made);
-    return made;
+    try {
+      const made = new Link({ cluster, from, ownAddress, to: id, address, kuafu: this.kuafu, clock, log, onLost });
+      this.#links.set(id, made);
+      return made;
+    } catch (error) {
+      // An address that is none came from somebody else; this server goes on without a way there.
+      this.#links.delete(id);
+      log.error({ err: error, to: id, address }, 'nuwa.peer.bad-address');
+      return undefined;
+    }
   }
 }
