@@ -6,7 +6,7 @@ import { type SimulationReport, simulate } from './nuwa/simulate.ts';
  * nuwa/faults.ts, nuwa/checks.ts and nuwa/work. `npm run soak -- nuwa` goes on from here.
  */
 const FIXED = 1_800;
-const FRESH = 250;
+const FRESH = 210;
 
 function runSeeds(from: number, count: number): SimulationReport[] {
   const reports: SimulationReport[] = [];

@@ -33,7 +33,7 @@ export interface SimulationReport {
 /** Of the shortest election timeout; clocks run apart by 15 % each way. */
 const LEASE_SHARE = 0.6;
 /** After the faults: time for an election, for dead clients' sessions to expire, and for all to come to rest. */
-const HEALED_MS = 2_400 + 3 * TTL_MS;
+const HEALED_MS = 1_500 + 2 * TTL_MS;
 
 /** A whole group with its clients from one seed, under faults, then healed; throws PropertyBroken where a property does not hold. */
 export function simulate({ seed, faultyMs = 2_500, trace }: SimulationOptions): SimulationReport {
