@@ -21,11 +21,9 @@ export async function followChildren(
     take(news) {
       if (news.kind === 'snapshot') {
         children.clear();
-        for (const node of news.nodes) if (node.path !== path) children.set(nameOf(node), jsonOf(node.value));
-      } else if (news.event.path !== path) {
-        if (news.event.kind === 'deleted') children.delete(nameOf(news.event));
-        else children.set(nameOf(news.event), jsonOf(news.event.value!));
-      }
+        for (const node of news.nodes) children.set(nameOf(node), jsonOf(node.value));
+      } else if (news.event.kind === 'deleted') children.delete(nameOf(news.event));
+      else children.set(nameOf(news.event), jsonOf(news.event.value!));
     },
   });
   return children;

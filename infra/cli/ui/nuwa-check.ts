@@ -5,7 +5,7 @@
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { messageOf } from '../../../services/base/errors.ts';
-import { listFiles, segmentFile, snapshotFile } from '../../../services/nuwa/log/files.ts';
+import { listFiles, missingSegment, segmentFile, snapshotFile } from '../../../services/nuwa/log/files.ts';
 import { LogReader } from '../../../services/nuwa/log/read-log.ts';
 import { checkSnapshot } from '../../../services/nuwa/log/snapshot-file.ts';
 
@@ -78,18 +78,13 @@ async function checkOnce(dir: string): Promise<CheckedFiles> {
     }
     const before = log.lastIndex;
     await sound(checked, async () => {
-      const { frames, torn, endOffset } = await log.read(dir, segment);
+      const { frames, torn, endOffset } = await log.read(dir, segment, { last: segment === inUse.at(-1) });
       checked.holds = `${frames} records, ${log.lastIndex > before ? `entries ${before + 1} to ${log.lastIndex}` : 'no entry more'}`;
-      if (!torn) return;
-      if (segment !== inUse.at(-1)) throw new Error(`it breaks off at byte ${endOffset}, and another segment follows it`);
-      checked.holds += `; a record that was never finished from byte ${endOffset} on`;
+      if (torn) checked.holds += `; a record that was never finished from byte ${endOffset} on`;
     });
   }
-  for (const [i, segment] of inUse.entries())
-    if (segment !== first + i) {
-      problems.push(`${segmentFile(first + i)} is missing`);
-      break;
-    }
+  const missing = newest && missingSegment(newest, inUse);
+  if (missing !== undefined) problems.push(`${segmentFile(missing)} is missing`);
   for (const file of temporary) files.push({ file, kind: 'half-written', bytes: await bytesOf(file), holds: 'nothing that counts' });
   const allSound = problems.length === 0 && files.every(({ problem }) => problem === undefined);
   return { dir, sound: allSound, files, problems, lastIndex: log.lastIndex, term: log.hardState.term };

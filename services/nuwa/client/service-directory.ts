@@ -2,6 +2,7 @@ import { messageOf } from '../../base/errors.ts';
 import type { Logger } from '../../base/log.ts';
 import { KuafuError } from '../../kuafu/contract.ts';
 import { type Followed, type NuwaClient, serviceInfoSchema } from '../contract.ts';
+import { childrenOnly } from './keep-following.ts';
 
 /** How long a call waits for somebody to register; about what a process needs to restart. */
 const AWAIT_MS = 3_000;
@@ -68,7 +69,8 @@ export class ServiceDirectory {
       do {
         this.#listing = new AbortController();
         this.#listedAtMs = performance.now();
-        for await (const news of this.#nuwa.follow(this.#path, { signal: this.#listing.signal })) this.#take(news);
+        const followed = this.#nuwa.follow(this.#path, { signal: this.#listing.signal });
+        for await (const news of childrenOnly(followed, this.#path)) this.#take(news);
       } while (this.#listing.signal.aborted);
       this.#following = false; // the client was closed
     } catch (error) {
@@ -83,10 +85,9 @@ export class ServiceDirectory {
     if (news.kind === 'snapshot') {
       this.#listed = true;
       this.#byInstance.clear();
-      for (const { path, value } of news.nodes) if (path !== this.#path) this.#note(nameOf(path), value);
+      for (const { path, value } of news.nodes) this.#note(nameOf(path), value);
     } else {
       const { kind, path, value } = news.event;
-      if (path === this.#path) return;
       if (kind === 'deleted') this.#byInstance.delete(nameOf(path));
       else this.#note(nameOf(path), value!);
     }

@@ -48,6 +48,36 @@ export async function listFiles(dir: string): Promise<Listing> {
   return listing;
 }
 
+/** Which segment of a log is missing, if one is: it goes on from the one that the snapshot names. Only a server that never wrote has none at all. */
+export function missingSegment(snapshot: SnapshotName, segments: readonly number[]): number | undefined {
+  if (segments.length === 0 && snapshot.index === 0) return undefined;
+  const at = segments.findIndex((segment, i) => segment !== snapshot.segment + i);
+  if (at === -1) return segments.length === 0 ? snapshot.segment : undefined;
+  return snapshot.segment + at;
+}
+
+/** Writes a file of so many bytes that come in pieces, and syncs it. Errors: it ends too early, and those of `read`. */
+export async function writePieces(
+  path: string,
+  bytes: number,
+  read: (offset: number, bytes: number) => Promise<Uint8Array>,
+): Promise<void> {
+  const file = await open(path, 'w', 0o600);
+  try {
+    for (let offset = 0; offset < bytes; ) {
+      const piece = await read(offset, Math.min(PIECE_BYTES, bytes - offset));
+      if (piece.length === 0) throw new Error(`the snapshot ends at byte ${offset} of ${bytes}`);
+      offset = await writeAll(file, piece, offset);
+    }
+    await file.sync();
+  } finally {
+    await file.close();
+  }
+}
+
+/** As much as one call may carry is 4 MiB; less keeps a leader's other calls from waiting behind it. */
+const PIECE_BYTES = 1024 * 1024;
+
 /** Makes a file appear whole or not at all, and stay: written aside, synced, renamed, its directory synced. */
 export async function writeAside(dir: string, name: string, write: (file: FileHandle) => Promise<unknown>): Promise<void> {
   const temporary = join(dir, `${name}.tmp`);

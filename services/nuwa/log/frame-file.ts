@@ -1,7 +1,7 @@
 import { type FileHandle, open } from 'node:fs/promises';
 import { LogDamage } from './damage.ts';
 import { writeAll } from './files.ts';
-import { FILE_HEADER_BYTES, FRAME_HEADER_BYTES, fileHeader, frameHeader, payloadAt, payloadBytesAt, saltOf } from './frame.ts';
+import { FILE_HEADER_BYTES, FRAME_HEADER_BYTES, fileHeader, frameOf, payloadAt, payloadBytesAt, saltOf } from './frame.ts';
 
 /** Read at once: small frames share a read, and the event loop is free between reads. */
 const READ_BYTES = 256 * 1024;
@@ -134,7 +134,7 @@ export class FrameFileWriter {
   }
 
   async write(payload: Uint8Array): Promise<void> {
-    await this.#write(Buffer.concat([frameHeader(payload, this.#salt), payload]));
+    await this.#write(frameOf(payload, this.#salt));
     if (this.#position - this.#syncedPosition < SYNC_BYTES) return;
     await this.#file.datasync();
     this.#syncedPosition = this.#position;

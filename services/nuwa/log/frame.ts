@@ -16,10 +16,12 @@ import { crc32c } from '@node-rs/crc32';
  */
 export const FILE_HEADER_BYTES = 20;
 export const FRAME_HEADER_BYTES = 12;
+/** Of a file. */
+export const SALT_BYTES = 8;
 const KIND_BYTES = 8;
 const CHECKED_BYTES = 16;
 const FRAME_MAGIC = 0x4e75_7746; // "NuwF"
-/** More than any writer makes (see BATCH_BYTES_MAX and ROWS_BYTES): a length above it is damage. */
+/** More than any writer makes (see FRAME_BYTES in record.ts and snapshot-file.ts): a length above it is damage. */
 const PAYLOAD_BYTES_MAX = 64 * 1024 * 1024;
 
 export function fileHeader(kind: string, salt: Uint8Array): Buffer {
@@ -37,13 +39,14 @@ export function saltOf(file: Buffer, kind: string): Buffer | undefined {
   return file.subarray(KIND_BYTES, CHECKED_BYTES);
 }
 
-/** The head of a frame; the payload is written right after it. */
-export function frameHeader(payload: Uint8Array, salt: Uint8Array): Buffer {
-  const header = Buffer.allocUnsafe(FRAME_HEADER_BYTES);
-  header.writeUInt32BE(FRAME_MAGIC, 0);
-  header.writeUInt32BE(payload.length, 4);
-  header.writeUInt32BE(checksum(salt, header.subarray(4, 8), payload), 8);
-  return header;
+/** A whole frame. */
+export function frameOf(payload: Uint8Array, salt: Uint8Array): Buffer {
+  const frame = Buffer.allocUnsafe(FRAME_HEADER_BYTES + payload.length);
+  frame.writeUInt32BE(FRAME_MAGIC, 0);
+  frame.writeUInt32BE(payload.length, 4);
+  frame.writeUInt32BE(checksum(salt, frame.subarray(4, 8), payload), 8);
+  frame.set(payload, FRAME_HEADER_BYTES);
+  return frame;
 }
 
 function checksum(salt: Uint8Array, length: Uint8Array, payload: Uint8Array): number {
@@ -60,9 +63,9 @@ export function payloadBytesAt(file: Buffer, offset: number): number | undefined
 /** The payload of the whole and undamaged frame at `offset`, if one is there. */
 export function payloadAt(file: Buffer, offset: number, salt: Uint8Array): Buffer | undefined {
   const begin = offset + FRAME_HEADER_BYTES;
-  if (begin > file.length || file.readUInt32BE(offset) !== FRAME_MAGIC) return undefined;
-  const payloadBytes = file.readUInt32BE(offset + 4);
-  if (payloadBytes > PAYLOAD_BYTES_MAX || begin + payloadBytes > file.length) return undefined;
+  if (begin > file.length) return undefined;
+  const payloadBytes = payloadBytesAt(file, offset);
+  if (payloadBytes === undefined || begin + payloadBytes > file.length) return undefined;
   const payload = file.subarray(begin, begin + payloadBytes);
   return file.readUInt32BE(offset + 8) === checksum(salt, file.subarray(offset + 4, offset + 8), payload) ? payload : undefined;
 }

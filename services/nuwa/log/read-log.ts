@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import type { Entry, HardState } from '../core/raft/types.ts';
 import { LogDamage } from './damage.ts';
 import { segmentFile } from './files.ts';
-import { FILE_HEADER_BYTES, saltOf, scanFrames } from './frame.ts';
+import { FILE_HEADER_BYTES, FRAME_HEADER_BYTES, saltOf, scanFrames } from './frame.ts';
 import { decodeRecords } from './record.ts';
 
 export const SEGMENT_KIND = 'NUWALOG2';
@@ -37,14 +37,17 @@ export class LogReader {
     return this.#afterIndex + this.entries.length;
   }
 
-  /** Reads one more segment, in their order. Nothing is changed on the disk. Throws LogDamage. */
-  async read(dir: string, segment: number): Promise<ReadSegment> {
+  /** Reads one more segment, in their order; `last`: none follows. Nothing is changed on the disk. Throws LogDamage. */
+  async read(dir: string, segment: number, { last }: { last: boolean }): Promise<ReadSegment> {
     const path = join(dir, segmentFile(segment));
     const file = await readFile(path);
     const salt = saltOf(file, SEGMENT_KIND);
     if (!salt) throw new LogDamage(path, 'its header is damaged');
     const { payloads, endOffset, after } = scanFrames(file, salt);
     if (after === 'damage') throw new LogDamage(path, `the record at byte ${endOffset} is damaged, and good records follow it`);
+    if (payloads.length === 0) throw new LogDamage(path, 'its first record is damaged: a segment is never there without it');
+    const torn = after === 'torn' && !isZero(file, endOffset);
+    if (torn && !last) throw new LogDamage(path, `it breaks off at byte ${endOffset}, and another segment follows it`);
     let maxIndex = 0;
     let offset = FILE_HEADER_BYTES;
     for (const payload of payloads) {
@@ -61,14 +64,14 @@ export class LogReader {
       } catch (error) {
         throw new LogDamage(path, `the record at byte ${offset} cannot be: ${(error as Error).message}`);
       }
-      offset += payload.length + 12;
+      offset += FRAME_HEADER_BYTES + payload.length;
     }
     return {
       salt: Buffer.from(salt),
       endOffset,
       fileBytes: file.length,
       frames: payloads.length,
-      torn: after === 'torn' && !isZero(file, endOffset),
+      torn,
       maxIndex,
     };
   }

@@ -1,9 +1,10 @@
 import { createHash } from 'node:crypto';
 import type { NuwaEvent } from '../contract.ts';
-import type { GroupConfig, SnapshotMark } from '../core/raft/types.ts';
+import type { SnapshotMark } from '../core/raft/types.ts';
 import { type NodeRow, nodeRows, type SessionRow, SnapshotRestorer, sessionRows } from '../core/tree/snapshot.ts';
 import { decode, encode } from './codec.ts';
 import { writeAside } from './files.ts';
+import { SALT_BYTES } from './frame.ts';
 import { FrameFileReader, FrameFileWriter } from './frame-file.ts';
 import type { LoadedSnapshot } from './port.ts';
 import { NodeRowsWriter, readNodeRows } from './snapshot-rows.ts';
@@ -18,7 +19,6 @@ import { NodeRowsWriter, readNodeRows } from './snapshot-rows.ts';
  * Each frame begins with a byte that says what it holds. Nodes are in a format of their own (snapshot-rows.ts), the rest is MessagePack.
  */
 const SNAPSHOT_KIND = 'NUWASNP2';
-const SALT_BYTES = 8;
 /** About this much goes into one frame: some 2 ms of work, for a server that goes on answering while it takes over another one's snapshot. */
 const FRAME_BYTES = 256 * 1024;
 
@@ -40,7 +40,7 @@ export interface SnapshotHead {
 export async function writeSnapshot(dir: string, name: string, { mark, state, events }: LoadedSnapshot): Promise<void> {
   const { revision, sessions, nodes } = state;
   const head: SnapshotHead = { mark, revision, sessions: sessions.size, nodes: nodes + 1, events: events.length };
-  await writeFrames(dir, name, head, async function* () {
+  await writeFrames(dir, name, head, function* () {
     for (const rows of portions(sessionRows(state), sessionBytes)) yield frame(SESSIONS, encode(rows));
     const writer = new NodeRowsWriter();
     for (const row of nodeRows(state)) {
@@ -82,31 +82,14 @@ export async function checkSnapshot(path: string): Promise<SnapshotHead & { byte
   return await readRows(path, {});
 }
 
-/** A copy under another group's configuration: how a backup becomes the beginning of a new group. Sessions and events go with it. */
-export async function rewriteSnapshot(from: string, dir: string, name: string, config: GroupConfig): Promise<SnapshotMark> {
-  const head = await checkSnapshot(from);
-  const mark = { ...head.mark, config };
-  const { revision, sessions, nodes, events } = head;
-  const reader = await FrameFileReader.open(from, SNAPSHOT_KIND);
-  try {
-    await readHead(reader);
-    await writeFrames(dir, name, { mark, revision, sessions, nodes, events }, async function* () {
-      for (let payload = await reader.next(); payload && payload[0] !== END; payload = await reader.next()) yield payload;
-    });
-  } finally {
-    await reader.close();
-  }
-  return mark;
-}
-
-async function writeFrames(dir: string, name: string, head: SnapshotHead, frames: () => AsyncIterable<Uint8Array>): Promise<void> {
+async function writeFrames(dir: string, name: string, head: SnapshotHead, frames: () => Iterable<Uint8Array>): Promise<void> {
   const headFrame = frame(HEAD, encode(head));
   const salt = createHash('sha256').update(headFrame).digest().subarray(0, SALT_BYTES);
   await writeAside(dir, name, async (file) => {
     const writer = await FrameFileWriter.begin(file, SNAPSHOT_KIND, salt);
     await writer.write(headFrame);
     let count = 1;
-    for await (const each of frames()) {
+    for (const each of frames()) {
       await writer.write(each);
       count++;
     }

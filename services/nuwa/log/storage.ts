@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { type FileHandle, open, rename, rm } from 'node:fs/promises';
+import { type FileHandle, open, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { assertInvariant } from '../../base/assert.ts';
 import { type Clock, systemClock } from '../../base/clock.ts';
@@ -10,8 +10,19 @@ import { newState } from '../core/tree/state.ts';
 import { runSnapshotter } from '../snapshotter/run.ts';
 import { LogDamage } from './damage.ts';
 import { lockDirectory } from './directory-lock.ts';
-import { assertRoom, listFiles, makeDir, type SnapshotName, segmentFile, snapshotFile, syncDir, writeAll } from './files.ts';
-import { fileHeader, frameHeader } from './frame.ts';
+import {
+  assertRoom,
+  listFiles,
+  makeDir,
+  missingSegment,
+  type SnapshotName,
+  segmentFile,
+  snapshotFile,
+  syncDir,
+  writeAll,
+  writePieces,
+} from './files.ts';
+import { fileHeader, frameOf, SALT_BYTES } from './frame.ts';
 import type { LoadedSnapshot, Storage, StorageOptions } from './port.ts';
 import { LogReader, SEGMENT_KIND } from './read-log.ts';
 import { encodeWrites, portionsOf } from './record.ts';
@@ -21,8 +32,6 @@ import { loadSnapshot, snapshotMark, writeSnapshot } from './snapshot-file.ts';
 const LOG_BYTES_MAX = 32 * 1024 * 1024;
 /** Who began to read a snapshot has this long to end. */
 const KEPT_MS = 60_000;
-const INSTALL_PIECE_BYTES = 1024 * 1024;
-const SALT_BYTES = 8;
 /**
  * The open segment is filled with zeros ahead of its end: a sync of bytes that the file had already has no size to write into the file system's
  * journal, and takes 0.28 ms instead of 0.43 where three servers share a disk. A step is what one write in many pays for.
@@ -76,6 +85,7 @@ class StorageFiles implements Storage {
   readonly #logBytesMax: number;
   readonly #unlock: () => Promise<void>;
   #loaded: LoadedSnapshot | undefined;
+  /** What was there at the start; the log's owner has it by the first write. */
   #stored: RaftStored | undefined;
   #newest: SnapshotName & { term: number; bytes: number };
   /** The snapshots before it, kept for those who read them. */
@@ -115,18 +125,16 @@ class StorageFiles implements Storage {
   async openLog(numbers: readonly number[]): Promise<void> {
     const { mark } = this.#loaded!;
     const reader = new LogReader(mark.index);
-    // A new directory has none yet; any other has the one that its snapshot names.
-    if (numbers.length === 0 ? this.#newest.segment !== 1 : numbers[0] !== this.#newest.segment)
-      throw new LogDamage(join(this.#dir, segmentFile(this.#newest.segment)), 'it is missing, and the log begins with it');
-    this.#newest.bytes = await fileBytes(join(this.#dir, snapshotFile(this.#newest)));
+    const missing = missingSegment(this.#newest, numbers);
+    if (missing !== undefined) {
+      const why = missing === this.#newest.segment ? 'the log begins with it' : 'another segment follows it';
+      throw new LogDamage(join(this.#dir, segmentFile(missing)), `it is missing, and ${why}`);
+    }
+    this.#newest.bytes = (await stat(join(this.#dir, snapshotFile(this.#newest)))).size;
     let last: { salt: Uint8Array; endOffset: number } | undefined;
-    for (const [i, number] of numbers.entries()) {
+    for (const number of numbers) {
       const path = join(this.#dir, segmentFile(number));
-      if (i > 0 && number !== numbers[i - 1]! + 1) throw new LogDamage(path, `segment ${numbers[i - 1]! + 1} is missing before it`);
-      const read = await reader.read(this.#dir, number);
-      if (read.torn && i < numbers.length - 1)
-        throw new LogDamage(path, `it breaks off at byte ${read.endOffset}, and another segment follows it`);
-      if (read.frames === 0) throw new LogDamage(path, 'its first record is damaged: a segment is never there without it');
+      const read = await reader.read(this.#dir, number, { last: number === numbers.at(-1) });
       if (read.torn) {
         const bytes = read.fileBytes - read.endOffset;
         this.#log.warn({ file: path, offset: read.endOffset, bytes, lastIndex: reader.lastIndex }, 'nuwa.log.torn-tail-cut');
@@ -148,7 +156,7 @@ class StorageFiles implements Storage {
   }
 
   get stored(): RaftStored {
-    assertInvariant(this.#stored, 'what was stored is asked for once');
+    assertInvariant(this.#stored, 'what was stored is asked for before anything is written');
     return this.#stored;
   }
 
@@ -169,6 +177,7 @@ class StorageFiles implements Storage {
 
   write(writes: readonly DiskWrite[]): Promise<void> {
     return this.#inTurn(async () => {
+      this.#stored = undefined;
       await this.#append(writes);
       for (const { hardState, entries } of writes) {
         if (hardState) this.#hardState = hardState;
@@ -213,7 +222,8 @@ class StorageFiles implements Storage {
   ): Promise<LoadedSnapshot> {
     const aside = `fetched-${index}.tmp`;
     try {
-      await this.#fetch(aside, bytes, read);
+      await assertRoom(this.#dir, bytes + this.#logBytesMax);
+      await writePieces(join(this.#dir, aside), bytes, read);
       const loaded = await loadSnapshot(join(this.#dir, aside));
       if (loaded.mark.index !== index) throw new LogDamage(join(this.#dir, aside), `it is of index ${loaded.mark.index}, not ${index}`);
       await this.#inTurn(async () => {
@@ -254,8 +264,7 @@ class StorageFiles implements Storage {
   async #append(writes: readonly DiskWrite[]): Promise<void> {
     try {
       for (const portion of portionsOf(writes)) {
-        const payload = encodeWrites(portion);
-        const frame = Buffer.concat([frameHeader(payload, this.#salt), payload]);
+        const frame = frameOf(encodeWrites(portion), this.#salt);
         await this.#fillAhead(this.#open.bytes + frame.length);
         this.#open.bytes = await writeAll(this.#file, frame, this.#open.bytes);
         await this.#file.datasync();
@@ -292,32 +301,10 @@ class StorageFiles implements Storage {
     const next = this.#segments.find(({ maxIndex }) => maxIndex > index) ?? this.#open;
     const name = { index, segment: next.number };
     const from = { snapshot: this.#newest, segments: this.#segments.slice(0, -1).map(({ number }) => number) };
-    const mark = await runSnapshotter({
-      dir: this.#dir,
-      index,
-      from,
-      to: `made-${index}.tmp`,
-      log: this.#log,
-      signal: this.#closing.signal,
-    });
-    const path = join(this.#dir, `made-${index}.tmp`);
-    await this.#inTurn(async () => this.#become(name, mark.term, await fileBytes(path), `made-${index}.tmp`));
+    const to = `made-${index}.tmp`;
+    const mark = await runSnapshotter({ dir: this.#dir, index, from, to, log: this.#log, signal: this.#closing.signal });
+    await this.#inTurn(async () => this.#become(name, mark.term, (await stat(join(this.#dir, to))).size, to));
     return mark;
-  }
-
-  async #fetch(aside: string, bytes: number, read: (offset: number, bytes: number) => Promise<Uint8Array>): Promise<void> {
-    await assertRoom(this.#dir, bytes + this.#logBytesMax);
-    const file = await open(join(this.#dir, aside), 'w');
-    try {
-      for (let offset = 0; offset < bytes; ) {
-        const piece = await read(offset, Math.min(INSTALL_PIECE_BYTES, bytes - offset));
-        if (piece.length === 0) throw new Error(`the snapshot ends at byte ${offset} of ${bytes}`);
-        offset = await writeAll(file, piece, offset);
-      }
-      await file.sync();
-    } finally {
-      await file.close();
-    }
   }
 
   /** A snapshot that is whole on the disk takes its place; what it stands for goes. From the rename on there is no way back. */
@@ -351,8 +338,8 @@ class StorageFiles implements Storage {
   async #beginSegment(number: number): Promise<void> {
     const name = segmentFile(number);
     const salt = randomBytes(SALT_BYTES);
-    const payload = encodeWrites([{ seq: 0, hardState: this.#hardState, entries: [] }]);
-    const bytes = Buffer.concat([fileHeader(SEGMENT_KIND, salt), frameHeader(payload, salt), payload]);
+    const first = encodeWrites([{ seq: 0, hardState: this.#hardState, entries: [] }]);
+    const bytes = Buffer.concat([fileHeader(SEGMENT_KIND, salt), frameOf(first, salt)]);
     const aside = join(this.#dir, `${name}.tmp`);
     const file = await open(aside, 'wx+');
     try {
@@ -375,14 +362,5 @@ class StorageFiles implements Storage {
     this.#zerosUpTo = bytes.length;
     this.#salt = salt;
     this.#segments.push({ number, maxIndex: 0, bytes: bytes.length });
-  }
-}
-
-async function fileBytes(path: string): Promise<number> {
-  const file = await open(path, 'r');
-  try {
-    return (await file.stat()).size;
-  } finally {
-    await file.close();
   }
 }

@@ -68,15 +68,15 @@ function writeMessage(message: PeerMessage): void {
     case 'ask':
       writer.uint(message.term);
       writer.uint(message.askId);
-      return writeTexts(message.sessions);
+      return writer.texts(message.sessions);
     case 'answer':
       writer.uint(message.askId);
       writer.uint(message.index);
-      return writeTexts(message.gone);
+      return writer.texts(message.gone);
     case 'noAnswer':
       return writer.uint(message.askId);
     case 'touched':
-      return writeTexts(message.sessions);
+      return writer.texts(message.sessions);
     default:
       assertNever(message);
   }
@@ -92,13 +92,13 @@ function readMessage(reader: BytesReader): PeerMessage {
     case KIND.refused:
       return { kind: 'refused', batchId: reader.uint() };
     case KIND.ask:
-      return { kind: 'ask', term: reader.uint(), askId: reader.uint(), sessions: readTexts(reader) };
+      return { kind: 'ask', term: reader.uint(), askId: reader.uint(), sessions: reader.texts() };
     case KIND.answer:
-      return { kind: 'answer', askId: reader.uint(), index: reader.uint(), gone: readTexts(reader) };
+      return { kind: 'answer', askId: reader.uint(), index: reader.uint(), gone: reader.texts() };
     case KIND.noAnswer:
       return { kind: 'noAnswer', askId: reader.uint() };
     case KIND.touched:
-      return { kind: 'touched', sessions: readTexts(reader) };
+      return { kind: 'touched', sessions: reader.texts() };
     default:
       throw new Error(`a message of kind ${kind}`);
   }
@@ -215,17 +215,6 @@ function readConfig(reader: BytesReader): GroupConfig {
   for (let i = 0; i < members.length; i++)
     members[i] = { id: reader.text(), address: reader.text(), role: reader.byte() ? 'voter' : 'learner' };
   return { members };
-}
-
-function writeTexts(texts: readonly string[]): void {
-  writer.uint(texts.length);
-  for (const text of texts) writer.text(text);
-}
-
-function readTexts(reader: BytesReader): string[] {
-  const texts = new Array<string>(reader.count());
-  for (let i = 0; i < texts.length; i++) texts[i] = reader.text();
-  return texts;
 }
 
 /** An entry stays in memory far longer than the message it came in, which may hold many more. */

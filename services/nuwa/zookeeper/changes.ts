@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { Acl } from '../contract.ts';
-import type { Change, Check, Command, Done, Refused } from '../core/tree/command.ts';
+import type { Change, Check, Done, Refused } from '../core/tree/command.ts';
 import { ERRORS, errorOf, MODES, OPS, readAcl, writeStat } from './protocol.ts';
 import { Malformed, type Reader, type Writer } from './wire.ts';
 
@@ -81,8 +81,6 @@ export function digestIdentity(auth: Buffer): string {
   const text = auth.toString('utf8');
   return `digest:${text.slice(0, Math.max(0, text.indexOf(':')))}:${createHash('sha1').update(auth).digest('base64')}`;
 }
-
-export type Submitted = Command & { session: string };
 
 /** A transaction, as `multi` has them. */
 export function readMulti(reader: Reader, identities: readonly string[]): { op: number; request: ChangeRequest }[] {

@@ -42,8 +42,8 @@ export async function watchChunkServers(nuwa: NuwaClient, log: Logger): Promise<
     take(news) {
       if (news.kind === 'snapshot') {
         servers.clear();
-        for (const node of news.nodes) if (node.path !== DIRECTORY) put(node);
-      } else if (news.event.path !== DIRECTORY) {
+        for (const node of news.nodes) put(node);
+      } else {
         const { kind, path, value } = news.event;
         if (kind === 'deleted') servers.delete(idOf(path));
         else put({ path, value: value! });

@@ -47,14 +47,12 @@ class Registrations {
 
   /** What was missed shows in the difference. */
   takeAll(nodes: readonly NuwaNode[]): void {
-    const listed = nodes.filter(({ path }) => path !== TUBOS_PATH);
-    const paths = new Set(listed.map(({ path }) => path));
+    const paths = new Set(nodes.map(({ path }) => path));
     for (const path of this.#nodes.keys()) if (!paths.has(path)) this.#remove(path);
-    for (const { path, value, createRevision } of listed) this.#put(path, value, String(createRevision));
+    for (const { path, value, createRevision } of nodes) this.#put(path, value, String(createRevision));
   }
 
   take(event: NuwaEvent): void {
-    if (event.path === TUBOS_PATH) return;
     if (event.kind === 'deleted') return this.#remove(event.path);
     const known = this.#nodes.get(event.path)?.incarnation;
     this.#put(event.path, event.value!, event.kind === 'changed' && known ? known : String(event.revision));

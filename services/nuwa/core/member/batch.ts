@@ -128,8 +128,7 @@ function writeWrite(write: Write): void {
   writer.uint(write.request);
   writer.uint(write.settled);
   if (write.identities) {
-    writer.uint(write.identities.length);
-    for (const identity of write.identities) writer.text(identity);
+    writer.texts(write.identities);
   }
   if (write.connection !== undefined) writer.uint(write.connection);
   if (write.kind !== 'transaction') return writeOperation(write);
@@ -145,7 +144,7 @@ function readWrite(reader: BytesReader, kind: number): Write {
   const session = reader.text();
   const request = reader.uint();
   const settled = reader.uint();
-  const identities = flags & WITH_IDENTITIES ? readTexts(reader) : undefined;
+  const identities = flags & WITH_IDENTITIES ? reader.texts() : undefined;
   const wantStat = flags & WITH_STAT ? true : undefined;
   const connection = flags & WITH_CONNECTION ? reader.uint() : undefined;
   const id = { session, request, settled, identities, wantStat, connection };
@@ -267,10 +266,4 @@ function readAcl(reader: BytesReader): Acl {
   const acl = new Array<Acl[number]>(reader.count());
   for (let i = 0; i < acl.length; i++) acl[i] = { permissions: reader.int(), scheme: reader.text(), id: reader.text() };
   return acl;
-}
-
-function readTexts(reader: BytesReader): string[] {
-  const texts = new Array<string>(reader.count());
-  for (let i = 0; i < texts.length; i++) texts[i] = reader.text();
-  return texts;
 }

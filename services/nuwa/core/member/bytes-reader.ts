@@ -52,6 +52,12 @@ export class BytesReader {
     return this.#bytes.toString(head % 2 ? 'utf16le' : 'latin1', from, this.#at);
   }
 
+  texts(): string[] {
+    const texts = new Array<string>(this.count());
+    for (let i = 0; i < texts.length; i++) texts[i] = this.text();
+    return texts;
+  }
+
   /** A view of what is read, not a copy: who keeps it keeps all of it. */
   bytes(): Uint8Array {
     const length = this.uint();

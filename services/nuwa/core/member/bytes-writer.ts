@@ -49,6 +49,11 @@ export class BytesWriter {
     else for (let i = 0; i < length; i++) bytes[this.#at++] = value.charCodeAt(i);
   }
 
+  texts(values: readonly string[]): void {
+    this.uint(values.length);
+    for (const value of values) this.text(value);
+  }
+
   bytes(value: Uint8Array): void {
     this.uint(value.length);
     if (this.#bytes.length - this.#at < value.length) this.#grow(value.length);

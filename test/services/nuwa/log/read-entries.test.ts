@@ -5,7 +5,7 @@ import { afterEach, beforeEach, expect, test } from 'vitest';
 import { type Random, seededRandom } from '../../../../services/base/random.ts';
 import type { Entry } from '../../../../services/nuwa/core/raft/types.ts';
 import { segmentFile } from '../../../../services/nuwa/log/files.ts';
-import { fileHeader, frameHeader } from '../../../../services/nuwa/log/frame.ts';
+import { fileHeader, frameOf } from '../../../../services/nuwa/log/frame.ts';
 import { readEntries } from '../../../../services/nuwa/log/read-entries.ts';
 import { LogReader, SEGMENT_KIND } from '../../../../services/nuwa/log/read-log.ts';
 import { encodeWrites } from '../../../../services/nuwa/log/record.ts';
@@ -32,7 +32,7 @@ function writeSegment(segment: number, frames: Entry[][]): void {
   const parts = [fileHeader(SEGMENT_KIND, SALT)];
   for (const entries of frames) {
     const payload = encodeWrites([{ seq: 1, hardState: { term: 1, vote: 'n1' }, entries }]);
-    parts.push(frameHeader(payload, SALT), payload);
+    parts.push(frameOf(payload, SALT));
   }
   writeFileSync(join(dir, segmentFile(segment)), Buffer.concat(parts));
 }
@@ -45,7 +45,7 @@ async function read(segments: number[], afterIndex: number, throughIndex: number
 
 async function readAtOnce(segments: number[], afterIndex: number): Promise<string[]> {
   const reader = new LogReader(afterIndex);
-  for (const segment of segments) await reader.read(dir, segment);
+  for (const segment of segments) await reader.read(dir, segment, { last: segment === segments.at(-1) });
   return reader.entries.map(({ index, term }) => `${index} of ${term}`);
 }
 
@@ -86,7 +86,8 @@ test('any history gives the entries that a log in memory would have', async () =
         if (entries.length > 0) log = [...log.slice(0, begin - 1), ...entries];
         return entries;
       });
-      writeSegment(segment, frames);
+      // A segment begins with the hard state.
+      writeSegment(segment, [[], ...frames]);
     }
     for (let afterIndex = 0; afterIndex <= log.length; afterIndex++) {
       const where = `seed ${seed}, round ${round}, after ${afterIndex}`;

@@ -13,7 +13,7 @@ import { restoreSnapshot, takeSnapshot } from '../../../../services/nuwa/core/tr
 import { newState } from '../../../../services/nuwa/core/tree/state.ts';
 import { LogDamage } from '../../../../services/nuwa/log/damage.ts';
 import type { LoadedSnapshot } from '../../../../services/nuwa/log/port.ts';
-import { checkSnapshot, loadSnapshot, rewriteSnapshot, snapshotMark, writeSnapshot } from '../../../../services/nuwa/log/snapshot-file.ts';
+import { checkSnapshot, loadSnapshot, snapshotMark, writeSnapshot } from '../../../../services/nuwa/log/snapshot-file.ts';
 import { randomEntries, timeOf } from '../core/tree/random-entries.ts';
 import { bytes, TreeScript } from '../core/tree/script.ts';
 
@@ -229,27 +229,5 @@ describe('a snapshot that cannot be written', () => {
     await expect(writeSnapshot(dir, 's', { ...broken, events })).rejects.toThrow('the disk is gone');
     expect(readdirSync(dir)).toEqual(['s']);
     expect(readFileSync(at('s')).equals(before)).toBe(true);
-  });
-});
-
-describe('a copy for another group', () => {
-  test('has its configuration, and all else as it was', async () => {
-    const snapshot = randomSnapshot(7);
-    await writeSnapshot(dir, 's', snapshot);
-    const config: GroupConfig = { members: [{ id: 'm1', address: 'tcp://c:1', role: 'voter' }] };
-    const mark = { ...snapshot.mark, config };
-    expect(await rewriteSnapshot(at('s'), dir, 'copy', config)).toEqual(mark);
-    expect(plain(await loadSnapshot(at('copy')))).toEqual(plain({ ...snapshot, mark }));
-    await writeSnapshot(dir, 'anew', { ...snapshot, mark });
-    expect(readFileSync(at('copy')).equals(readFileSync(at('anew')))).toBe(true);
-  });
-
-  test('of a damaged file is not made', async () => {
-    await writeSnapshot(dir, 's', smallSnapshot());
-    const damaged = readFileSync(at('s'));
-    damaged[damaged.length - 40]! ^= 1;
-    writeFileSync(at('s'), damaged);
-    await expect(rewriteSnapshot(at('s'), dir, 'copy', CONFIG)).rejects.toThrow(LogDamage);
-    expect(readdirSync(dir)).toEqual(['s']);
   });
 });

@@ -162,8 +162,10 @@ describe('the files of a server', () => {
     const whole = readFileSync(last);
     writeFileSync(last, whole.subarray(0, 25));
     await expect(open()).rejects.toThrow(/first record is damaged/);
+    expect((await checkFiles(dir)).sound).toBe(false);
     rmSync(last);
     await expect(open()).rejects.toThrow(/missing, and the log begins with it/);
+    expect((await checkFiles(dir)).problems).toEqual([`${last.slice(dir.length + 1)} is missing`]);
   });
 
   test('what was handed over at once and is larger than a frame may be is all there', async () => {

@@ -6,7 +6,7 @@ import type { Entry, GroupConfig } from '../../../../services/nuwa/core/raft/typ
 import type { Command } from '../../../../services/nuwa/core/tree/command.ts';
 import { newState } from '../../../../services/nuwa/core/tree/state.ts';
 import { segmentFile, snapshotFile } from '../../../../services/nuwa/log/files.ts';
-import { fileHeader, frameHeader } from '../../../../services/nuwa/log/frame.ts';
+import { fileHeader, frameOf } from '../../../../services/nuwa/log/frame.ts';
 import type { LoadedSnapshot } from '../../../../services/nuwa/log/port.ts';
 import { SEGMENT_KIND } from '../../../../services/nuwa/log/read-log.ts';
 import { encodeWrites } from '../../../../services/nuwa/log/record.ts';
@@ -32,7 +32,7 @@ export async function writeFiles(dir: string, entries: readonly Entry[]): Promis
     const parts = [fileHeader(SEGMENT_KIND, SALT)];
     for (let i = 0; i < part.length; i += ENTRIES_PER_FRAME) {
       const payload = encodeWrites([{ seq: 1, hardState: { term: 1, vote: 'n1' }, entries: part.slice(i, i + ENTRIES_PER_FRAME) }]);
-      parts.push(frameHeader(payload, SALT), payload);
+      parts.push(frameOf(payload, SALT));
     }
     writeFileSync(join(dir, segmentFile(segment + 1)), Buffer.concat(parts));
   }
