@@ -20,6 +20,10 @@ export interface Listener {
 
 export interface OutgoingFrame {
   kind: FrameKind;
+  /** @default 0 */
+  flags?: number;
+  /** @default 0 */
+  number?: number;
   id: number;
   body: Uint8Array;
   attachment?: Attachment;
@@ -36,6 +40,8 @@ export interface ChannelEvents {
 export interface Channel {
   /** Who is at the other end, for logs. */
   readonly peer: string;
+  /** What only the two ends of this very channel know, where it is encrypted (RFC 9266 tls-exporter). */
+  readonly binding?: Uint8Array;
   /** Grows with every byte that arrives: tells a silent peer from a slow one. */
   readonly receivedBytes: number;
   /** Frames that arrive before this are kept. Call once. */

@@ -3,7 +3,7 @@ import type { Alarm, Alarmed } from '../alarm.ts';
 import { decodeBody, encodeBody } from '../codec.ts';
 import { KuafuError } from '../contract.ts';
 import { FRAME_KINDS, FRAME_LIMITS, type Frame } from '../core/frame.ts';
-import { helloProblem, MAGIC, VERSION } from '../core/messages.ts';
+import { helloProblem, MAGIC, VERSION, WINDOW_BYTES } from '../core/messages.ts';
 import type { Channel, ChannelEvents } from '../transport.ts';
 
 /** A call at its caller's end, from the moment it is sent. Exactly one of the three is called, once. */
@@ -59,7 +59,11 @@ export class ClientConnection implements ChannelEvents, Alarmed {
   greet(): Promise<void> {
     return new Promise((resolve, reject) => {
       this.#greeted = { resolve, reject };
-      this.#channel.send({ kind: FRAME_KINDS.hello, id: 0, body: encodeBody({ magic: MAGIC, version: VERSION }) });
+      this.#channel.send({
+        kind: FRAME_KINDS.hello,
+        id: 0,
+        body: encodeBody({ magic: MAGIC, version: VERSION, windowBytes: WINDOW_BYTES }),
+      });
       this.#channel.start(this);
     });
   }

@@ -98,13 +98,13 @@ export class FrameParser {
   }
 
   #emit(body: Buffer): void {
-    const { kind, id } = this.#header!;
+    const { kind, flags, number, id } = this.#header!;
     const attachment = this.#attachment;
     this.#header = undefined;
     this.#body = EMPTY;
     this.#bodyFilled = 0;
     this.#attachment = EMPTY;
     this.#attachmentFilled = 0;
-    this.#onFrame({ kind, id, body, attachment });
+    this.#onFrame({ kind, flags, number, id, body, attachment });
   }
 }

@@ -5,8 +5,10 @@
  *   offset  bytes
  *   0       4      frameBytes: the whole frame, header included
  *   4       1      kind
- *   5       3      zero
- *   8       4      call id, chosen by the caller; 0 for frames that belong to no call
+ *   5       1      flags: 1 = body and attachment are compressed; 2 and 4 = priority (0 normal, 2 high, 4 low); other bits zero
+ *   6       2      of a request: the number of the credentials it is made with, 0 = none; of data: the message's number in its stream and direction,
+ *                  from 0, modulo 65536; otherwise zero
+ *   8       4      call id, chosen by the caller; 0 for frames that belong to no call; of identify: the number that the credentials get
  *   12      4      bodyBytes; the attachment is what is left of the frame
  */
 export const HEADER_BYTES = 16;
@@ -26,12 +28,22 @@ export const FRAME_KINDS = {
   ping: 6,
   pong: 7,
   goAway: 8,
+  data: 9,
+  end: 10,
+  credit: 11,
+  identify: 12,
 } as const;
 export type FrameKind = (typeof FRAME_KINDS)[keyof typeof FRAME_KINDS];
-const KIND_MAX = FRAME_KINDS.goAway;
+const KIND_MAX = FRAME_KINDS.identify;
+
+/** Bits of a header's flags. */
+export const FLAGS = { compressed: 1, high: 2, low: 4 } as const;
+const FLAGS_ALL = FLAGS.compressed | FLAGS.high | FLAGS.low;
 
 export interface Frame {
   readonly kind: FrameKind;
+  readonly flags: number;
+  readonly number: number;
   readonly id: number;
   /** May be a view of a read buffer: good until the function that was given the frame returns. */
   readonly body: Buffer;
@@ -41,6 +53,8 @@ export interface Frame {
 
 export interface FrameHeader {
   kind: FrameKind;
+  flags: number;
+  number: number;
   id: number;
   bodyBytes: number;
   attachmentBytes: number;
@@ -54,26 +68,29 @@ export interface FrameLimits {
 export const FRAME_LIMITS: FrameLimits = { frameBytesMax: FRAME_BYTES_MAX, bodyBytesMax: BODY_BYTES_MAX };
 export const HELLO_LIMITS: FrameLimits = { frameBytesMax: HELLO_BYTES_MAX, bodyBytesMax: HELLO_BYTES_MAX };
 
-export function writeHeader(target: Buffer, offset: number, kind: FrameKind, id: number, bodyBytes: number, attachmentBytes: number): void {
-  target.writeUInt32BE(HEADER_BYTES + bodyBytes + attachmentBytes, offset);
-  target.writeUInt32BE(kind << 24, offset + 4);
-  target.writeUInt32BE(id, offset + 8);
-  target.writeUInt32BE(bodyBytes, offset + 12);
+export function writeHeader(target: Buffer, offset: number, header: FrameHeader): void {
+  target.writeUInt32BE(HEADER_BYTES + header.bodyBytes + header.attachmentBytes, offset);
+  target.writeUInt32BE(((header.kind << 24) | (header.flags << 16) | header.number) >>> 0, offset + 4);
+  target.writeUInt32BE(header.id, offset + 8);
+  target.writeUInt32BE(header.bodyBytes, offset + 12);
 }
 
 /** The header at `offset`, or in one sentence what is wrong with it. */
 export function readHeader(source: Buffer, offset: number, limits: FrameLimits): FrameHeader | string {
   const frameBytes = source.readUInt32BE(offset);
-  const kindAndZero = source.readUInt32BE(offset + 4);
-  const kind = kindAndZero >>> 24;
+  const word = source.readUInt32BE(offset + 4);
+  const kind = word >>> 24;
+  const flags = (word >>> 16) & 0xff;
   const bodyBytes = source.readUInt32BE(offset + 12);
   if (frameBytes > limits.frameBytesMax) return `a frame of ${frameBytes} bytes, the limit is ${limits.frameBytesMax}`;
   if (kind < 1 || kind > KIND_MAX) return `a frame of unknown kind ${kind}`;
-  if ((kindAndZero & 0xffffff) !== 0) return 'reserved bytes of a header are not zero';
+  if ((flags & ~FLAGS_ALL) !== 0 || (flags & (FLAGS.high | FLAGS.low)) === (FLAGS.high | FLAGS.low)) return `a frame with flags ${flags}`;
   if (bodyBytes > limits.bodyBytesMax) return `a body of ${bodyBytes} bytes, the limit is ${limits.bodyBytesMax}`;
   if (frameBytes < HEADER_BYTES + bodyBytes) return `a frame of ${frameBytes} bytes with a body of ${bodyBytes}`;
   return {
     kind: kind as FrameKind,
+    flags,
+    number: word & 0xffff,
     id: source.readUInt32BE(offset + 8),
     bodyBytes,
     attachmentBytes: frameBytes - HEADER_BYTES - bodyBytes,

@@ -3,11 +3,19 @@ import { KUAFU_CODES, type KuafuCode, KuafuError, type ServiceContract } from '.
 
 /** What the bodies of frames say. Each `parse…` returns undefined for what is no such message. */
 export const MAGIC = 'kuafu';
-export const VERSION = 1;
+export const VERSION = 2;
+
+/** What each stream may have on the way at its beginning. */
+export const WINDOW_BYTES = 256 * 1024;
 
 export interface Hello {
   magic: typeof MAGIC;
   version: number;
+  /** Bytes of data that each stream may send before the first credit comes. */
+  windowBytes: number;
+  /** A server's that asks who calls: its cluster, and the nonce of this connection's challenge. */
+  cluster?: string;
+  nonce?: Uint8Array;
 }
 
 /** In one sentence what is wrong with the peer's hello, or undefined. */
@@ -17,11 +25,11 @@ export function helloProblem(body: unknown): string | undefined {
   return undefined;
 }
 
-/** Service, method, milliseconds the caller will still wait, request (left out when there is none). */
-export type RequestBody = [service: string, method: string, remainingMs: number, request?: unknown];
+/** Service, method, milliseconds the caller will still wait, request (nil when there is none and something follows), W3C traceparent (left out when there is none). */
+export type RequestBody = [service: string, method: string, remainingMs: number, request?: unknown, trace?: string];
 
 export function parseRequest(body: unknown): RequestBody | undefined {
-  if (!Array.isArray(body) || body.length < 3 || body.length > 4) return undefined;
+  if (!Array.isArray(body) || body.length < 3 || body.length > 5) return undefined;
   const [service, method, remainingMs] = body;
   return typeof service === 'string' && typeof method === 'string' && typeof remainingMs === 'number' ? (body as RequestBody) : undefined;
 }

@@ -5,7 +5,7 @@ import type { Alarm, Alarmed } from '../alarm.ts';
 import { decodeBody, encodeBody } from '../codec.ts';
 import { type Attachment, type Implementation, type KuafuCode, KuafuError, type Method } from '../contract.ts';
 import { FRAME_KINDS, FRAME_LIMITS, type Frame, sizeProblem } from '../core/frame.ts';
-import { errorToBody, helloProblem, MAGIC, parseRequest, VERSION } from '../core/messages.ts';
+import { errorToBody, helloProblem, MAGIC, parseRequest, VERSION, WINDOW_BYTES } from '../core/messages.ts';
 import { type CallMeter, codeOf, meterOf, totals } from '../meter.ts';
 import { parseWith } from '../schema.ts';
 import type { Channel, ChannelEvents } from '../transport.ts';
@@ -59,7 +59,7 @@ export class ServerConnection implements ChannelEvents {
 
   start(): void {
     this.#shared.alarm.add(this.#helloTimeout);
-    this.#channel.send({ kind: FRAME_KINDS.hello, id: 0, body: encodeBody({ magic: MAGIC, version: VERSION }) });
+    this.#channel.send({ kind: FRAME_KINDS.hello, id: 0, body: encodeBody({ magic: MAGIC, version: VERSION, windowBytes: WINDOW_BYTES }) });
     this.#channel.start(this);
   }
 

@@ -19,10 +19,10 @@ export class Outbox {
   bytes = 0;
 
   push(frame: OutgoingFrame): void {
-    const { body, attachment } = frame;
+    const { kind, flags = 0, number = 0, id, body, attachment } = frame;
     const attachmentBytes = byteLength(attachment);
     this.#reserve(HEADER_BYTES);
-    writeHeader(this.#slab, this.#to, frame.kind, frame.id, body.length, attachmentBytes);
+    writeHeader(this.#slab, this.#to, { kind, flags, number, id, bodyBytes: body.length, attachmentBytes });
     this.#to += HEADER_BYTES;
     this.#add(body);
     if (attachment instanceof Uint8Array) this.#add(attachment);

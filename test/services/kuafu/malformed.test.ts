@@ -30,7 +30,7 @@ afterEach(async () => {
 
 function frame(kind: FrameKind, id: number, body: Uint8Array = Buffer.alloc(0), attachment: Uint8Array = Buffer.alloc(0)): Buffer {
   const bytes = Buffer.alloc(HEADER_BYTES + body.length + attachment.length);
-  writeHeader(bytes, 0, kind, id, body.length, attachment.length);
+  writeHeader(bytes, 0, { kind, flags: 0, number: 0, id, bodyBytes: body.length, attachmentBytes: attachment.length });
   bytes.set(body, HEADER_BYTES);
   bytes.set(attachment, HEADER_BYTES + body.length);
   return bytes;

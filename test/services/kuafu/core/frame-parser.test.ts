@@ -13,7 +13,7 @@ import { FrameParser } from '../../../../services/kuafu/core/frame-parser.ts';
 
 function encode(kind: FrameKind, id: number, body: Uint8Array, attachment: Uint8Array): Buffer {
   const frame = Buffer.alloc(HEADER_BYTES + body.length + attachment.length);
-  writeHeader(frame, 0, kind, id, body.length, attachment.length);
+  writeHeader(frame, 0, { kind, flags: 0, number: 0, id, bodyBytes: body.length, attachmentBytes: attachment.length });
   frame.set(body, HEADER_BYTES);
   frame.set(attachment, HEADER_BYTES + body.length);
   return frame;
