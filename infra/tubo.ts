@@ -14,6 +14,7 @@ import { tellNode } from '../services/shennong/client.ts';
 import { connectWorker } from './temporal/connect.ts';
 import { runUntilStopped } from './temporal/run-worker.ts';
 import { prepareRuntime } from './temporal/runtime.ts';
+import { traceActivities } from './temporal/trace.ts';
 import { createWorkflowPort } from './temporal/workflow-port.ts';
 
 /** More than a node ever has containers: FuxiMaster is who bounds what runs here. */
@@ -41,6 +42,7 @@ export const start: StartRole = async (config) => {
     namespace: temporal.namespace,
     taskQueue: tuboQueue(node.id),
     activities,
+    interceptors: { activity: [traceActivities] },
     identity: `tubo@${node.id}`,
     maxConcurrentActivityTaskExecutions: BATCHES_MAX,
     maxConcurrentActivityTaskPolls: 5,

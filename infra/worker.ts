@@ -12,6 +12,7 @@ import { connectClient, connectWorker } from './temporal/connect.ts';
 import { runUntilStopped } from './temporal/run-worker.ts';
 import { isRunning } from './temporal/running-workflows.ts';
 import { prepareRuntime } from './temporal/runtime.ts';
+import { traceActivities } from './temporal/trace.ts';
 import { workflowBundle } from './workflow-bundle.ts';
 
 /** The role `worker`: runs the workflows and every activity that is not bound to a node. As many of them as wanted may run side by side. */
@@ -68,6 +69,7 @@ function createWorker(
     taskQueue: FEITIAN_QUEUE,
     workflowBundle,
     activities,
+    interceptors: { activity: [traceActivities] },
     // A step of one workflow waits for a poller; with many workflows at once the default of 5 polls is what limits.
     maxConcurrentWorkflowTaskPolls: 10,
     maxConcurrentActivityTaskPolls: 10,

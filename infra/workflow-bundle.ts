@@ -26,6 +26,7 @@ export async function workflowBundle(log: Logger): Promise<WorkflowBundleOption 
   const startedMs = performance.now();
   const bundle = await bundleWorkflowCode({
     workflowsPath: join(ROOT, 'workflows', 'index.ts'),
+    workflowInterceptorModules: [join(ROOT, 'workflows', 'interceptors.ts')],
     logger: webpackLogger(log),
     webpackConfigHook: forThisNode,
   });

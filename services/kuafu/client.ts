@@ -3,6 +3,7 @@ import { type Clock, systemClock } from '../base/clock.ts';
 import { hasCode, messageOf } from '../base/errors.ts';
 import { type Logger, silentLogger } from '../base/log.ts';
 import { type Random, systemRandom } from '../base/random.ts';
+import { currentTrace } from '../base/trace.ts';
 import { Alarm } from './alarm.ts';
 import { Broken, CallTry } from './client/call.ts';
 import { Connections } from './client/connections.ts';
@@ -113,7 +114,7 @@ class Client implements KuafuClient {
     request: unknown,
     options: CallOptions = {},
   ): Promise<unknown> {
-    const { timeoutMs = TIMEOUT_MS_DEFAULT, tryTimeoutMs = target.tryTimeoutMs, signal, attachment } = options;
+    const { timeoutMs = TIMEOUT_MS_DEFAULT, tryTimeoutMs = target.tryTimeoutMs, signal, attachment, trace = currentTrace() } = options;
     const what = `${contract.name}.${name}`;
     // Read again only after something was waited for: a look at the clock is a hundredth of a call.
     let nowMs = this.#clock.monotonicMs();
@@ -148,7 +149,7 @@ class Client implements KuafuClient {
         }
         const untilMs = method.idempotent ? tryUntilMs : deadlineMs;
         const remainingMs = Math.max(1, Math.round(untilMs - nowMs));
-        const body = encodeRequest(contract.name, name, remainingMs, request, attachment);
+        const body = encodeRequest(contract.name, name, remainingMs, request, trace, attachment);
         sent = true;
         const alarm = this.#alarm;
         const once = new CallTry({ contract, name, method, connection, alarm, deadlineMs: untilMs, signal, body, attachment });
@@ -265,11 +266,13 @@ function encodeRequest(
   method: string,
   remainingMs: number,
   request: unknown,
+  trace: string | undefined,
   attachment: Attachment | undefined,
 ): Uint8Array {
   let body: Uint8Array;
   try {
-    body = encodeBody(request === undefined ? [service, method, remainingMs] : [service, method, remainingMs, request]);
+    if (trace !== undefined) body = encodeBody([service, method, remainingMs, request, trace]);
+    else body = encodeBody(request === undefined ? [service, method, remainingMs] : [service, method, remainingMs, request]);
   } catch (error) {
     throw new KuafuError('InvalidRequest', `${service}.${method}: the request cannot be encoded: ${messageOf(error)}`, { cause: error });
   }

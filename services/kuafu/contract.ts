@@ -140,6 +140,8 @@ export interface CallOptions {
   tryTimeoutMs?: number;
   signal?: AbortSignal;
   attachment?: Attachment;
+  /** W3C traceparent that the call belongs to. @default that of the running code (services/base/trace.ts) */
+  trace?: string;
   /** What goes first where connection or server have more than they can do at once. @default normal */
   priority?: Priority;
   /** Compress the bodies and attachments of this call, both ways, where that makes them smaller. @default false */
@@ -188,6 +190,8 @@ export interface CallContext {
   /** The request's attachment; empty when there is none. Valid as long as it is referenced; `recycleAttachment` (client.ts) may end that earlier. */
   readonly attachment: Buffer;
   readonly priority: Priority;
+  /** W3C traceparent of the caller, to be given to calls made on its behalf. */
+  readonly trace?: string;
   /** Who calls. `NOBODY` (guard.ts) where the server has no guard, or the method is open and no identity came. */
   readonly caller: Caller;
 }

@@ -118,6 +118,14 @@ describe('a job that cannot succeed fails clearly', () => {
     }
   }, 60_000);
 
+  it('is traced by the id of its run, from the workflow to the program (W3C Trace Context)', async () => {
+    const handle = await test.submit(job('traced', ['sh', '-c', 'cat >/dev/null; echo "$TRACEPARENT"']), 'traced');
+    await handle.result();
+    const { runId } = await handle.describe();
+    const told = (await test.pangu.readFile('/out/traced/part-00000')).toString();
+    expect(told).toMatch(new RegExp(`^00-${runId.replaceAll('-', '')}-[0-9a-f]{16}-01\n$`));
+  }, 60_000);
+
   it('leaves nothing of a job that is cancelled', async () => {
     const handle = await test.submit(job('cancelled', ['sh', '-c', 'sleep 100']), 'cancelled');
     await expect

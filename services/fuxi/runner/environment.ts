@@ -28,6 +28,7 @@ export function programEnvironment(order: AttemptOrder, services: RunnerServices
     FEITIAN_INSTANCE: String(order.instance),
     FEITIAN_ATTEMPT: String(order.attempt),
     FEITIAN_NODE: services.node,
+    ...(order.trace === undefined ? {} : { TRACEPARENT: order.trace }),
     FEITIAN_PROGRAMS_DIR: services.places.package ?? services.places.programs[0] ?? '',
   };
 }

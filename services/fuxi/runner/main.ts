@@ -8,6 +8,7 @@
  * Nothing is imported here before it is needed: most of a container's start is loading code.
  */
 import { join } from 'node:path';
+import { setProcessTrace } from '../../base/trace.ts';
 import type { PanguClient } from '../../pangu/contract.ts';
 import type { RecordFormat } from '../contract.ts';
 import { runAttempt } from './attempt.ts';
@@ -50,6 +51,7 @@ async function run(order: AttemptOrder): Promise<void> {
   const log = new AttemptLog(order.logFile);
   const counts: InputCounts = { bytesIn: 0, recordsIn: 0 };
   present = { order, log, startedAtMs: performance.now() };
+  setProcessTrace(order.trace);
   const progress = setInterval(() => tell({ kind: 'progress', ...counts }), PROGRESS_MS);
   let message: RunnerMessage;
   try {

@@ -9,6 +9,8 @@ export interface AttemptOrder extends Pick<BatchRequest, 'job' | 'task' | 'resou
   packaged: boolean;
   /** Where standard error goes. */
   logFile: string;
+  /** W3C traceparent; the program gets it as TRACEPARENT. */
+  trace?: string;
 }
 
 /** Runner → Tubo. */

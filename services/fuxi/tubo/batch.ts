@@ -11,6 +11,7 @@ import { backoffMs } from '../../base/backoff.ts';
 import { systemClock } from '../../base/clock.ts';
 import type { Logger } from '../../base/log.ts';
 import { systemRandom } from '../../base/random.ts';
+import { currentTrace } from '../../base/trace.ts';
 import type { PanguClient } from '../../pangu/contract.ts';
 import {
   type AttemptResult,
@@ -149,6 +150,7 @@ class Batch {
       attempt,
       packaged: this.#request.package !== undefined,
       logFile: file,
+      trace: currentTrace(),
     };
   }
 

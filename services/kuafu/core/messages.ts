@@ -30,8 +30,10 @@ export type RequestBody = [service: string, method: string, remainingMs: number,
 
 export function parseRequest(body: unknown): RequestBody | undefined {
   if (!Array.isArray(body) || body.length < 3 || body.length > 5) return undefined;
-  const [service, method, remainingMs] = body;
-  return typeof service === 'string' && typeof method === 'string' && typeof remainingMs === 'number' ? (body as RequestBody) : undefined;
+  const [service, method, remainingMs, request, trace] = body;
+  if (typeof service !== 'string' || typeof method !== 'string' || typeof remainingMs !== 'number') return undefined;
+  if (trace === undefined) return body as RequestBody;
+  return typeof trace === 'string' ? [service, method, remainingMs, request ?? undefined, trace] : undefined;
 }
 
 export interface ErrorBody {

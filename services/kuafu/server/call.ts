@@ -14,6 +14,7 @@ export class ServerCall implements CallContext, Alarmed {
   /** The deadline, on the monotonic clock here: durations travel, times do not. */
   readonly atMs: number;
   readonly meter: CallMeter;
+  readonly trace: string | undefined;
   /** What was left at the beginning. */
   readonly #allowedMs: number;
   readonly #clock: Clock;
@@ -23,13 +24,23 @@ export class ServerCall implements CallContext, Alarmed {
   /** Why the signal aborted, if it did. */
   abortedWith: KuafuError | undefined;
 
-  constructor(id: number, requestBytes: number, attachment: Buffer, clock: Clock, alarm: Alarm, remainingMs: number, meter: CallMeter) {
+  constructor(
+    id: number,
+    requestBytes: number,
+    attachment: Buffer,
+    clock: Clock,
+    alarm: Alarm,
+    remainingMs: number,
+    meter: CallMeter,
+    trace: string | undefined,
+  ) {
     this.id = id;
     this.requestBytes = requestBytes;
     this.attachment = attachment;
     this.#clock = clock;
     this.#alarm = alarm;
     this.meter = meter;
+    this.trace = trace;
     this.#allowedMs = remainingMs;
     this.atMs = clock.monotonicMs() + remainingMs;
   }

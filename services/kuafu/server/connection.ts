@@ -146,7 +146,7 @@ export class ServerConnection implements ChannelEvents {
     }
     const parsed = parseRequest(body);
     if (!parsed) return this.violated('a request without service, method and remaining time');
-    const [service, name, remainingMs, rawRequest] = parsed;
+    const [service, name, remainingMs, rawRequest, trace] = parsed;
 
     const methods = shared.services.get(service);
     if (!methods) return this.#refuse(id, 'Unimplemented', `no service ${service} here`);
@@ -158,7 +158,7 @@ export class ServerConnection implements ChannelEvents {
     if (request.problem)
       return this.#refuse(id, 'InvalidRequest', `${service}.${name}: ${request.problem.text}`, { issues: request.problem.issues }, meter);
 
-    const call = new ServerCall(id, requestBytes, frame.attachment, shared.clock, shared.alarm, remainingMs, meter);
+    const call = new ServerCall(id, requestBytes, frame.attachment, shared.clock, shared.alarm, remainingMs, meter, trace);
     this.#calls.set(id, call);
     shared.calls++;
     totals.callsInFlight++;
@@ -219,7 +219,8 @@ export class ServerConnection implements ChannelEvents {
     // A handler that stops because its caller is gone reports the reason it was given: say that, whatever it wrapped it in.
     const told = call.abortedWith ?? error;
     call.meter.failed(codeOf(told), call.tookMs());
-    if (!(told instanceof FeitianError)) this.#shared.log.error({ err: error, service, method: name }, 'kuafu.handler.failed');
+    if (!(told instanceof FeitianError))
+      this.#shared.log.error({ err: error, service, method: name, trace: call.trace }, 'kuafu.handler.failed');
     if (this.#state !== 'closed') this.#sendError(call.id, told);
   }
 
