@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { type ErrorClass, FeitianError } from '../base/errors.ts';
-import type { Caller, Identity } from './guard.ts';
+import type { Caller, Identity } from './guard-contract.ts';
 
 /**
  * Kuafu's public words. A service is declared once, in its room's `contract.ts`, with `defineService`; the types of its

@@ -17,6 +17,7 @@ export const CHUNK_CODES = [
   'NoSpace', // the disk is full
   'DiskFailed', // the disk returned an error
   'WrongNode', // this server is another node
+  'NoTicket', // the caller may not do this to this chunk, or not any more: a master gives tickets
   'Draining', // this server takes no new chunks: it is about to leave
   'SourceFailed', // the server to copy from did not give the bytes; details.node, details.cause (its code)
   'ChainBroken', // bytes are here, but a server further down did not take them; details.node, details.cause (its code)
@@ -35,6 +36,8 @@ export const DELETE_MAX = 1_000;
 export const CHUNK_SERVICE = 'pangu-chunk';
 
 const nodeSchema = z.string().min(1).max(255);
+/** Of those who are no peers: what a master gave with the place of the chunk (core/ticket.ts). */
+const ticketSchema = z.string().max(128).optional();
 const offsetSchema = z.int().min(0).max(CHUNK_BYTES_MAX);
 /** CRC32C of each piece of an attachment, cut where blocks of the chunk end. */
 const crcsSchema = z.array(z.int().min(0).max(0xffff_ffff)).max(READ_BYTES_MAX / BLOCK_BYTES + 1);
@@ -57,12 +60,19 @@ export const chunkServerService = defineService(CHUNK_SERVICE, {
         finish: z.enum(['none', 'sync', 'seal']),
         durable: z.boolean(),
         next: z.array(z.object({ node: nodeSchema, address: z.string() })).max(16),
+        ticket: ticketSchema,
       }),
       response: z.object({ length: z.int() }),
     }),
     /** Ends a chunk at `length`, and what it holds beyond goes; without `length` where it is. Sealed already, it may still end earlier. */
     seal: method({
-      request: z.object({ node: nodeSchema, chunk: chunkIdSchema, length: offsetSchema.optional(), durable: z.boolean() }),
+      request: z.object({
+        node: nodeSchema,
+        chunk: chunkIdSchema,
+        length: offsetSchema.optional(),
+        durable: z.boolean(),
+        ticket: ticketSchema,
+      }),
       response: z.object({ length: z.int() }),
     }),
     /**
@@ -88,7 +98,13 @@ export const chunkServerService = defineService(CHUNK_SERVICE, {
     }),
     /** The bytes, and their CRC32C piece by piece, so that the reader can check the way too. */
     read: method({
-      request: z.object({ node: nodeSchema, chunk: chunkIdSchema, offset: offsetSchema, length: z.int().min(0).max(READ_BYTES_MAX) }),
+      request: z.object({
+        node: nodeSchema,
+        chunk: chunkIdSchema,
+        offset: offsetSchema,
+        length: z.int().min(0).max(READ_BYTES_MAX),
+        ticket: ticketSchema,
+      }),
       response: z.object({ crcs: crcsSchema }),
       replyAttachment: true,
       idempotent: true,

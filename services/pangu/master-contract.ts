@@ -35,7 +35,12 @@ export const statSchema = z.object({
 export const replicaSchema = z.object({ node: nodeSchema, address: z.string().optional() });
 export type Replica = z.infer<typeof replicaSchema>;
 
-export const allocationSchema = z.object({ chunk: idSchema, index: z.int(), replicas: z.array(replicaSchema) });
+export const allocationSchema = z.object({
+  chunk: idSchema,
+  index: z.int(),
+  replicas: z.array(replicaSchema),
+  ticket: z.string().optional(),
+});
 export type Allocation = z.infer<typeof allocationSchema>;
 
 export const locatedChunkSchema = z.object({
@@ -43,6 +48,8 @@ export const locatedChunkSchema = z.object({
   offset: bytesSchema,
   length: bytesSchema,
   replicas: z.array(replicaSchema),
+  /** To read it with, where chunk servers ask for tickets. */
+  ticket: z.string().optional(),
 });
 export type LocatedChunk = z.infer<typeof locatedChunkSchema>;
 
@@ -225,6 +232,13 @@ export const masterService = defineService('pangu-master', {
     }),
     /** One replica more for a chunk that has too few. */
     replicate: method({ request: z.object({ chunk: idSchema }), response: copyOutcomeSchema, idempotent: true }),
+    /** What chunk servers check tickets with. Secret: for peers only. */
+    ticketKeys: method({
+      request: z.object({}),
+      response: z.object({ keys: z.array(z.object({ id: z.string(), secret: z.instanceof(Uint8Array) })) }),
+      idempotent: true,
+      access: { operation: 'peer', on: (_request, cluster) => `pangu://${cluster}/` },
+    }),
     /** A node that has left and holds nothing is not waited for any more. Errors: EINVAL (it is there, or holds replicas). */
     forgetNode: method({ request: z.object({ node: nodeSchema }), response: z.object({}), idempotent: true }),
   },

@@ -20,6 +20,7 @@ export const pangu = pgSchema('pangu');
 /** Names compare by bytes, whatever the locale of the database. */
 const byteOrderedText = customType<{ data: string }>({ dataType: () => 'text collate "C"' });
 const bytes = (name: string) => bigint(name, { mode: 'number' });
+const secret = customType<{ data: Uint8Array; driverData: Buffer }>({ dataType: () => 'bytea' });
 const time = (name: string) => timestamp(name, { withTimezone: true });
 
 export const inodes = pangu.table(
@@ -101,3 +102,10 @@ export const copies = pangu.table('copies', {
 export const requests = pangu.table('requests', { id: text('id').primaryKey(), keepUntil: time('keep_until').notNull() }, (table) => [
   index('requests_keep_until_index').on(table.keepUntil),
 ]);
+
+/** What masters and chunk servers make and check tickets with (core/ticket.ts); one a day. */
+export const ticketKeys = pangu.table('ticket_keys', {
+  id: text('id').primaryKey(),
+  secret: secret('secret').notNull(),
+  createdAt: time('created_at').notNull(),
+});

@@ -3,6 +3,7 @@ import type { ServiceClient } from '../../kuafu/contract.ts';
 import { ChunkError, type ChunkServerContract } from '../chunk-contract.ts';
 import type { ChunkStore } from './chunk-store.ts';
 import type { Draining } from './draining.ts';
+import type { ChunkPermission } from './permission.ts';
 
 /** Figures of this server in its registration. */
 export type Attributes = Record<string, number | boolean>;
@@ -12,6 +13,8 @@ export interface ChunkServerContext {
   readonly node: string;
   readonly store: ChunkStore;
   readonly draining: Draining;
+  /** Absent where nobody asks who calls. */
+  readonly permission?: ChunkPermission;
   /** Tells others what changed about this server. */
   announce(attributes: Attributes): Promise<void>;
   chunkServerAt(address: string): ServiceClient<ChunkServerContract>;

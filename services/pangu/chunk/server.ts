@@ -53,10 +53,10 @@ export async function startChunkServer(config: RoleConfig, options: ChunkServerO
     implementations: [
       implement(chunkServerService, {
         append: (request, call) => append(context, request, call),
-        seal: (request) => seal(context, request),
+        seal: (request, call) => seal(context, request, call),
         copy: (request, call) => copy(context, request, call),
         setDraining: (request) => setDraining(context, request),
-        read: (request) => read(context, request),
+        read: (request, call) => read(context, request, call),
         verify: (request) => verify(context, request),
         delete: (request) => deleteChunks(context, request),
         list: (request) => list(context, request),

@@ -27,6 +27,8 @@ export interface RunOwner {
   readonly file: string;
   readonly chunkBytes: number;
   readonly durable: boolean;
+  /** The same chunk again, with a ticket that is good from now on. */
+  again(index: number): Promise<Allocation>;
   /** Another chunk, away from `exclude`. */
   allocate(exclude: readonly string[], noSpace: boolean): Promise<Allocation>;
   /** These bytes are where they shall be; their buffer is free if `reusable`. */
@@ -38,6 +40,10 @@ export interface RunOwner {
 
 interface Attempt {
   readonly chunk: string;
+  readonly index: number;
+  ticket: string | undefined;
+  /** Under way: another ticket, for all who need it. */
+  renewing: Promise<void> | undefined;
   readonly replicas: Required<Replica>[];
   /** Replicas whose server was not there from the start. */
   readonly absent: string[];
@@ -83,11 +89,12 @@ export class ChunkRun {
   #begin(allocation: Promise<Allocation>): void {
     this.#attempt = undefined;
     allocation.then(
-      ({ chunk, replicas }) => {
+      ({ chunk, index, ticket, replicas }) => {
         const base = this.#window.acknowledgedEnd;
         const present = replicas.filter((replica): replica is Required<Replica> => replica.address !== undefined);
         const absent = replicas.filter(({ address }) => address === undefined).map(({ node }) => node);
-        const attempt: Attempt = { chunk, replicas: present, absent, base, abort: new AbortController(), broken: false };
+        const abort = new AbortController();
+        const attempt: Attempt = { chunk, index, ticket, renewing: undefined, replicas: present, absent, base, abort, broken: false };
         this.#attempt = attempt;
         this.#attempts++;
         if (this.#stopped) return;
@@ -99,28 +106,53 @@ export class ChunkRun {
   }
 
   async #send(attempt: Attempt, piece: WritePiece): Promise<void> {
-    const { context, chunkBytes, durable } = this.#owner;
-    const [first, ...next] = attempt.replicas;
-    const offset = piece.start - attempt.base;
+    const [first] = attempt.replicas;
     try {
-      await context.chunkServerAt(first!.address).append(
-        {
-          node: first!.node,
-          chunk: attempt.chunk,
-          capacityBytes: chunkBytes,
-          offset,
-          crcs: crcsOf(piece.bytes, offset, crc),
-          finish: piece.finish,
-          durable,
-          next,
-        },
-        { attachment: piece.bytes, timeoutMs: APPEND_TIMEOUT_MS, signal: attempt.abort.signal },
-      );
+      await this.#withTicket(attempt, () => this.#appendPiece(attempt, piece));
     } catch (error) {
       if (!attempt.broken && !this.#stopped) this.#break(attempt, [culpritOf(error, first!.node)], error);
       return;
     }
     if (!attempt.broken && !this.#stopped) this.#acknowledge(attempt, piece);
+  }
+
+  /** Bytes that are there already are accepted, so what was refused may be sent again when the ticket is renewed. */
+  async #withTicket(attempt: Attempt, work: () => Promise<unknown>): Promise<void> {
+    try {
+      await work();
+    } catch (error) {
+      if (!hasCode(error, 'NoTicket')) throw error;
+      attempt.renewing ??= this.#owner
+        .again(attempt.index)
+        .then(({ ticket }) => {
+          attempt.ticket = ticket;
+        })
+        .finally(() => {
+          attempt.renewing = undefined;
+        });
+      await attempt.renewing;
+      await work();
+    }
+  }
+
+  async #appendPiece(attempt: Attempt, piece: WritePiece): Promise<void> {
+    const { context, chunkBytes, durable } = this.#owner;
+    const [first, ...next] = attempt.replicas;
+    const offset = piece.start - attempt.base;
+    await context.chunkServerAt(first!.address).append(
+      {
+        node: first!.node,
+        chunk: attempt.chunk,
+        capacityBytes: chunkBytes,
+        offset,
+        crcs: crcsOf(piece.bytes, offset, crc),
+        finish: piece.finish,
+        durable,
+        next,
+        ticket: attempt.ticket,
+      },
+      { attachment: piece.bytes, timeoutMs: APPEND_TIMEOUT_MS, signal: attempt.abort.signal },
+    );
   }
 
   #acknowledge(attempt: Attempt, piece: WritePiece): void {
@@ -178,7 +210,11 @@ export class ChunkRun {
       attempt.replicas.map(async ({ node, address }) => {
         if (hopeless(node)) return false;
         try {
-          await context.chunkServerAt(address).seal({ node, chunk: attempt.chunk, length, durable }, { timeoutMs: SEAL_TIMEOUT_MS });
+          const { chunk } = attempt;
+          const server = context.chunkServerAt(address);
+          await this.#withTicket(attempt, () =>
+            server.seal({ node, chunk, length, durable, ticket: attempt.ticket }, { timeoutMs: SEAL_TIMEOUT_MS }),
+          );
           return true;
         } catch (failure) {
           this.#excluded.add(node);

@@ -118,9 +118,11 @@ export class FileReader implements PanguFile {
           continue;
         }
         try {
-          return await this.#readReplica(chunk.chunk, replica as Required<Replica>, offset, length);
+          return await this.#readReplica(chunk, replica as Required<Replica>, offset, length);
         } catch (failure) {
           error = failure;
+          // Ours has run out, or the key it was made with: the master gives another with the places of the chunk.
+          if (hasCode(failure, 'NoTicket')) break;
           failures.note(replica.node, clock.monotonicMs());
           if (isBadReplica(failure)) this.#report(chunk.chunk, replica.node, failure);
           else hopeful = true;
@@ -142,10 +144,15 @@ export class FileReader implements PanguFile {
     }
   }
 
-  async #readReplica(chunk: string, { node, address }: Required<Replica>, offset: number, length: number): Promise<Buffer> {
+  async #readReplica(
+    { chunk, ticket }: LocatedChunk,
+    { node, address }: Required<Replica>,
+    offset: number,
+    length: number,
+  ): Promise<Buffer> {
     const { body, attachment } = await this.#context
       .chunkServerAt(address)
-      .read({ node, chunk, offset, length }, { timeoutMs: READ_TIMEOUT_MS });
+      .read({ node, chunk, offset, length, ticket }, { timeoutMs: READ_TIMEOUT_MS });
     // The server checked its disk; this checks the way from its memory to ours.
     if (attachment.length !== length || findMismatch(attachment, offset, body.crcs, crc) >= 0)
       throw new ChunkError('BadChecksum', `bytes of chunk ${chunk} from ${node} were damaged on the way`, { details: { offset } });

@@ -165,6 +165,10 @@ export class FileWriter implements PanguFile, RunOwner {
 
   // For runs.
 
+  again(index: number): Promise<Allocation> {
+    return this.context.masters.allocate({ file: this.file, index, exclude: [] });
+  }
+
   async allocate(exclude: readonly string[], noSpace: boolean): Promise<Allocation> {
     const index = this.#nextIndex++;
     const { context, file } = this;

@@ -4,6 +4,7 @@ import type { Random } from '../../base/random.ts';
 import type { ServiceClient } from '../../kuafu/contract.ts';
 import type { ChunkServerContract } from '../chunk-contract.ts';
 import type { PlacementNode } from '../core/placement.ts';
+import type { Tickets } from '../tickets.ts';
 
 export interface ChunkServerInfo extends PlacementNode {
   address: string;
@@ -23,6 +24,8 @@ export interface MasterContext {
   chunkServerAt(address: string): ServiceClient<ChunkServerContract>;
   /** Counts a replica that was dropped because its bytes were wrong. */
   replicaDropped?(): void;
+  /** Absent where nobody asks who calls. */
+  readonly tickets?: Tickets;
   readonly random: Random;
   readonly log: Logger;
 }

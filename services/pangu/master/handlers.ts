@@ -3,6 +3,7 @@ import type { ServiceHandlers } from '../../kuafu/contract.ts';
 import { unavailableWhile } from '../../kuafu/server.ts';
 import type { MasterContract } from '../master-contract.ts';
 import type { MasterContext } from './context.ts';
+import { readers, writers } from './give-tickets.ts';
 import { abandon } from './ops/abandon.ts';
 import { allocate } from './ops/allocate.ts';
 import { commit } from './ops/commit.ts';
@@ -22,6 +23,7 @@ import { reportBadReplica } from './ops/report-bad-replica.ts';
 import { servers } from './ops/servers.ts';
 import { setDraining } from './ops/set-draining.ts';
 import { stat } from './ops/stat.ts';
+import { tellTicketKeys } from './ops/ticket-keys.ts';
 import { underReplicated } from './ops/under-replicated.ts';
 
 export function masterHandlers(context: MasterContext): ServiceHandlers<MasterContract> {
@@ -31,10 +33,10 @@ export function masterHandlers(context: MasterContext): ServiceHandlers<MasterCo
   return {
     stat: handle(stat),
     readdir: handle(readdir),
-    open: handle(open),
-    locate: handle(locate),
-    create: handle(create),
-    allocate: handle(allocate),
+    open: readers(context)(handle(open)),
+    locate: readers(context)(handle(locate)),
+    create: writers(context)(handle(create)),
+    allocate: writers(context)(handle(allocate)),
     commit: handle(commit),
     abandon: handle(abandon),
     mkdir: handle(mkdir),
@@ -49,5 +51,6 @@ export function masterHandlers(context: MasterContext): ServiceHandlers<MasterCo
     underReplicated: handle(underReplicated),
     replicate: handle(replicate),
     forgetNode: handle(forgetNode),
+    ticketKeys: handle(tellTicketKeys),
   };
 }

@@ -12,6 +12,8 @@ const REMAINING_SHARE = 0.8;
 
 export async function append(context: ChunkServerContext, request: Request, call: CallContext): Promise<{ length: number }> {
   checkNode(context, request);
+  const checking = context.permission?.check(call.caller, 'write', request.chunk, request.ticket);
+  if (checking) await checking;
   const { chunk, capacityBytes, offset, crcs, finish, durable } = request;
   // Asked before anything waits, so that nobody can find a chunk missing here that is then made.
   const make = !context.draining.on;

@@ -1,9 +1,20 @@
 import { hasCode } from '../../../base/errors.ts';
+import type { CallContext } from '../../../kuafu/contract.ts';
 import { ChunkError } from '../../chunk-contract.ts';
 import { type ChunkServerContext, checkNode } from '../context.ts';
 
-export async function seal(context: ChunkServerContext, request: { node: string; chunk: string; length?: number; durable: boolean }) {
+interface Request {
+  node: string;
+  chunk: string;
+  length?: number;
+  durable: boolean;
+  ticket?: string;
+}
+
+export async function seal(context: ChunkServerContext, request: Request, call: CallContext) {
   checkNode(context, request);
+  const checking = context.permission?.check(call.caller, 'write', request.chunk, request.ticket);
+  if (checking) await checking;
   const { node, store, draining } = context;
   try {
     return await store.use(request.chunk, async (file) => {
