@@ -1,6 +1,6 @@
 import { type Clock, systemClock } from '../base/clock.ts';
 import type { Logger } from '../base/log.ts';
-import type { Caller } from '../kuafu/guard.ts';
+import type { Caller } from '../kuafu/guard-contract.ts';
 import type { ZhongkuiError } from './contract.ts';
 import { cut } from './core/resource.ts';
 

@@ -1,5 +1,5 @@
 import type { Clock } from '../base/clock.ts';
-import type { Caller } from '../kuafu/guard.ts';
+import type { Caller } from '../kuafu/guard-contract.ts';
 import type { Grant } from './contract.ts';
 import { coveringCapability } from './core/capability.ts';
 import { countsUntilMs, type Refusal, timeRefusal } from './core/grant.ts';

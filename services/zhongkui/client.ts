@@ -3,7 +3,7 @@
  */
 import { type Clock, systemClock } from '../base/clock.ts';
 import type { Logger } from '../base/log.ts';
-import type { Guard } from '../kuafu/guard.ts';
+import type { Guard } from '../kuafu/guard-contract.ts';
 import type { NuwaClient } from '../nuwa/contract.ts';
 import { createAudit } from './audit.ts';
 import { createGuard } from './guard.ts';

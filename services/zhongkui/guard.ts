@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { type Clock, systemClock } from '../base/clock.ts';
-import type { Caller, Challenge, Credentials, Guard } from '../kuafu/guard.ts';
+import type { Caller, Challenge, Credentials, Guard } from '../kuafu/guard-contract.ts';
 import { type Audit, NO_AUDIT } from './audit.ts';
 import { GuardedCaller } from './caller.ts';
 import { TOKEN_BYTES_MAX, ZhongkuiError } from './contract.ts';

@@ -1,6 +1,6 @@
 import { messageOf } from '../../base/errors.ts';
 import { type Logger, silentLogger } from '../../base/log.ts';
-import type { Challenge, Credentials, Identity } from '../../kuafu/guard.ts';
+import type { Challenge, Credentials, Identity } from '../../kuafu/guard-contract.ts';
 import { type Grant, ZhongkuiError } from '../contract.ts';
 import { decodeToken } from '../tokens/decode-token.ts';
 import type { Holding } from '../tokens/delegate.ts';

@@ -1,5 +1,5 @@
 import { createHash, sign, verify } from 'node:crypto';
-import type { Challenge } from '../../kuafu/guard.ts';
+import type { Challenge } from '../../kuafu/guard-contract.ts';
 import { ZhongkuiError } from '../contract.ts';
 import { NONCE_BYTES, PROOF_BYTES, proofText } from '../core/proof.ts';
 import type { KeyPair, PublicKey } from '../keys/key-pair.ts';
