@@ -1,0 +1,53 @@
+import type { Logger } from '../../services/base/log.ts';
+import type { Guard, Identity } from '../../services/kuafu/guard-contract.ts';
+import { connectNuwa } from '../../services/nuwa/client.ts';
+import type { NuwaClient } from '../../services/nuwa/contract.ts';
+import { openGuard, openIdentity } from '../../services/zhongkui/client.ts';
+import type { SecurityConfig } from '../../services/zhongkui/contract.ts';
+
+/** Who this process is, who may call it, and a client of Nuwa that it has anyway: revocations come from there. */
+export interface ProcessSecurity {
+  identity: Identity;
+  guard: Guard;
+  /** Absent while this process is itself a server that Nuwa consists of. */
+  nuwa?: NuwaClient;
+  /** For Nuwa's own process, once it serves. */
+  followAt(addresses: readonly string[]): Promise<NuwaClient>;
+  close(): Promise<void>;
+}
+
+export interface ProcessSecurityOptions {
+  cluster: string;
+  security: SecurityConfig;
+  /** Kuafu addresses of the Nuwa servers. */
+  nuwa: readonly string[];
+  /** This process is a Nuwa server: it must let its peers in before there is a group that could tell it of revocations. */
+  isNuwa: boolean;
+  creator: string;
+  log: Logger;
+}
+
+/** Resolves when revocations are known, so that who calls the moment a role is registered is not turned away. */
+export async function openSecurity(options: ProcessSecurityOptions): Promise<ProcessSecurity> {
+  const { cluster, security, isNuwa, creator, log } = options;
+  const identity = await openIdentity(security.identityFile, { log });
+  const guard = await openGuard({ cluster, trustFile: security.trustFile, trustStale: isNuwa, log });
+  let nuwa: NuwaClient | undefined;
+  const followAt = async (addresses: readonly string[]): Promise<NuwaClient> => {
+    nuwa ??= await connectNuwa({ addresses, cluster, creator, identity, log });
+    await guard.follow(nuwa);
+    return nuwa;
+  };
+  if (!isNuwa) await followAt(options.nuwa);
+  return {
+    identity,
+    guard,
+    ...(nuwa ? { nuwa } : {}),
+    followAt,
+    async close() {
+      guard.close();
+      identity.close();
+      await nuwa?.close();
+    },
+  };
+}
