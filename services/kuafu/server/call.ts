@@ -1,6 +1,7 @@
 import type { Clock } from '../../base/clock.ts';
 import type { Alarm, Alarmed } from '../alarm.ts';
-import { type CallContext, KuafuError } from '../contract.ts';
+import { type CallContext, KuafuError, type Priority } from '../contract.ts';
+import type { Caller } from '../guard.ts';
 import type { CallMeter } from '../meter.ts';
 
 /**
@@ -14,6 +15,8 @@ export class ServerCall implements CallContext, Alarmed {
   /** The deadline, on the monotonic clock here: durations travel, times do not. */
   readonly atMs: number;
   readonly meter: CallMeter;
+  readonly caller: Caller;
+  readonly priority: Priority = 'normal';
   /** What was left at the beginning. */
   readonly #allowedMs: number;
   readonly #clock: Clock;
@@ -23,13 +26,23 @@ export class ServerCall implements CallContext, Alarmed {
   /** Why the signal aborted, if it did. */
   abortedWith: KuafuError | undefined;
 
-  constructor(id: number, requestBytes: number, attachment: Buffer, clock: Clock, alarm: Alarm, remainingMs: number, meter: CallMeter) {
+  constructor(
+    id: number,
+    requestBytes: number,
+    attachment: Buffer,
+    clock: Clock,
+    alarm: Alarm,
+    remainingMs: number,
+    meter: CallMeter,
+    caller: Caller,
+  ) {
     this.id = id;
     this.requestBytes = requestBytes;
     this.attachment = attachment;
     this.#clock = clock;
     this.#alarm = alarm;
     this.meter = meter;
+    this.caller = caller;
     this.#allowedMs = remainingMs;
     this.atMs = clock.monotonicMs() + remainingMs;
   }
@@ -59,6 +72,12 @@ export class ServerCall implements CallContext, Alarmed {
     if (this.#finished || this.abortedWith) return;
     this.abortedWith = reason;
     this.#controller?.abort(reason);
+  }
+
+  /** A call may outlive what its caller was let in with. */
+  checkCaller(): void {
+    const reason = this.caller.ended();
+    if (reason !== undefined) this.abort(new KuafuError('Unauthenticated', `while the call ran: ${reason}`));
   }
 
   finish(): void {
