@@ -22,7 +22,7 @@ export async function start(config: RoleConfig): Promise<RunningRole> {
   const log = createLogger({ role: 'worker' });
   await prepareRuntime(log);
   const [member, bundle, connection, client] = await Promise.all([
-    joinCluster({ cluster, nuwa: config.nuwa, creator: 'worker', log }),
+    joinCluster({ cluster, nuwa: config.nuwa, creator: 'worker', identity: config.identity, log }),
     workflowBundle(log),
     connectWorker(temporal),
     connectClient(temporal),

@@ -3,8 +3,8 @@ import { hasCode } from '../../services/base/errors.ts';
 import {
   createKeyPair,
   fileStore,
-  identityOf,
   type Issuer,
+  identityOf,
   issue,
   type KeyPair,
   readKeyFile,
@@ -13,8 +13,8 @@ import {
   writeTrustFile,
 } from '../../services/zhongkui/client.ts';
 import type { Capability, SecurityConfig } from '../../services/zhongkui/contract.ts';
-import { roleGrants, adminGrants } from '../security/role-grants.ts';
 import type { RoleName } from '../roles.ts';
+import { adminGrants, roleGrants } from '../security/role-grants.ts';
 import type { Layout } from './layout.ts';
 import { processName } from './process-run.ts';
 
@@ -79,7 +79,9 @@ export class Identities {
     try {
       const { grant, cluster } = identityOf({ keyPair, token });
       const fresh = grant.expiresAtMs - this.#nowMs() > TOKEN_TTL_MS / 2;
-      return fresh && cluster === this.#cluster && grant.name === name && JSON.stringify(grant.capabilities) === JSON.stringify(capabilities);
+      return (
+        fresh && cluster === this.#cluster && grant.name === name && JSON.stringify(grant.capabilities) === JSON.stringify(capabilities)
+      );
     } catch {
       return false;
     }

@@ -14,7 +14,11 @@ const OF_ROLE: Record<RoleName, Grants> = {
   'pangu-master': (at) => [...member(at), { resource: at('pangu'), operations: ['peer'] }],
   'pangu-chunk': (at) => [...member(at), { resource: at('pangu'), operations: ['peer'] }],
   'fuxi-master': (at) => [...member(at), { resource: at('fuxi'), operations: ['peer'] }],
-  'dayu-master': (at) => [...member(at), { resource: at('pangu'), operations: ['read', 'write'] }, { resource: at('dayu'), operations: ['peer'] }],
+  'dayu-master': (at) => [
+    ...member(at),
+    { resource: at('pangu'), operations: ['read', 'write'] },
+    { resource: at('dayu'), operations: ['peer'] },
+  ],
   // It gives each attempt a part of what it holds (services/fuxi/tubo/attempt-identity.ts), and unpacks packages of jobs and services.
   tubo: (at) => [
     ...member(at),

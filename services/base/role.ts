@@ -1,3 +1,5 @@
+import type { Guard, Identity } from '../kuafu/guard-contract.ts';
+
 /**
  * A role is what one process can be asked to play: `feitian run <role> [<role>…]`. Each service's `server.ts` exports
  * `start: StartRole`. The local cluster, the compose file and a real deployment differ only in which roles run where.
@@ -27,6 +29,10 @@ export interface RoleConfig {
   /** Postgres URL; present for roles that keep tables. */
   databaseUrl?: string;
   temporal?: TemporalConfig;
+  /** Who decides which calls this role answers. Absent: it answers anybody. */
+  guard?: Guard;
+  /** Whom this role makes its own calls as. Absent: nobody. */
+  identity?: Identity;
   /** Where this process tells its metrics, `host:port`; port 0 = any free one. The role does not serve it: whoever starts roles does. */
   metrics?: string;
   /** Where a role that speaks HTTP listens, `host:port`; port 0 = any free one. */

@@ -26,6 +26,7 @@ import { sizeProblem } from './core/frame.ts';
 import { neverRan } from './core/messages.ts';
 import { type Choice, type Facts, type PickState, pickInstance, type Rule } from './core/pick.ts';
 import { mayRetry } from './core/retry.ts';
+import type { Identity } from './guard-contract.ts';
 import { type CallMeter, codeOf, meterOf } from './meter.ts';
 import type { Transports } from './transports/index.ts';
 import { byteLength } from './transports/outbox.ts';
@@ -33,6 +34,8 @@ import { byteLength } from './transports/outbox.ts';
 export interface KuafuClientOptions {
   /** Needed for `nuwa://` addresses. */
   resolver?: Resolver;
+  /** Whom calls are made as. @default nobody */
+  identity?: Identity;
   clock?: Clock;
   random?: Random;
   log?: Logger;
@@ -50,6 +53,8 @@ export function createKuafuClient(options: KuafuClientOptions = {}): KuafuClient
 /** Where the calls of one `service(contract, address)` go. */
 interface Target {
   address: string;
+  /** Whom they are made as. */
+  identity: Identity | undefined;
   /** A `nuwa://` address, to be resolved. */
   named: boolean;
   manyInstances: boolean;
@@ -61,6 +66,7 @@ interface Target {
 
 class Client implements KuafuClient {
   readonly #resolver: Resolver | undefined;
+  readonly #identity: Identity | undefined;
   readonly #clock: Clock;
   readonly #random: Random;
   readonly #alarm: Alarm;
@@ -71,8 +77,9 @@ class Client implements KuafuClient {
   readonly #waits = new Set<(why: KuafuError) => void>();
   #closed = false;
 
-  constructor({ resolver, clock = systemClock, random = systemRandom, log = silentLogger, transports }: KuafuClientOptions) {
+  constructor({ resolver, identity, clock = systemClock, random = systemRandom, log = silentLogger, transports }: KuafuClientOptions) {
     this.#resolver = resolver;
+    this.#identity = identity;
     this.#clock = clock;
     this.#random = random;
     this.#alarm = new Alarm(clock);
@@ -81,17 +88,34 @@ class Client implements KuafuClient {
   }
 
   service<S extends ServiceContract>(contract: S, address: string, options: ServiceOptions<S> = {}): ServiceClient<S> {
+    return this.#serviceAs(this.#identity, contract, address, options);
+  }
+
+  as(identity: Identity): KuafuClient {
+    return {
+      service: (contract, address, options = {}) => this.#serviceAs(identity, contract, address, options),
+      as: (other) => this.as(other),
+      close: async () => {},
+    };
+  }
+
+  #serviceAs<S extends ServiceContract>(
+    identity: Identity | undefined,
+    contract: S,
+    address: string,
+    options: ServiceOptions<S>,
+  ): ServiceClient<S> {
     const { pick = 'roundRobin', tryTimeoutMs = Number.POSITIVE_INFINITY, elsewhere = [] } = options;
     const parsed = parseAddress(address);
     const named = parsed.scheme === 'nuwa';
     if (named && !this.#resolver) throw new KuafuError('InvalidRequest', `${address} needs a client with a resolver`);
     const manyInstances = parsed.scheme === 'nuwa' && parsed.instance === undefined;
     const picks = { turn: this.#random.int(1 << 16), current: undefined };
-    const target: Target = { address, named, manyInstances, ruleOf: ruleOf(pick), tryTimeoutMs, elsewhere, picks };
+    const target: Target = { address, identity, named, manyInstances, ruleOf: ruleOf(pick), tryTimeoutMs, elsewhere, picks };
     const client: Record<string, (request: unknown, options?: CallOptions) => Promise<unknown>> = {};
     for (const [name, method] of Object.entries(contract.methods)) {
       const meter = meterOf('client', contract.name, name);
-      client[name] = (request, callOptions) => this.#call(contract, name, method, meter, target, request, callOptions);
+      client[name] = (request, callOptions) => this.#call(contract, name, method as Method, meter, target, request, callOptions);
     }
     return client as ServiceClient<S>;
   }
@@ -124,6 +148,8 @@ class Client implements KuafuClient {
     let failure: unknown;
     /** Instances of this round that said others may do better. */
     let declined = 0;
+    let shownVersion: number | undefined;
+    let shownAgain = false;
     for (let tries = 1; ; tries++) {
       if (this.#closed) throw this.#failed(meter, deadlineMs - timeoutMs, new KuafuError('Unavailable', `${what}: the client is closed`));
       if (signal?.aborted)
@@ -150,9 +176,11 @@ class Client implements KuafuClient {
         const untilMs = method.idempotent ? tryUntilMs : deadlineMs;
         const remainingMs = Math.max(1, Math.round(untilMs - nowMs));
         const body = encodeRequest(contract.name, name, remainingMs, request, trace, attachment);
+        shownVersion = target.identity?.version;
+        const slot = connection.slotOf(target.identity);
         sent = true;
         const alarm = this.#alarm;
-        const once = new CallTry({ contract, name, method, connection, alarm, deadlineMs: untilMs, signal, body, attachment });
+        const once = new CallTry({ contract, name, method, connection, alarm, deadlineMs: untilMs, signal, slot, body, attachment });
         const reply = await once.promise;
         meter.succeeded(this.#clock.monotonicMs() - deadlineMs + timeoutMs);
         this.#instances.end(choice.address, 'answered');
@@ -166,6 +194,11 @@ class Client implements KuafuClient {
         const unsent = !sent && error instanceof KuafuError && (error.code === 'Unavailable' || unanswered);
         const declines = hasCode(error, ...elsewhere);
         if (begun) this.#instances.end(choice.address, howEnded(error, broke || unsent, unanswered), retryAfterMs(error));
+        // The credentials ended, and there are new ones by now. Such a call never ran.
+        if (hasCode(error, 'Unauthenticated') && !shownAgain && shownVersion !== target.identity?.version) {
+          shownAgain = true;
+          continue;
+        }
         failure = broke ? new KuafuError('Unavailable', `${what}: ${error.message}`, { details: { address: choice.address } }) : error;
         const facts = { broke: broke || unanswered, neverRan: unsent || declines || neverRan(error) };
         // It did not answer, or cannot now; one that has too much to do is where it is.

@@ -16,6 +16,8 @@ export class CallMeter {
   /** Calls that ended well, the most common way by far. */
   ok = 0;
   readonly failures = new Map<string, number>();
+  /** Of `failures` those that never reached a handler; counted by servers. */
+  readonly refusals = new Map<string, number>();
   /** How many took at most the bound of the same place in SECONDS, and longer than the one before; the last: longer than all. */
   readonly buckets: number[] = new Array(SECONDS.length + 1).fill(0);
   sumMs = 0;
@@ -34,6 +36,11 @@ export class CallMeter {
   failed(code: string, tookMs: number): void {
     this.failures.set(code, (this.failures.get(code) ?? 0) + 1);
     this.#took(tookMs);
+  }
+
+  refused(code: string): void {
+    this.refusals.set(code, (this.refusals.get(code) ?? 0) + 1);
+    this.failed(code, 0);
   }
 
   #took(ms: number): void {

@@ -8,6 +8,12 @@ export const KUAFU_METRICS = {
     help: 'Calls that ended, by outcome',
     labels: ['side', 'service', 'method', 'code'],
   },
+  refused: {
+    kind: 'counter',
+    name: 'feitian_kuafu_refused_total',
+    help: 'Calls that a server refused before they reached a handler',
+    labels: ['service', 'method', 'code'],
+  },
   callSeconds: {
     kind: 'histogram',
     name: 'feitian_kuafu_call_duration_seconds',

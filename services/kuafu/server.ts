@@ -3,8 +3,12 @@ import { messageOf } from '../base/errors.ts';
 import { type Logger, silentLogger } from '../base/log.ts';
 import { Alarm } from './alarm.ts';
 import { type Implementation, KuafuError, type KuafuServer, type ServiceContract, type ServiceHandlers } from './contract.ts';
+import type { Guard } from './guard-contract.ts';
 import { meterOf, totals } from './meter.ts';
+import { REFLECTION_SERVICE } from './reflection-contract.ts';
+import { Admission } from './server/admission.ts';
 import { type ServedMethods, ServerConnection, type ServerShared } from './server/connection.ts';
+import { reflectionOf } from './server/reflection.ts';
 import { type Transports, transportOf } from './transports/index.ts';
 
 /** Joins a contract with the functions that fulfil it; `serve` takes any number of them. */
@@ -42,22 +46,34 @@ export interface ServeOptions {
   /** `tcp://host:port` (port 0: any free one) or `mem://name`. */
   address: string;
   implementations: readonly Implementation[];
+  /** Who decides which calls may be made. To be said, so that nobody serves unguarded by oversight; `none`: anybody may call anything. */
+  guard: Guard | 'none';
+  /** The cluster that resources are in and that callers prove themselves to; needed with a guard. */
+  cluster?: string;
   limits?: ServerLimits;
   log?: Logger;
   clock?: Clock;
   transports?: Transports;
 }
 
+/** How long a call whose caller's credentials ended may run on. Each look costs next to nothing, and revocations take longer to spread. */
+const CALLERS_CHECK_MS = 10_000;
 /** What is hinted to a caller that was refused: about the time a full server needs to work off a good part of its calls. */
 const RETRY_AFTER_MS = 50;
 
 export async function serve(options: ServeOptions): Promise<KuafuServer> {
-  const { address, implementations, limits = {}, log = silentLogger, clock = systemClock, transports } = options;
+  const { address, implementations, guard, cluster, limits = {}, log = silentLogger, clock = systemClock, transports } = options;
+  if (guard !== 'none' && !cluster) throw new Error('a server with a guard belongs to a cluster');
+  if (implementations.some(({ contract }) => contract.name === REFLECTION_SERVICE))
+    throw new Error(`${REFLECTION_SERVICE} is what every server says about itself`);
   const connections = new Set<ServerConnection>();
   let onIdle: (() => void) | undefined;
   const alarm = new Alarm(clock);
+  let closing: Promise<void> | undefined;
+  const contracts = implementations.map(({ contract }) => contract);
+  const reflection = reflectionOf(contracts, () => (closing ? 'draining' : 'serving'));
   const shared: ServerShared = {
-    services: new Map(implementations.map((implementation) => [implementation.contract.name, methodsOf(implementation)])),
+    services: new Map([...implementations, reflection].map((implementation) => [implementation.contract.name, methodsOf(implementation)])),
     callsPerConnectionMax: limits.callsPerConnectionMax ?? 2_048,
     callsMax: limits.callsMax ?? 8_192,
     requestBytesMax: limits.requestBytesMax ?? 512 * 1024 * 1024,
@@ -65,6 +81,7 @@ export async function serve(options: ServeOptions): Promise<KuafuServer> {
     clock,
     alarm,
     log,
+    admission: guard === 'none' ? undefined : new Admission(guard, cluster!),
     calls: 0,
     requestBytes: 0,
     closed(connection) {
@@ -79,9 +96,14 @@ export async function serve(options: ServeOptions): Promise<KuafuServer> {
     totals.serverConnections++;
     connection.start();
   });
-  log.info({ address: listener.address, services: [...shared.services.keys()] }, 'kuafu.serving');
+  log.info({ address: listener.address, services: contracts.map(({ name }) => name) }, 'kuafu.serving');
 
-  let closing: Promise<void> | undefined;
+  const checkCallers = (): void => {
+    for (const connection of connections) connection.checkCallers();
+    alarm.add({ atMs: clock.monotonicMs() + CALLERS_CHECK_MS, due: checkCallers });
+  };
+  if (shared.admission) checkCallers();
+
   const close = async (graceMs: number): Promise<void> => {
     await listener.close();
     const idle = new Promise<void>((resolve) => {
@@ -104,7 +126,8 @@ function methodsOf({ contract, handlers }: Implementation): ServedMethods {
   return new Map(
     Object.entries(contract.methods).flatMap(([name, method]) => {
       const handler = handlers[name];
-      return handler ? [[name, { method, handler, meter: meterOf('server', contract.name, name) }]] : [];
+      if (!handler) return [];
+      return [[name, { what: `${contract.name}.${name}`, method, handler, meter: meterOf('server', contract.name, name) }]];
     }),
   );
 }

@@ -7,6 +7,7 @@ import { KUAFU_METRICS } from './metrics.ts';
 export function tellKuafu(): void {
   const metrics = createMetrics(KUAFU_METRICS);
   tellWhenAsked(metrics.calls, () => meters.flatMap(callsOf));
+  tellWhenAsked(metrics.refused, () => meters.flatMap(refusedOf));
   tellWhenAsked(metrics.callSeconds, () => meters.flatMap(secondsOf));
   tellWhenAsked(metrics.callsInFlight, () => [{ value: totals.callsInFlight }]);
   tellWhenAsked(metrics.connections, () => [
@@ -22,6 +23,10 @@ export function tellKuafu(): void {
 function callsOf({ side, service, method, ok, failures }: CallMeter): Sample<'side' | 'service' | 'method' | 'code'>[] {
   const outcomes: [string, number][] = [['OK', ok], ...failures];
   return outcomes.filter(([, value]) => value > 0).map(([code, value]) => ({ labels: { side, service, method, code }, value }));
+}
+
+function refusedOf({ service, method, refusals }: CallMeter): Sample<'service' | 'method' | 'code'>[] {
+  return [...refusals].map(([code, value]) => ({ labels: { service, method, code }, value }));
 }
 
 /** A histogram as Prometheus wants it: each bucket holds all that those below it hold. */

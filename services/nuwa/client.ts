@@ -1,6 +1,7 @@
 import { type Logger, silentLogger } from '../base/log.ts';
 import { createKuafuClient } from '../kuafu/client.ts';
 import { type KuafuClient, KuafuError } from '../kuafu/contract.ts';
+import type { Identity } from '../kuafu/guard-contract.ts';
 import { followNodes } from './client/follow.ts';
 import { listAll } from './client/list.ts';
 import { RegistrationKeeper, type RegistrationPort } from './client/registration.ts';
@@ -49,6 +50,8 @@ export interface ConnectOptions {
   ttlMs?: number;
   /** How long to wait for a server at the beginning. @default 30_000 */
   timeoutMs?: number;
+  /** Whom the calls are made as. @default nobody */
+  identity?: Identity;
   log?: Logger;
 }
 
@@ -58,9 +61,17 @@ const CONNECT_TIMEOUT_MS = 30_000;
 const CLOSE_TIMEOUT_MS = 1_000;
 
 export async function connectNuwa(options: ConnectOptions): Promise<NuwaClient> {
-  const { addresses, cluster, creator, ttlMs = SESSION_TTL_MS_DEFAULT, timeoutMs = CONNECT_TIMEOUT_MS, log = silentLogger } = options;
+  const {
+    addresses,
+    cluster,
+    creator,
+    ttlMs = SESSION_TTL_MS_DEFAULT,
+    timeoutMs = CONNECT_TIMEOUT_MS,
+    identity,
+    log = silentLogger,
+  } = options;
   let client: Client | undefined;
-  const { rpc, kuafu } = connectServers({ addresses, cluster, log, onSuspect: () => client?.serverSuspected() });
+  const { rpc, kuafu } = connectServers({ addresses, cluster, identity, log, onSuspect: () => client?.serverSuspected() });
   const openSession = async (signal?: AbortSignal): Promise<SessionKeeper> => {
     const session = new SessionKeeper({ rpc, ttlMs, creator, log });
     await session.open(timeoutMs, signal);
@@ -82,11 +93,12 @@ export async function joinCluster(options: {
   creator: string;
   ttlMs?: number;
   timeoutMs?: number;
+  identity?: Identity;
   log?: Logger;
 }): Promise<{ nuwa: NuwaClient; kuafu: KuafuClient; leave(): Promise<void> }> {
-  const { nuwa: addresses, cluster, log = silentLogger } = options;
+  const { nuwa: addresses, cluster, identity, log = silentLogger } = options;
   const nuwa = await connectNuwa({ ...options, addresses });
-  const kuafu = createKuafuClient({ resolver: nuwaResolver(nuwa, { cluster, log }), log });
+  const kuafu = createKuafuClient({ resolver: nuwaResolver(nuwa, { cluster, log }), identity, log });
   const leave = async (): Promise<void> => {
     await kuafu.close();
     await nuwa.close();

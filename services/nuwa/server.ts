@@ -42,10 +42,10 @@ export interface NuwaOptions {
 }
 
 export async function startNuwa(
-  config: Pick<RoleConfig, 'cluster' | 'dataDir' | 'listen' | 'nuwaServer'>,
+  config: Pick<RoleConfig, 'cluster' | 'dataDir' | 'listen' | 'nuwaServer' | 'guard' | 'identity'>,
   options: NuwaOptions = {},
 ): Promise<RunningRole & { address: string; group: Group }> {
-  const { cluster, dataDir, listen, nuwaServer } = config;
+  const { cluster, dataDir, listen, nuwaServer, guard = 'none', identity } = config;
   const id = nuwaServer?.id ?? ALONE_ID;
   const log = options.log ?? createLogger({ role: 'nuwa', cluster, server: id });
   const clock = systemClock;
@@ -61,7 +61,7 @@ export async function startNuwa(
     ring: options.ring,
     ...((options.leaseReads ?? nuwaServer?.leaseReads) ? { timing: { ...MEMBER_TIMING, leaseMs: LEASE_MS } } : {}),
   });
-  const group = new Group({ cluster, member, storage, clock, log });
+  const group = new Group({ cluster, member, storage, clock, identity, log });
   const watchers = new Watchers();
   group.onEvents((events) => watchers.tell(events));
   group.onEventsMissed(() => watchers.wakeAll());
@@ -75,7 +75,7 @@ export async function startNuwa(
   const nuwa: NuwaContext = { group, watchers, clock, zookeeper: () => door?.address };
   const receiver = { cluster, id, leaving: group.leaving, receive: group.receive.bind(group) };
   const implementations = [implement(nuwaService, handlersOf(nuwa)), implement(nuwaPeerService, peerHandlers(receiver))];
-  const server = await serve({ address: listen, implementations, limits: LIMITS, log }).catch(async (error: unknown) => {
+  const server = await serve({ address: listen, implementations, guard, cluster, limits: LIMITS, log }).catch(async (error: unknown) => {
     await storage.close();
     throw error;
   });
@@ -85,7 +85,7 @@ export async function startNuwa(
   campaignWhileLeaderless(group);
   await untilReady(group);
   if (nuwaServer?.zookeeper !== undefined) door = await startZookeeperDoor({ group, listen: nuwaServer.zookeeper, log });
-  const moving = tellAddress({ group, address: server.address, clock, log, signal: stopping.signal });
+  const moving = tellAddress({ group, address: server.address, clock, identity, log, signal: stopping.signal });
   log.info({ address: server.address, index: group.state.index, members: group.config.members.length }, 'nuwa.started');
 
   const stop = async (): Promise<void> => {

@@ -38,7 +38,7 @@ export async function startShennong(config: RoleConfig, ports: ShennongPorts): P
 
   const instance = newId(SHENNONG_SERVICE);
   const database = openDatabase(config.databaseUrl, { connectionsMax: 4 });
-  const cluster = await joinCluster({ cluster: config.cluster, nuwa: config.nuwa, creator: instance, log });
+  const cluster = await joinCluster({ cluster: config.cluster, nuwa: config.nuwa, creator: instance, identity: config.identity, log });
   const closing = new AbortController();
   const following = { log, signal: closing.signal };
   const [processes, nodes, tubos] = await Promise.all(
@@ -61,7 +61,13 @@ export async function startShennong(config: RoleConfig, ports: ShennongPorts): P
 
   const http = await serveHttp(config.http ?? '127.0.0.1:0', routes(context), log);
   const implementation = implement(shennongService, { events: (request) => events(context, request) });
-  const server = await serve({ address: config.listen, implementations: [implementation], log });
+  const server = await serve({
+    address: config.listen,
+    implementations: [implementation],
+    guard: config.guard ?? 'none',
+    cluster: config.cluster,
+    log,
+  });
   const loops = Promise.all([counted.ended, forgetOld({ store, ...timing })]);
   const registration = await cluster.nuwa.register(SHENNONG_SERVICE, instance, {
     address: server.address,

@@ -72,7 +72,7 @@ describe('feitian dayu', () => {
         instances: async () => ({ instances: [...instances.values()].filter((each) => each.node === node) }),
         log: async () => ({ body: { totalBytes: 0 }, attachment: Buffer.alloc(0) }),
       });
-      const server = await serve({ address: LISTEN, implementations: [agent] });
+      const server = await serve({ guard: 'none', address: LISTEN, implementations: [agent] });
       closing.push(() => server.close());
       for (const service of [TUBO_SERVICE, DAYU_AGENT_SERVICE])
         await member.nuwa.register(service, node, { address: server.address, node, rack });

@@ -45,7 +45,7 @@ describe('feitian job', () => {
     closing.push(() => nuwa.stop());
     const member = await joinCluster({ cluster: 'local', nuwa: [nuwa.address], creator: 'test' });
     closing.push(() => member.leave());
-    const tubo = await serve({ address: LISTEN, implementations: [implement(tuboService, literalTubo)] });
+    const tubo = await serve({ guard: 'none', address: LISTEN, implementations: [implement(tuboService, literalTubo)] });
     closing.push(() => tubo.close());
     await member.nuwa.register(TUBO_SERVICE, 'node-1', { address: tubo.address });
 

@@ -24,13 +24,19 @@ export async function startDayuAgent(config: RoleConfig, options: { log?: Logger
   const directory = servicesDirectory(config.dataDir);
   // The process listens for Tubo at the configured port; the agent is found through Nuwa, wherever it listens.
   const host = new URL(config.listen).hostname;
-  const member = await joinCluster({ cluster, nuwa, creator: `${DAYU_AGENT_SERVICE} on ${node.id}`, log });
+  const member = await joinCluster({ cluster, nuwa, creator: `${DAYU_AGENT_SERVICE} on ${node.id}`, identity: config.identity, log });
   const pangu = createPangu({ cluster, kuafu: member.kuafu, node: node.id, log });
   const facts = { node: node.id, rack: node.rack, cluster, nuwa, host, own: process.env };
   const agent = new Agent({ directory, facts, nuwa: member.nuwa, pangu, log });
   await agent.start();
   const handlers = { instances: createInstances(() => agent.list()), log: createLog(directory) };
-  const server = await serve({ address: `tcp://${host}:0`, implementations: [implement(dayuAgentService, handlers)], log });
+  const server = await serve({
+    address: `tcp://${host}:0`,
+    implementations: [implement(dayuAgentService, handlers)],
+    guard: config.guard ?? 'none',
+    cluster,
+    log,
+  });
   const info = { address: server.address, node: node.id, rack: node.rack, pid: process.pid };
   const registration = await member.nuwa.register(DAYU_AGENT_SERVICE, node.id, info);
 

@@ -26,12 +26,18 @@ export async function startDayuMaster(config: RoleConfig, ports: DayuMasterPorts
   const { workflows, log = createLogger({ role: DAYU_MASTER_SERVICE }) } = ports;
   const instance = newId('dayu');
   const { cluster } = config;
-  const { nuwa, kuafu, leave } = await joinCluster({ cluster, nuwa: config.nuwa, creator: instance, log });
+  const { nuwa, kuafu, leave } = await joinCluster({ cluster, nuwa: config.nuwa, creator: instance, identity: config.identity, log });
   const database = openDatabase(config.databaseUrl, { connectionsMax: CONNECTIONS_MAX });
   const pangu = createPangu({ cluster, kuafu, log });
   const context: MasterContext = { db: database.db, workflows, pangu, nodes: () => listNodes(nuwa), log };
   const stopTelling = tellMetrics({ db: database.db, clock: systemClock, log });
-  const server = await serve({ address: config.listen, implementations: [implement(dayuMasterService, masterHandlers(context))], log });
+  const server = await serve({
+    address: config.listen,
+    implementations: [implement(dayuMasterService, masterHandlers(context))],
+    guard: config.guard ?? 'none',
+    cluster,
+    log,
+  });
   const registration = await nuwa.register(DAYU_MASTER_SERVICE, instance, { address: server.address, pid: process.pid });
   log.info({ address: server.address, instance }, 'dayu-master.started');
 

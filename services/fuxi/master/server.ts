@@ -27,9 +27,15 @@ export interface FuxiMasterPorts {
 /** Role `fuxi-master`; infra gives it the port to the workflow engine. */
 export async function startFuxiMaster(config: RoleConfig, ports: FuxiMasterPorts): Promise<RunningRole> {
   const { log = createLogger({ role: 'fuxi-master' }) } = ports;
-  const { nuwa, leave } = await joinCluster({ cluster: config.cluster, nuwa: config.nuwa, creator: FUXI_MASTER_SERVICE, log });
+  const { nuwa, leave } = await joinCluster({
+    cluster: config.cluster,
+    nuwa: config.nuwa,
+    creator: FUXI_MASTER_SERVICE,
+    identity: config.identity,
+    log,
+  });
   try {
-    const role = await startIn(nuwa, config.listen, { ...ports, log });
+    const role = await startIn(nuwa, config, { ...ports, log });
     return { ...role, stop: () => role.stop().then(leave) };
   } catch (error) {
     await leave();
@@ -37,7 +43,7 @@ export async function startFuxiMaster(config: RoleConfig, ports: FuxiMasterPorts
   }
 }
 
-async function startIn(nuwa: NuwaClient, listen: string, ports: FuxiMasterPorts & { log: Logger }): Promise<RunningRole> {
+async function startIn(nuwa: NuwaClient, config: RoleConfig, ports: FuxiMasterPorts & { log: Logger }): Promise<RunningRole> {
   const { workflows, log, sweepIntervalMs = SWEEP_INTERVAL_MS } = ports;
   const closing = new AbortController();
   const { signal } = closing;
@@ -49,7 +55,13 @@ async function startIn(nuwa: NuwaClient, listen: string, ports: FuxiMasterPorts 
   master.onContainers = telling;
   const nodes = await watchNodes({ master, nuwa, log, signal });
   const implementation = implement(fuxiMasterService, { exchange: createExchange(master), nodes: createNodes(master) });
-  const server = await serve({ address: listen, implementations: [implementation], log });
+  const server = await serve({
+    address: config.listen,
+    implementations: [implementation],
+    guard: config.guard ?? 'none',
+    cluster: config.cluster,
+    log,
+  });
   const registration = await nuwa.register(FUXI_MASTER_SERVICE, newId('fm'), { address: server.address, pid: process.pid });
   const loops = Promise.all([
     nodes.ended,

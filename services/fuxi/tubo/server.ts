@@ -64,12 +64,18 @@ export async function startTubo(config: RoleConfig, ports: { workflows: Workflow
   if (leftovers > 0) log.warn({ leftovers }, 'containers.killed');
   for (const directory of Object.values(directories)) await mkdir(directory, { recursive: true });
 
-  const member = await joinCluster({ cluster, nuwa, creator: `${TUBO_SERVICE} on ${node.id}`, log });
+  const member = await joinCluster({ cluster, nuwa, creator: `${TUBO_SERVICE} on ${node.id}`, identity: config.identity, log });
   const pangu = createPangu({ cluster, kuafu: member.kuafu, node: node.id, log });
   const table = new AttemptTable();
   const telling = tellAttempts(table);
   const handlers = { attempts: createAttempts(table, directories.logs), log: createLog(directories.logs) };
-  const server = await serve({ address: config.listen, implementations: [implement(tuboService, handlers)], log });
+  const server = await serve({
+    address: config.listen,
+    implementations: [implement(tuboService, handlers)],
+    guard: config.guard ?? 'none',
+    cluster,
+    log,
+  });
   const stopTidying = keepTidy([directories.logs, directories.packages], (error) => log.warn({ error }, 'retention.failed'));
 
   const packages = new Packages(directories.packages, pangu);

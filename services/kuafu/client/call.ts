@@ -1,4 +1,4 @@
-import { type FeitianError, messageOf } from '../../base/errors.ts';
+import { type FeitianError, hasCode, messageOf } from '../../base/errors.ts';
 import type { Alarm, Alarmed } from '../alarm.ts';
 import { decodeBody } from '../codec.ts';
 import { type Attachment, KuafuError, type Method, type ServiceContract } from '../contract.ts';
@@ -14,6 +14,7 @@ export class Broken extends Error {}
 export class CallTry implements PendingCall, Alarmed {
   readonly atMs: number;
   readonly promise: Promise<unknown>;
+  readonly slot: number;
   readonly #contract: ServiceContract;
   readonly #name: string;
   readonly #method: Method;
@@ -32,10 +33,12 @@ export class CallTry implements PendingCall, Alarmed {
     alarm: Alarm;
     deadlineMs: number;
     signal: AbortSignal | undefined;
+    slot: number;
     body: Uint8Array;
     attachment: Attachment | undefined;
   }) {
     this.atMs = options.deadlineMs;
+    this.slot = options.slot;
     this.#contract = options.contract;
     this.#name = options.name;
     this.#method = options.method;
@@ -70,6 +73,7 @@ export class CallTry implements PendingCall, Alarmed {
     } catch (cause) {
       error = new KuafuError('Internal', `the server answered with an error that is no MessagePack: ${messageOf(cause)}`);
     }
+    if (hasCode(error, 'Unauthenticated')) this.#connection.slotRefused(this.slot);
     this.#reject(error);
   }
 

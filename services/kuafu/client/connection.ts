@@ -2,9 +2,12 @@ import { messageOf } from '../../base/errors.ts';
 import type { Alarm, Alarmed } from '../alarm.ts';
 import { decodeBody, encodeBody } from '../codec.ts';
 import { KuafuError } from '../contract.ts';
-import { FRAME_KINDS, FRAME_LIMITS, type Frame } from '../core/frame.ts';
+import { FLAGS, FRAME_KINDS, FRAME_LIMITS, type Frame } from '../core/frame.ts';
+import { readChallenge } from '../core/identify.ts';
 import { helloProblem, MAGIC, VERSION, WINDOW_BYTES } from '../core/messages.ts';
+import type { Identity } from '../guard-contract.ts';
 import type { Channel, ChannelEvents } from '../transport.ts';
+import { Slots } from './slots.ts';
 
 /** A call at its caller's end, from the moment it is sent. Exactly one of the three is called, once. */
 export interface PendingCall {
@@ -12,6 +15,8 @@ export interface PendingCall {
   /** An error frame came. */
   failed(frame: Frame): void;
   broken(reason: string): void;
+  /** Under which number its caller is known to the server, see `slotOf`. */
+  readonly slot: number;
 }
 
 /**
@@ -37,6 +42,8 @@ export class ClientConnection implements ChannelEvents, Alarmed {
   #state: 'greeting' | 'open' | 'leaving' | 'closed' = 'greeting';
   #lastId = 0;
   #greeted!: { resolve: () => void; reject: (error: Error) => void };
+  /** Undefined when the server asks nobody who calls. */
+  #slots: Slots | undefined;
   #leavingReason: string | undefined;
   /** Silence watch: when it looks next, and what had come by the last look. */
   atMs = 0;
@@ -68,12 +75,22 @@ export class ClientConnection implements ChannelEvents, Alarmed {
     });
   }
 
+  /** The number to make a call as this identity with; right before it, since numbers that no call uses may become somebody else's. */
+  slotOf(identity: Identity | undefined): number {
+    return identity && this.#slots ? this.#slots.slotOf(identity, this.#nowMs()) : 0;
+  }
+
+  /** The server did not take a call of this slot. */
+  slotRefused(slot: number): void {
+    this.#slots?.refused(slot, this.#nowMs());
+  }
+
   /** Sends the request; returns the id by which it can be cancelled. */
   call(pending: PendingCall, body: Uint8Array, attachment: Parameters<Channel['send']>[0]['attachment']): number {
     const id = this.#newId();
     if (this.#pending.size === 0) this.#becomeBusy();
     this.#pending.set(id, pending);
-    this.#channel.send({ kind: FRAME_KINDS.request, id, body, attachment });
+    this.#channel.send({ kind: FRAME_KINDS.request, number: pending.slot, id, body, attachment });
     return id;
   }
 
@@ -148,16 +165,30 @@ export class ClientConnection implements ChannelEvents, Alarmed {
   #handleHello(frame: Frame): void {
     if (this.#state !== 'greeting') return this.violated('a second hello');
     let problem: string | undefined;
+    let challenge: ReturnType<typeof readChallenge>;
     try {
-      problem = helloProblem(decodeBody(frame.body));
+      const hello = decodeBody(frame.body);
+      problem = helloProblem(hello);
+      challenge = problem === undefined ? readChallenge(hello) : undefined;
     } catch (error) {
       problem = messageOf(error);
     }
+    if (typeof challenge === 'string') problem = challenge;
+    else if (challenge) this.#slots = this.#newSlots(challenge);
     if (problem !== undefined) return this.violated(problem);
     this.#channel.setLimits(FRAME_LIMITS);
     this.#channel.setReferenced(false);
     this.#state = 'open';
     this.#greeted.resolve();
+  }
+
+  #newSlots(challenge: { cluster: string; nonce: Uint8Array }): Slots {
+    const { binding } = this.#channel;
+    // Flagged like calls of high priority, so that none of them overtakes it.
+    const send = (slot: number, body: Uint8Array): void =>
+      this.#channel.send({ kind: FRAME_KINDS.identify, flags: FLAGS.high, id: slot, body });
+    const inUse = (): Set<number> => new Set([...this.#pending.values()].map((pending) => pending.slot));
+    return new Slots(binding ? { ...challenge, binding } : challenge, send, inUse);
   }
 
   #handleGoAway(frame: Frame): void {

@@ -1,6 +1,7 @@
 import type { Clock } from '../../base/clock.ts';
 import type { Alarm, Alarmed } from '../alarm.ts';
-import { type CallContext, KuafuError } from '../contract.ts';
+import { type CallContext, KuafuError, type Priority } from '../contract.ts';
+import type { Caller } from '../guard-contract.ts';
 import type { CallMeter } from '../meter.ts';
 
 /**
@@ -15,6 +16,8 @@ export class ServerCall implements CallContext, Alarmed {
   readonly atMs: number;
   readonly meter: CallMeter;
   readonly trace: string | undefined;
+  readonly caller: Caller;
+  readonly priority: Priority = 'normal';
   /** What was left at the beginning. */
   readonly #allowedMs: number;
   readonly #clock: Clock;
@@ -32,6 +35,7 @@ export class ServerCall implements CallContext, Alarmed {
     alarm: Alarm,
     remainingMs: number,
     meter: CallMeter,
+    caller: Caller,
     trace: string | undefined,
   ) {
     this.id = id;
@@ -41,6 +45,7 @@ export class ServerCall implements CallContext, Alarmed {
     this.#alarm = alarm;
     this.meter = meter;
     this.trace = trace;
+    this.caller = caller;
     this.#allowedMs = remainingMs;
     this.atMs = clock.monotonicMs() + remainingMs;
   }
@@ -70,6 +75,12 @@ export class ServerCall implements CallContext, Alarmed {
     if (this.#finished || this.abortedWith) return;
     this.abortedWith = reason;
     this.#controller?.abort(reason);
+  }
+
+  /** A call may outlive what its caller was let in with. */
+  checkCaller(): void {
+    const reason = this.caller.ended();
+    if (reason !== undefined) this.abort(new KuafuError('Unauthenticated', `while the call ran: ${reason}`));
   }
 
   finish(): void {

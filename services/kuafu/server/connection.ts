@@ -5,15 +5,23 @@ import type { Alarm, Alarmed } from '../alarm.ts';
 import { decodeBody, encodeBody } from '../codec.ts';
 import { type Attachment, type Implementation, type KuafuCode, KuafuError, type Method } from '../contract.ts';
 import { FRAME_KINDS, FRAME_LIMITS, type Frame, sizeProblem } from '../core/frame.ts';
-import { errorToBody, helloProblem, MAGIC, parseRequest, VERSION, WINDOW_BYTES } from '../core/messages.ts';
+import { errorToBody, type Hello, helloProblem, MAGIC, parseRequest, VERSION, WINDOW_BYTES } from '../core/messages.ts';
+import { type Caller, NOBODY } from '../guard-contract.ts';
 import { type CallMeter, codeOf, meterOf, totals } from '../meter.ts';
+import { REFLECTION_SERVICE } from '../reflection-contract.ts';
 import { parseWith } from '../schema.ts';
 import type { Channel, ChannelEvents } from '../transport.ts';
 import { byteLength } from '../transports/outbox.ts';
+import type { Admission, Asked } from './admission.ts';
 import { ServerCall } from './call.ts';
+import { Callers } from './callers.ts';
 
 /** A service as its connections look into it: one look finds all that a call needs. */
-export type ServedMethods = ReadonlyMap<string, { method: Method; handler: Implementation['handlers'][string]; meter: CallMeter }>;
+export interface ServedMethod extends Asked {
+  readonly handler: Implementation['handlers'][string];
+  readonly meter: CallMeter;
+}
+export type ServedMethods = ReadonlyMap<string, ServedMethod>;
 
 /** What the connections of one server share. */
 export interface ServerShared {
@@ -25,6 +33,8 @@ export interface ServerShared {
   readonly clock: Clock;
   readonly alarm: Alarm;
   readonly log: Logger;
+  /** Undefined: anybody may call anything. */
+  readonly admission: Admission | undefined;
   /** Under way now, over all connections. */
   calls: number;
   requestBytes: number;
@@ -49,17 +59,29 @@ export class ServerConnection implements ChannelEvents {
   readonly #shared: ServerShared;
   readonly #calls = new Map<number, ServerCall>();
   readonly #helloTimeout: Alarmed;
+  /** Undefined where nobody is asked who calls. */
+  readonly #callers: Callers | undefined;
   #state: 'greeting' | 'open' | 'draining' | 'closed' = 'greeting';
 
   constructor(channel: Channel, shared: ServerShared) {
     this.#channel = channel;
     this.#shared = shared;
     this.#helloTimeout = { atMs: shared.clock.monotonicMs() + HELLO_TIMEOUT_MS, due: () => this.violated('no hello in time') };
+    const { admission, clock, alarm, log } = shared;
+    if (!admission) return;
+    const counted = (requests: number, bytes: number): void => {
+      shared.calls += requests;
+      shared.requestBytes += bytes;
+    };
+    const resume = (frame: Frame): void => this.#handleRequest(frame);
+    this.#callers = new Callers({ admission, binding: channel.binding, clock, alarm, log, resume, counted });
   }
 
   start(): void {
     this.#shared.alarm.add(this.#helloTimeout);
-    this.#channel.send({ kind: FRAME_KINDS.hello, id: 0, body: encodeBody({ magic: MAGIC, version: VERSION, windowBytes: WINDOW_BYTES }) });
+    const { cluster, nonce } = this.#callers?.challenge ?? {};
+    const hello: Hello = { magic: MAGIC, version: VERSION, windowBytes: WINDOW_BYTES, cluster, nonce };
+    this.#channel.send({ kind: FRAME_KINDS.hello, id: 0, body: encodeBody(hello) });
     this.#channel.start(this);
   }
 
@@ -88,6 +110,8 @@ export class ServerConnection implements ChannelEvents {
             return this.#handleRequest(frame);
           case FRAME_KINDS.cancel:
             return this.#handleCancel(frame.id);
+          case FRAME_KINDS.identify:
+            return this.#handleIdentify(frame);
           case FRAME_KINDS.ping:
             return this.#channel.send({ kind: FRAME_KINDS.pong, id: frame.id, body: NOTHING });
           case FRAME_KINDS.goAway:
@@ -110,8 +134,25 @@ export class ServerConnection implements ChannelEvents {
     if (this.#state === 'closed') return;
     this.#state = 'closed';
     this.#shared.alarm.remove(this.#helloTimeout);
+    this.#callers?.close();
     for (const call of this.#calls.values()) call.abort(new KuafuError('Cancelled', `the caller's connection broke: ${reason}`));
     this.#shared.closed(this);
+  }
+
+  /** Calls go on only as long as whoever made them may call. */
+  checkCallers(): void {
+    for (const call of this.#calls.values()) call.checkCaller();
+  }
+
+  #handleIdentify(frame: Frame): void {
+    if (!this.#callers) return this.violated('credentials for a server that asked for none');
+    let problem: string | undefined;
+    try {
+      problem = this.#callers.identify(frame, decodeBody(frame.body));
+    } catch (error) {
+      problem = `credentials that are no MessagePack: ${messageOf(error)}`;
+    }
+    if (problem !== undefined) this.violated(problem);
   }
 
   #handleHello(frame: Frame): void {
@@ -136,7 +177,8 @@ export class ServerConnection implements ChannelEvents {
     const requestBytes = frame.body.length + frame.attachment.length;
     const overload = this.#overload(requestBytes);
     if (overload) return this.#refuse(id, 'Overloaded', overload, { retryAfterMs: shared.retryAfterMs });
-    if (this.#state === 'draining') return this.#refuse(id, 'Unavailable', 'the server is closing', { notRun: true });
+    const callers = this.#callers;
+    if (callers?.maybeWait(frame)) return;
 
     let body: unknown;
     try {
@@ -148,17 +190,36 @@ export class ServerConnection implements ChannelEvents {
     if (!parsed) return this.violated('a request without service, method and remaining time');
     const [service, name, remainingMs, rawRequest, trace] = parsed;
 
+    // How a server that is closing feels may still be asked.
+    if (this.#state === 'draining' && service !== REFLECTION_SERVICE)
+      return this.#refuse(id, 'Unavailable', 'the server is closing', { notRun: true });
     const methods = shared.services.get(service);
     if (!methods) return this.#refuse(id, 'Unimplemented', `no service ${service} here`);
     const served = methods.get(name);
     if (!served) return this.#refuse(id, 'Unimplemented', `service ${service} has no method ${name}`);
-    const { method, handler, meter } = served;
+    const { handler, meter } = served;
+    const method = served.method as Method;
+    let caller: Caller = NOBODY;
+    if (callers) {
+      caller = callers.callerOf(frame.number);
+      const refusal = shared.admission!.refuseCaller(served, caller, callers.failureOf(frame.number));
+      if (refusal) return this.#refuseWith(id, refusal, meter);
+    }
     if (!(remainingMs > 0)) return this.#refuse(id, 'DeadlineExceeded', 'the deadline passed before the call began', undefined, meter);
     const request = parseWith(method.request, rawRequest);
     if (request.problem)
       return this.#refuse(id, 'InvalidRequest', `${service}.${name}: ${request.problem.text}`, { issues: request.problem.issues }, meter);
+    if (callers) {
+      try {
+        const refusal = shared.admission!.refuseRequest(served, caller, request.value);
+        if (refusal) return this.#refuseWith(id, refusal, meter);
+      } catch (error) {
+        if (!(error instanceof FeitianError)) shared.log.error({ err: error, service, method: name }, 'kuafu.access.failed');
+        return this.#refuseWith(id, error, meter);
+      }
+    }
 
-    const call = new ServerCall(id, requestBytes, frame.attachment, shared.clock, shared.alarm, remainingMs, meter, trace);
+    const call = new ServerCall(id, requestBytes, frame.attachment, shared.clock, shared.alarm, remainingMs, meter, caller, trace);
     this.#calls.set(id, call);
     shared.calls++;
     totals.callsInFlight++;
@@ -178,12 +239,13 @@ export class ServerConnection implements ChannelEvents {
   #handleCancel(id: number): void {
     const call = this.#calls.get(id);
     if (call) call.abort(new KuafuError('Cancelled', 'the caller gave up'));
-    else this.#channel.withdraw(id); // a reply that nobody waits for
+    else if (!this.#callers?.withdraw(id)) this.#channel.withdraw(id); // a reply that nobody waits for
   }
 
   #overload(requestBytes: number): string | undefined {
     const shared = this.#shared;
-    if (this.#calls.size >= shared.callsPerConnectionMax) return `${this.#calls.size} calls of this connection are under way`;
+    const underWay = this.#calls.size + (this.#callers?.waiting ?? 0);
+    if (underWay >= shared.callsPerConnectionMax) return `${underWay} calls of this connection are under way`;
     if (shared.calls >= shared.callsMax) return `${shared.calls} calls are under way`;
     // One call always fits, however large, so that a bound below the largest frame cannot shut anybody out for ever.
     if (shared.calls > 0 && shared.requestBytes + requestBytes > shared.requestBytesMax)
@@ -217,7 +279,7 @@ export class ServerConnection implements ChannelEvents {
   #fail(call: ServerCall, service: string, name: string, error: unknown): void {
     this.#finish(call);
     // A handler that stops because its caller is gone reports the reason it was given: say that, whatever it wrapped it in.
-    const told = call.abortedWith ?? error;
+    const told = call.abortedWith ?? ownError(error);
     call.meter.failed(codeOf(told), call.tookMs());
     if (!(told instanceof FeitianError))
       this.#shared.log.error({ err: error, service, method: name, trace: call.trace }, 'kuafu.handler.failed');
@@ -233,8 +295,12 @@ export class ServerConnection implements ChannelEvents {
   }
 
   #refuse(id: number, code: KuafuCode, reason: string, details?: Record<string, unknown>, meter: CallMeter = UNROUTED): void {
-    meter.failed(code, 0);
-    this.#sendError(id, new KuafuError(code, reason, { details }));
+    this.#refuseWith(id, new KuafuError(code, reason, { details }), meter);
+  }
+
+  #refuseWith(id: number, error: unknown, meter: CallMeter): void {
+    meter.refused(codeOf(error));
+    this.#sendError(id, error);
   }
 
   #sendError(id: number, error: unknown): void {
@@ -246,4 +312,13 @@ export class ServerConnection implements ChannelEvents {
     }
     this.#channel.send({ kind: FRAME_KINDS.error, id, body });
   }
+}
+
+/**
+ * What a handler that called others was told about its own identity says nothing of its caller's: `Unauthenticated` is what this server says of a call that it did not
+ * run, and callers act on that.
+ */
+function ownError(error: unknown): unknown {
+  if (!(error instanceof KuafuError) || error.code !== 'Unauthenticated') return error;
+  return new KuafuError('Internal', `a call that this one needed was refused: ${error.message}`, { cause: error });
 }

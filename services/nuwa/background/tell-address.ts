@@ -2,6 +2,7 @@ import type { Clock } from '../../base/clock.ts';
 import { messageOf } from '../../base/errors.ts';
 import type { Logger } from '../../base/log.ts';
 import { createKuafuClient } from '../../kuafu/client.ts';
+import type { Identity } from '../../kuafu/guard-contract.ts';
 import { nuwaService } from '../contract.ts';
 import type { Group } from '../group/group.ts';
 
@@ -13,11 +14,12 @@ export async function tellAddress(options: {
   group: Group;
   address: string;
   clock: Clock;
+  identity?: Identity;
   log: Logger;
   signal: AbortSignal;
 }): Promise<void> {
   const { group, address, clock, log, signal } = options;
-  const kuafu = createKuafuClient({ log });
+  const kuafu = createKuafuClient({ identity: options.identity, log });
   const move = { kind: 'move', id: group.id, address } as const;
   try {
     while (!signal.aborted) {

@@ -3,6 +3,7 @@ import { hasCode } from '../../base/errors.ts';
 import type { Logger } from '../../base/log.ts';
 import { createKuafuClient } from '../../kuafu/client.ts';
 import type { KuafuClient, ServiceClient } from '../../kuafu/contract.ts';
+import type { Identity } from '../../kuafu/guard-contract.ts';
 import { nuwaService } from '../contract.ts';
 
 export type NuwaRpc = ServiceClient<typeof nuwaService>;
@@ -18,14 +19,20 @@ export const TRY_TIMEOUT_MS = 2_500;
  * again, with the same request number, until its deadline. One server is asked as long as it answers, so that connections stay few; a server
  * that can no longer write is left for one that can. `onSuspect`: a call failed at the server that was asked, and goes to another.
  */
-export function connectServers(options: { addresses: readonly string[]; cluster: string; log: Logger; onSuspect?: () => void }): {
+export function connectServers(options: {
+  addresses: readonly string[];
+  cluster: string;
+  identity?: Identity;
+  log: Logger;
+  onSuspect?: () => void;
+}): {
   rpc: NuwaRpc;
   kuafu: KuafuClient;
 } {
   const { onSuspect = () => {} } = options;
   const addresses = options.addresses.map((address) => (address.includes('://') ? address : `tcp://${address}`));
   const resolver = { resolve: async () => addresses, suspect: onSuspect };
-  const kuafu = createKuafuClient({ resolver, log: options.log });
+  const kuafu = createKuafuClient({ resolver, identity: options.identity, log: options.log });
   // An address may be held by a process that is no Nuwa by now: its server moved when it found the port taken.
   const service = { pick: 'one', tryTimeoutMs: TRY_TIMEOUT_MS, elsewhere: ['Unwritable', 'Unimplemented'] } as const;
   return { rpc: kuafu.service(nuwaService, `nuwa://${options.cluster}/nuwa/`, service), kuafu };

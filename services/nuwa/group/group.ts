@@ -1,5 +1,6 @@
 import type { Clock } from '../../base/clock.ts';
 import type { Logger } from '../../base/log.ts';
+import type { Identity } from '../../kuafu/guard-contract.ts';
 import { NuwaError, type NuwaEvent } from '../contract.ts';
 import { MEMBER_TIMING, type Member, TICK_MS } from '../core/member/member.ts';
 import type { MemberEffects, MemberEvent, MemberStatus, Now, PeerMessage } from '../core/member/types.ts';
@@ -31,6 +32,8 @@ export interface GroupOptions {
   member: Member;
   storage: Storage;
   clock: Clock;
+  /** Whom it speaks to its peers as. @default nobody */
+  identity?: Identity;
   log: Logger;
 }
 
@@ -150,13 +153,13 @@ export class Group implements NuwaGroup {
 
   /** Begins to take part. `ownAddress`: where this server answers its peers. */
   start(ownAddress: string): void {
-    const { cluster, clock, log } = this.#options;
+    const { cluster, clock, identity, log } = this.#options;
     this.#down = undefined;
     const onLost = (peer: ServerId): void => {
       this.counts.peersLost++;
       this.#happen({ kind: 'peerLost', peer });
     };
-    this.#links = new Links({ cluster, id: this.id, ownAddress, clock, log, onLost });
+    this.#links = new Links({ cluster, id: this.id, ownAddress, clock, identity, log, onLost });
     this.#showConfig();
     this.#ticking = setInterval(() => this.#happen({ kind: 'tick' }), TICK_MS);
   }

@@ -2,6 +2,7 @@ import type { Clock } from '../../base/clock.ts';
 import type { Logger } from '../../base/log.ts';
 import { createKuafuClient } from '../../kuafu/client.ts';
 import type { KuafuClient } from '../../kuafu/contract.ts';
+import type { Identity } from '../../kuafu/guard-contract.ts';
 import type { PeerMessage } from '../core/member/types.ts';
 import type { GroupConfig, ServerId } from '../core/raft/types.ts';
 import { Link } from './link.ts';
@@ -14,16 +15,32 @@ const LINKS_MAX = 32;
  * speak to a server that knows of no group yet. Where it did not speak, the group's configuration says it.
  */
 export class Links {
-  readonly #options: { cluster: string; id: ServerId; ownAddress: string; clock: Clock; log: Logger; onLost: (peer: ServerId) => void };
+  readonly #options: {
+    cluster: string;
+    id: ServerId;
+    ownAddress: string;
+    clock: Clock;
+    identity?: Identity;
+    log: Logger;
+    onLost: (peer: ServerId) => void;
+  };
   readonly kuafu: KuafuClient;
   readonly #links = new Map<ServerId, Link>();
   readonly #heard = new Map<ServerId, string>();
   #configured = new Map<ServerId, string>();
   #closed = false;
 
-  constructor(options: { cluster: string; id: ServerId; ownAddress: string; clock: Clock; log: Logger; onLost: (peer: ServerId) => void }) {
+  constructor(options: {
+    cluster: string;
+    id: ServerId;
+    ownAddress: string;
+    clock: Clock;
+    identity?: Identity;
+    log: Logger;
+    onLost: (peer: ServerId) => void;
+  }) {
     this.#options = options;
-    this.kuafu = createKuafuClient({ log: options.log });
+    this.kuafu = createKuafuClient({ identity: options.identity, log: options.log });
   }
 
   addressOf(id: ServerId): string | undefined {

@@ -29,7 +29,13 @@ export async function startChunkServer(config: RoleConfig, options: ChunkServerO
   const { id: node, rack } = config.node;
   const log = options.log ?? createLogger({ role: CHUNK_SERVICE, node });
   const store = await ChunkStore.open(config.dataDir);
-  const cluster = await joinCluster({ cluster: config.cluster, nuwa: config.nuwa, creator: `${CHUNK_SERVICE}/${node}`, log });
+  const cluster = await joinCluster({
+    cluster: config.cluster,
+    nuwa: config.nuwa,
+    creator: `${CHUNK_SERVICE}/${node}`,
+    identity: config.identity,
+    log,
+  });
   const draining = await Draining.open(config.dataDir);
   const space = await store.space();
   let attributes: Attributes = { ...space, draining: draining.on };
@@ -49,6 +55,8 @@ export async function startChunkServer(config: RoleConfig, options: ChunkServerO
   const telling = tellChunkServer(store);
   const server = await serve({
     address: config.listen,
+    guard: config.guard ?? 'none',
+    cluster: config.cluster,
     log,
     implementations: [
       implement(chunkServerService, {

@@ -28,7 +28,7 @@ export async function startMaster(config: RoleConfig, options: MasterOptions = {
   const log = options.log ?? createLogger({ role: MASTER_SERVICE });
   const instance = newId('master');
   const database = openDatabase(config.databaseUrl);
-  const cluster = await joinCluster({ cluster: config.cluster, nuwa: config.nuwa, creator: instance, log });
+  const cluster = await joinCluster({ cluster: config.cluster, nuwa: config.nuwa, creator: instance, identity: config.identity, log });
   const chunkServers = await watchChunkServers(cluster.nuwa, log);
   const context: MasterContext = {
     replicaDropped: () => telling.replicaDropped(),
@@ -41,7 +41,13 @@ export async function startMaster(config: RoleConfig, options: MasterOptions = {
   const measuring = startMeasuring(context, options.measure);
   const telling = tellMaster({ figures: measuring.figures, chunkServers });
   const implementation = telling.outcomes.counted(implement(masterService, masterHandlers(context)));
-  const server = await serve({ address: config.listen, implementations: [implementation], log });
+  const server = await serve({
+    address: config.listen,
+    implementations: [implementation],
+    guard: config.guard ?? 'none',
+    cluster: config.cluster,
+    log,
+  });
   const garbage = startGarbageLoop(context, options.garbage);
   const repair = startRepairLoop(context, options.repair);
   const registration = await cluster.nuwa.register(MASTER_SERVICE, instance, {

@@ -5,6 +5,7 @@ import { newId } from '../../base/ids.ts';
 import type { Logger } from '../../base/log.ts';
 import { processRegistry } from '../../base/metrics.ts';
 import { systemRandom } from '../../base/random.ts';
+import type { Identity } from '../../kuafu/guard-contract.ts';
 import { connectNuwa } from '../../nuwa/client.ts';
 import type { NuwaClient } from '../../nuwa/contract.ts';
 import { METRICS_SERVICE } from '../contract.ts';
@@ -19,6 +20,8 @@ export interface MetricsEndpointOptions {
   nuwa: readonly string[];
   /** The roles of this process, with `+` between them. */
   role: string;
+  /** Whom it registers as. @default nobody */
+  identity?: Identity;
   node?: { id: string; rack: string };
   log: Logger;
 }
@@ -51,9 +54,9 @@ export function startMetricsEndpoint(options: MetricsEndpointOptions): MetricsEn
   };
 
   const register = async (address: string): Promise<void> => {
-    const { cluster, role, node } = options;
+    const { cluster, role, node, identity } = options;
     // Of its own, since the roles' are theirs; it waits for a Nuwa that is away by itself.
-    nuwa ??= await connectNuwa({ addresses: options.nuwa, cluster, creator: `metrics of ${role}`, log });
+    nuwa ??= await connectNuwa({ addresses: options.nuwa, cluster, creator: `metrics of ${role}`, identity, log });
     await nuwa.register(METRICS_SERVICE, newId(role.replaceAll('+', '-')), {
       address: `http://${address}`,
       ...(node ? { node: node.id, rack: node.rack } : {}),

@@ -12,6 +12,7 @@ async function setUp(seed: number, options: SeededFaults['options'], clock: Cloc
   const network = new MemoryNetwork({ faults, clock });
   const handlers = new EchoHandlers();
   const server = await serve({
+    guard: 'none',
     address: 'mem://s',
     implementations: [handlers.implementation()],
     transports: { mem: network.transport('s') },

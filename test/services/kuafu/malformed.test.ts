@@ -17,7 +17,7 @@ const sockets: Socket[] = [];
 
 beforeEach(async () => {
   handlers = new EchoHandlers();
-  server = await serve({ address: 'tcp://127.0.0.1:0', implementations: [handlers.implementation()] });
+  server = await serve({ guard: 'none', address: 'tcp://127.0.0.1:0', implementations: [handlers.implementation()] });
 });
 
 afterEach(async () => {

@@ -20,7 +20,7 @@ interface Started {
 
 async function startServer(who: string): Promise<Started> {
   const handlers = new EchoHandlers(who);
-  const server = await serve({ address: 'tcp://127.0.0.1:0', implementations: [handlers.implementation()] });
+  const server = await serve({ guard: 'none', address: 'tcp://127.0.0.1:0', implementations: [handlers.implementation()] });
   cleanups.push(() => server.close({ graceMs: 0 }));
   return { server, handlers };
 }
@@ -94,7 +94,7 @@ const keyedService = defineService('keyed', {
 });
 
 async function startKeyed(who: string, answer = async (): Promise<{ who: string }> => ({ who })): Promise<KuafuServer> {
-  const server = await serve({ address: 'tcp://127.0.0.1:0', implementations: [implement(keyedService, { who: answer })] });
+  const server = await serve({ guard: 'none', address: 'tcp://127.0.0.1:0', implementations: [implement(keyedService, { who: answer })] });
   cleanups.push(() => server.close({ graceMs: 0 }));
   return server;
 }

@@ -16,7 +16,7 @@ afterEach(async () => {
 
 async function startServer(who: string, address = 'tcp://127.0.0.1:0'): Promise<{ server: KuafuServer; handlers: EchoHandlers }> {
   const handlers = new EchoHandlers(who);
-  const server = await serve({ address, implementations: [handlers.implementation()] });
+  const server = await serve({ guard: 'none', address, implementations: [handlers.implementation()] });
   cleanups.push(() => server.close({ graceMs: 0 }));
   return { server, handlers };
 }

@@ -17,6 +17,7 @@ test('a peer that owes a reply is asked after 5 s of silence: if it lives the ca
   const network = new MemoryNetwork({ faults, clock });
   const handlers = new EchoHandlers();
   const server = await serve({
+    guard: 'none',
     address: 'mem://s',
     implementations: [handlers.implementation()],
     transports: { mem: network.transport('s') },
@@ -49,6 +50,7 @@ test('deadlines follow the clock that was given', async () => {
   const network = new MemoryNetwork({ clock });
   const handlers = new EchoHandlers();
   const server = await serve({
+    guard: 'none',
     address: 'mem://s',
     implementations: [handlers.implementation()],
     transports: { mem: network.transport('s') },

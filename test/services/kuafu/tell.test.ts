@@ -22,7 +22,12 @@ const calls = (side: string, method: string, code: string) => rise('feitian_kuaf
 
 beforeAll(async () => {
   tellKuafu();
-  server = await serve({ address: 'tcp://127.0.0.1:0', implementations: [handlers.implementation()], limits: { callsMax: 2 } });
+  server = await serve({
+    guard: 'none',
+    address: 'tcp://127.0.0.1:0',
+    implementations: [handlers.implementation()],
+    limits: { callsMax: 2 },
+  });
   echo = client.service(echoService, server.address);
 });
 beforeEach(async () => {

@@ -16,7 +16,7 @@ export function describeTransport(name: string, listen: () => string): void {
 
     beforeEach(async () => {
       handlers = new EchoHandlers();
-      server = await serve({ address: listen(), implementations: [handlers.implementation()] });
+      server = await serve({ guard: 'none', address: listen(), implementations: [handlers.implementation()] });
       client = createKuafuClient();
       echo = client.service(echoService, server.address);
     });
@@ -194,7 +194,7 @@ export function describeTransport(name: string, listen: () => string): void {
     test('a server past its bounds refuses, with a hint when to come back, and serves on', async () => {
       await server.close();
       const bounded = new EchoHandlers();
-      server = await serve({ address: listen(), implementations: [bounded.implementation()], limits: { callsMax: 2 } });
+      server = await serve({ guard: 'none', address: listen(), implementations: [bounded.implementation()], limits: { callsMax: 2 } });
       echo = client.service(echoService, server.address);
       const under = [echo.wait({ name: 'a' }), echo.wait({ name: 'b' })];
       await bounded.untilWaiting(2);
@@ -209,7 +209,12 @@ export function describeTransport(name: string, listen: () => string): void {
     test('a call refused as Overloaded never ran, so it is tried again while there is time', async () => {
       await server.close();
       const bounded = new EchoHandlers();
-      server = await serve({ address: listen(), implementations: [bounded.implementation()], limits: { callsPerConnectionMax: 1 } });
+      server = await serve({
+        guard: 'none',
+        address: listen(),
+        implementations: [bounded.implementation()],
+        limits: { callsPerConnectionMax: 1 },
+      });
       echo = client.service(echoService, server.address);
       const under = echo.wait({ name: 'a' });
       await bounded.untilWaiting(1);

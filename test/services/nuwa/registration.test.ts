@@ -167,7 +167,11 @@ describe('a member of the cluster', () => {
 
   /** A member that serves `who`, and answers with its name. */
   async function member(name: string) {
-    const server = await serve({ address: 'tcp://127.0.0.1:0', implementations: [implement(who, { name: async () => ({ name }) })] });
+    const server = await serve({
+      guard: 'none',
+      address: 'tcp://127.0.0.1:0',
+      implementations: [implement(who, { name: async () => ({ name }) })],
+    });
     harness.onClose(() => server.close());
     const { nuwa } = await join(name);
     await nuwa.register('who', 'one', { address: server.address });

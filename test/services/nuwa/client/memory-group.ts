@@ -94,7 +94,7 @@ export class MemoryServer {
 
   static async start(group: MemoryGroup, name: string, options: { eventsMax?: number; pageBytes?: number }): Promise<MemoryServer> {
     const server = new MemoryServer(group, name, options);
-    server.#server = await serve({ address: server.address, implementations: [server.#implementation()] });
+    server.#server = await serve({ guard: 'none', address: server.address, implementations: [server.#implementation()] });
     return server;
   }
 
@@ -134,7 +134,7 @@ export class MemoryServer {
   }
 
   async restart(): Promise<void> {
-    this.#server = await serve({ address: this.address, implementations: [this.#implementation()] });
+    this.#server = await serve({ guard: 'none', address: this.address, implementations: [this.#implementation()] });
   }
 
   async #untilApplied(index: number, signal: AbortSignal): Promise<void> {

@@ -8,7 +8,7 @@ import { whoService } from './who-service.ts';
  */
 const [instance, ttlMs, ...nuwa] = process.argv.slice(2);
 const who = implement(whoService, { who: async () => ({ who: `${instance}-${process.pid}` }) });
-const server = await serve({ address: 'tcp://127.0.0.1:0', implementations: [who] });
+const server = await serve({ guard: 'none', address: 'tcp://127.0.0.1:0', implementations: [who] });
 const member = await joinCluster({ cluster: 'test', nuwa, creator: instance!, ttlMs: Number(ttlMs) });
 const registration = await member.nuwa.register('who', instance!, { address: server.address, pid: process.pid });
 process.once('SIGTERM', async () => {
