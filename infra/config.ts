@@ -2,6 +2,7 @@ import { availableParallelism, totalmem } from 'node:os';
 import { join, resolve } from 'node:path';
 import { z } from 'zod';
 import type { RoleConfig } from '../services/base/role.ts';
+import type { SecurityConfig } from '../services/zhongkui/contract.ts';
 import { ClusterError } from './errors.ts';
 import { ROLE_NEEDS, type RoleName, type RoleNeeds } from './roles.ts';
 import { type Environment, temporalFromEnvironment } from './temporal-config.ts';
@@ -21,6 +22,9 @@ export interface RoleFlags {
   database?: string;
   metrics?: string;
   http?: string;
+  identity?: string;
+  trust?: string;
+  insecure?: boolean | string;
   nuwaId?: string;
   nuwaMembers?: string;
   zookeeper?: string;
@@ -67,6 +71,9 @@ const schema = z.object({
     .optional(),
   metrics: hostAndPort.default('127.0.0.1:0'),
   http: hostAndPort.default('127.0.0.1:0'),
+  identity: z.string().min(1).optional(),
+  trust: z.string().min(1).optional(),
+  insecure: z.union([z.boolean(), z.enum(['on', 'off']).transform((text) => text === 'on')]).default(false),
   nuwaId: name.optional(),
   nuwaMembers: members.optional(),
   zookeeper: hostAndPort.optional(),
@@ -89,6 +96,9 @@ export const VARIABLES: Record<keyof z.input<typeof schema>, string> = {
   database: 'FEITIAN_DATABASE_URL',
   metrics: 'FEITIAN_METRICS',
   http: 'FEITIAN_HTTP',
+  identity: 'FEITIAN_IDENTITY',
+  trust: 'FEITIAN_TRUST',
+  insecure: 'FEITIAN_INSECURE',
   nuwaId: 'FEITIAN_NUWA_ID',
   nuwaMembers: 'FEITIAN_NUWA_MEMBERS',
   zookeeper: 'FEITIAN_ZOOKEEPER',
@@ -99,7 +109,7 @@ export const VARIABLES: Record<keyof z.input<typeof schema>, string> = {
 
 /** One config for each role, in their order. With several roles in one process each has a directory of its own below `data`. */
 export async function roleConfigs(roles: readonly RoleName[], flags: RoleFlags, env: Environment): Promise<RoleConfig[]> {
-  const given: Record<string, string | undefined> = {};
+  const given: Record<string, string | boolean | undefined> = {};
   for (const [key, variable] of Object.entries(VARIABLES)) given[key] = flags[key as keyof RoleFlags] ?? (env[variable] || undefined);
   const parsed = schema.safeParse(given);
   if (!parsed.success) throw badConfig(parsed.error.issues.map(({ path, message }) => `${nameOf(path[0])} ${message}`));
@@ -120,6 +130,7 @@ export async function roleConfigs(roles: readonly RoleName[], flags: RoleFlags, 
   need('nuwa', nuwa.length > 0, nameOf('nuwa'));
   if (roles.length > 1 && !listen.endsWith(':0'))
     missing.push(`${nameOf('listen')} can give a port to one role only, not to ${roles.length}`);
+  const security = securityOf(parsed.data, missing);
   if (missing.length > 0) throw badConfig(missing);
 
   return roles.map((role) => ({
@@ -132,9 +143,22 @@ export async function roleConfigs(roles: readonly RoleName[], flags: RoleFlags, 
     resources: { cpu, memoryMiB: memory },
     ...(role === 'nuwa' && nuwaServer ? { nuwaServer } : {}),
     ...(node ? { node: { id: node, rack } } : {}),
+    ...(security ? { security } : {}),
     ...(database ? { databaseUrl: database } : {}),
     ...(temporal ? { temporal } : {}),
   }));
+}
+
+/** Nobody serves without knowing who calls unless he was told to. */
+function securityOf({ identity, trust, insecure }: z.output<typeof schema>, missing: string[]): SecurityConfig | undefined {
+  if (insecure) return undefined;
+  if (identity === undefined || trust === undefined) {
+    missing.push(
+      `${nameOf('identity')} and ${nameOf('trust')} are needed: the key of this process and whom it trusts (\`feitian key --help\`); ${nameOf('insecure')} answers anybody instead`,
+    );
+    return undefined;
+  }
+  return { identityFile: resolve(identity), trustFile: resolve(trust) };
 }
 
 /** Undefined: a group of its own, of one, as it has always been. Errors: BadConfig. */

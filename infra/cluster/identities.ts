@@ -1,4 +1,3 @@
-import { join } from 'node:path';
 import { hasCode } from '../../services/base/errors.ts';
 import {
   createKeyPair,
@@ -53,7 +52,7 @@ export class Identities {
 
   /** What a process is told. */
   async ofProcess(role: RoleName, place?: string): Promise<SecurityConfig> {
-    const file = join(this.#layout.keys, 'services', `${processName(role, place).replaceAll('/', '-')}.pem`);
+    const file = this.#layout.identityOf(processName(role, place));
     await this.#keep(file, place === undefined ? `service/${role}` : `service/${role}/${place}`, roleGrants(role, this.#cluster));
     return { identityFile: file, trustFile: this.#layout.trustFile };
   }

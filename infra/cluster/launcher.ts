@@ -11,10 +11,10 @@ import type { Server } from 'node:net';
 import { createLogger } from '../../services/base/log.ts';
 import { ClusterError } from '../errors.ts';
 import { stopPrograms } from '../setup/run-program.ts';
-import { ensureAdminKey } from './admin-key.ts';
 import type { ClusterInfo } from './cluster-file.ts';
 import { type ControlRequest, serveControl } from './control.ts';
 import type { ClusterStatus, LauncherEvent } from './events.ts';
+import { Identities } from './identities.ts';
 import { type Layout, layoutOf } from './layout.ts';
 import { clearLeftovers, GRACE_MS, killContainers, LAUNCH_ID_VARIABLE, verifyNothingLeft } from './leftovers.ts';
 import { acquireLock } from './lock.ts';
@@ -25,6 +25,9 @@ import { writePrivateFile } from './private-file.ts';
 import { type LauncherRecord, readRecord, writeRecord } from './record.ts';
 import { describeFailure, type StartedCluster, startEverything } from './start.ts';
 import { Supervisor, statusOf } from './supervisor.ts';
+
+/** How often tokens are looked at. */
+const RENEW_MS = 3_600_000;
 
 export interface LaunchRequest {
   dir: string;
@@ -101,11 +104,13 @@ class Launcher {
     const layout = this.#layout;
     const old = await readRecord(layout.recordFile);
     if (old) await this.#step('leftovers cleared', () => clearLeftovers(layout, old));
-    await ensureAdminKey(layout.adminKey);
     const nodes = await readNodes(layout.nodesFile);
     if (nodes) this.#shape = { ...this.#shape, nodes };
+    const identities = await Identities.open(layout, this.#shape.name);
+    this.#keepRenewing(identities);
     const cluster = await startEverything({
       layout,
+      identities,
       shape: this.#shape,
       launchId: this.#launchId,
       ports: this.#ports,
@@ -135,6 +140,13 @@ class Launcher {
     this.#log.info({}, 'cluster.ready');
     tellStarter({ kind: 'ready' });
     this.#ready.resolve();
+  }
+
+  /** Tokens last a month; who runs for longer finds new ones in its file. */
+  #keepRenewing(identities: Identities): void {
+    const renew = (): void => void identities.renew().catch((error) => this.#log.error({ error }, 'cluster.tokens_not_renewed'));
+    const timer = setInterval(renew, RENEW_MS).unref();
+    this.#stopping.signal.addEventListener('abort', () => clearInterval(timer), { once: true });
   }
 
   /** Reports what took how long; an error keeps the name of the step that it came from. */

@@ -1,6 +1,7 @@
 /**
  * How each role's process of a local cluster is started: a pure function of what was found and chosen. The launcher carries it out.
  */
+import type { SecurityConfig } from '../../services/zhongkui/contract.ts';
 import { ROLE_NEEDS, type RoleName } from '../roles.ts';
 import type { Layout } from './layout.ts';
 import { membersText, type NuwaServer } from './nuwa-servers.ts';
@@ -15,6 +16,8 @@ export interface PlanInput {
   /** What every process gets. */
   env: Readonly<Record<string, string | undefined>>;
   nuwaServers: readonly NuwaServer[];
+  /** Who each process is and whom it trusts, by its name. */
+  security: ReadonlyMap<string, SecurityConfig>;
   /** One for each process of any other role, by its name. */
   ports: ReadonlyMap<string, number>;
   /** What roles that speak with Temporal get. */
@@ -55,7 +58,7 @@ export function roleSpec(input: PlanInput, role: RoleName, node?: { id: string; 
     ...common(input, role),
     ...(node ? { node: node.id } : {}),
     env: {
-      ...commonEnv(input),
+      ...commonEnv(input, processName(role, node?.id)),
       FEITIAN_DATA: layout.dataOf(role, node?.id),
       FEITIAN_LISTEN: `tcp://127.0.0.1:${ports.get(processName(role, node?.id))}`,
       ...(needs.nuwa ? { FEITIAN_NUWA: nuwaServers.map(({ port }) => `tcp://127.0.0.1:${port}`).join(',') } : {}),
@@ -82,7 +85,7 @@ export function nuwaSpec(input: PlanInput, { id, port, zookeeperPort }: NuwaServ
     ...common(input, 'nuwa'),
     instance: id,
     env: {
-      ...commonEnv(input),
+      ...commonEnv(input, processName('nuwa', id)),
       FEITIAN_DATA: layout.dataOfNuwa(id),
       FEITIAN_LISTEN: `tcp://127.0.0.1:${port}`,
       FEITIAN_NUWA_ID: id,
@@ -104,6 +107,7 @@ function common({ entry }: PlanInput, role: RoleName) {
   };
 }
 
-function commonEnv({ env, layout, shape }: PlanInput): ProcessSpec['env'] {
-  return { ...env, FEITIAN_DIR: layout.dir, FEITIAN_CLUSTER: shape.name };
+function commonEnv({ env, layout, shape, security }: PlanInput, name: string): ProcessSpec['env'] {
+  const { identityFile, trustFile } = security.get(name)!;
+  return { ...env, FEITIAN_DIR: layout.dir, FEITIAN_CLUSTER: shape.name, FEITIAN_IDENTITY: identityFile, FEITIAN_TRUST: trustFile };
 }

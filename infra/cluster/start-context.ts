@@ -1,3 +1,4 @@
+import type { Identities } from './identities.ts';
 import type { Layout } from './layout.ts';
 import type { ClusterShape } from './options.ts';
 import type { ProcessSpec } from './process-run.ts';
@@ -7,6 +8,7 @@ export interface StartContext {
   layout: Layout;
   shape: ClusterShape;
   launchId: string;
+  identities: Identities;
   /** Filled with every port that is used, for the check at the end that they are free again. */
   ports: Set<number>;
   step<T>(name: string, work: () => Promise<T>, detail?: (result: T) => string | undefined): Promise<T>;

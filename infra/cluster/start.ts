@@ -12,6 +12,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { messageOf } from '../../services/base/errors.ts';
 import type { TemporalConfig } from '../../services/base/role.ts';
+import type { SecurityConfig } from '../../services/zhongkui/contract.ts';
 import { ClusterError } from '../errors.ts';
 import { ROLE_NEEDS, type RoleName } from '../roles.ts';
 import { lastLines } from '../setup/run-program.ts';
@@ -57,12 +58,18 @@ export async function startEverything(context: StartContext): Promise<StartedClu
   await makePrivateDirectories(layout, places);
   const nuwaServers = await ownNuwaServers(context);
   const ports = await rolePorts(context, places);
+  const security = new Map<string, SecurityConfig>();
+  await secure(context, security, [
+    ...nuwaServers.map(({ id }) => ['nuwa', id] as const),
+    ...places.map(({ role, node }) => [role, node?.id] as const),
+  ]);
   const plan: PlanInput = {
     layout,
     shape,
     entry: { command: process.execPath, args: [ENTRY] },
     env,
     nuwaServers,
+    security,
     ports,
     temporalEnv: {},
   };
@@ -100,6 +107,11 @@ export async function startEverything(context: StartContext): Promise<StartedClu
     const ofNode = placesOf({ ...shape, nodes: [node] }).filter((place) => place.node);
     await makePrivateDirectories(layout, ofNode);
     for (const [name, port] of await rolePorts(context, ofNode)) ports.set(name, port);
+    await secure(
+      context,
+      security,
+      ofNode.map(({ role, node }) => [role, node?.id] as const),
+    );
     await Promise.all(ofNode.map(async ({ role }) => context.start(roleSpec(await inputOf(role), role, node))));
   };
   const portsOf = (node: string): number[] => [...ports].filter(([name]) => name.endsWith(`/${node}`)).map(([, port]) => port);
@@ -247,6 +259,15 @@ function ownEnvironment(launchId: string): Environment {
 async function makePrivateDirectories({ dir, dataOf }: Layout, places: ReturnType<typeof placesOf>): Promise<void> {
   const own = [join(dir, 'nodes'), join(dir, 'temporal'), ...places.map(({ role, node }) => dataOf(role, node?.id))];
   for (const directory of own) await mkdir(directory, { recursive: true, mode: 0o700 });
+}
+
+/** Gives each process its key and token. */
+async function secure(
+  { identities }: StartContext,
+  security: Map<string, SecurityConfig>,
+  processes: (readonly [RoleName, string | undefined])[],
+): Promise<void> {
+  for (const [role, place] of processes) security.set(processName(role, place), await identities.ofProcess(role, place));
 }
 
 async function rolePorts({ ports }: StartContext, places: ReturnType<typeof placesOf>): Promise<Map<string, number>> {

@@ -1,10 +1,12 @@
 /**
  * The demo: a cluster, text, a job, an answer that is checked. Each step says what it did and how long it took.
  */
+
 import { FUXI_MASTER_SERVICE, fuxiMasterService } from '../../services/fuxi/contract.ts';
 import { joinCluster } from '../../services/nuwa/client.ts';
 import { createPangu } from '../../services/pangu/client.ts';
 import type { PanguClient } from '../../services/pangu/contract.ts';
+import { commandIdentity } from '../cli/ui/identity.ts';
 import { webAddress } from '../cli/ui/temporal.ts';
 import { formatBytes, formatCount, formatMs } from '../cli/ui/units.ts';
 import { createJobPicture } from '../cli/ui/watch-job.ts';
@@ -37,7 +39,9 @@ export async function runDemo(context: DemoContext): Promise<void> {
   const { info } = cluster;
   const [client, member] = await Promise.all([
     connectClient(info.temporal),
-    joinCluster({ cluster: info.name, nuwa: info.nuwa.kuafu.map((address) => `tcp://${address}`), creator: 'demo' }),
+    commandIdentity(info).then((identity) =>
+      joinCluster({ cluster: info.name, nuwa: info.nuwa.kuafu.map((address) => `tcp://${address}`), creator: 'demo', identity }),
+    ),
   ]);
   const pangu = createPangu({ cluster: info.name, kuafu: member.kuafu });
   try {

@@ -1,4 +1,5 @@
 import type { Guard, Identity } from '../kuafu/guard-contract.ts';
+import type { SecurityConfig } from '../zhongkui/contract.ts';
 
 /**
  * A role is what one process can be asked to play: `feitian run <role> [<role>…]`. Each service's `server.ts` exports
@@ -33,6 +34,8 @@ export interface RoleConfig {
   guard?: Guard;
   /** Whom this role makes its own calls as. Absent: nobody. */
   identity?: Identity;
+  /** What `guard` and `identity` are made from. Absent: this process was told to do without. */
+  security?: SecurityConfig;
   /** Where this process tells its metrics, `host:port`; port 0 = any free one. The role does not serve it: whoever starts roles does. */
   metrics?: string;
   /** Where a role that speaks HTTP listens, `host:port`; port 0 = any free one. */

@@ -12,9 +12,9 @@ import { seededRandom } from '../../services/base/random.ts';
 import type { NodesProgress, NodesResult } from '../../services/dayu/nodes-contract.ts';
 import { FEITIAN_QUEUE, tuboService } from '../../services/fuxi/contract.ts';
 import type { ServiceClient } from '../../services/kuafu/contract.ts';
-import { joinCluster } from '../../services/nuwa/client.ts';
+import type { joinCluster } from '../../services/nuwa/client.ts';
 import { type MasterContract, masterService } from '../../services/pangu/master-contract.ts';
-import { leftovers, openCluster, outputLines, resultOf, type TestCluster } from '../helpers/cluster.ts';
+import { joinAsAdmin, leftovers, openCluster, outputLines, resultOf, type TestCluster } from '../helpers/cluster.ts';
 import { awkwardTexts, referenceCounts } from '../helpers/word-count.ts';
 
 const run = promisify(execFile);
@@ -61,7 +61,7 @@ describe('a cluster that grows and shrinks', () => {
   beforeAll(async () => {
     test = await openCluster({ nodes: 4, cpuPerNode: 1 });
     const { info } = test.cluster;
-    member = await joinCluster({ cluster: 'local', nuwa: info.nuwa.kuafu.map((address) => `tcp://${address}`), creator: 'test' });
+    member = await joinAsAdmin(info, 'test');
     master = member.kuafu.service(masterService, 'nuwa://local/pangu-master/');
     sql = postgres(info.postgres.url, { max: 1, onnotice: () => {} });
     const text = awkwardTexts(13, 900_000, 1_000).get('plain.txt')!;

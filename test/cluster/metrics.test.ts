@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { joinCluster } from '../../services/nuwa/client.ts';
-import { failureOf, openCluster, resultOf, type TestCluster } from '../helpers/cluster.ts';
+import { failureOf, joinAsAdmin, openCluster, resultOf, type TestCluster } from '../helpers/cluster.ts';
 import { readingOf, type Series, scrape, type Target, targetsOf } from '../helpers/scrape.ts';
 import { feitian } from '../infra/feitian.ts';
 import { webhook } from '../services/shennong/alert-messages.ts';
@@ -12,7 +12,7 @@ let shennong: string;
 beforeAll(async () => {
   test = await openCluster({ nodes: 3 });
   const { info } = test.cluster;
-  const member = await joinCluster({ cluster: info.name, nuwa: info.nuwa.kuafu.map((address) => `tcp://${address}`), creator: 'test' });
+  const member = await joinAsAdmin(info, 'test');
   const { children } = await member.nuwa.list('/services/shennong');
   await member.leave();
   shennong = JSON.parse(Buffer.from(children[0]!.value).toString()).attributes.http.replace('http://', '');

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type ClusterHandle, startCluster } from '../../infra/cluster/launch.ts';
-import { joinCluster } from '../../services/nuwa/client.ts';
+
+import { joinAsAdmin } from '../helpers/cluster.ts';
 import { clearPlaces, newPlace, START_MS_MAX } from '../infra/cluster-places.ts';
 import { feitian } from '../infra/feitian.ts';
 
@@ -10,7 +11,7 @@ import { feitian } from '../infra/feitian.ts';
 const SERVERS = ['nuwa-1', 'nuwa-2', 'nuwa-3'];
 const STANDING = 20;
 
-type Member = Awaited<ReturnType<typeof joinCluster>>;
+type Member = Awaited<ReturnType<typeof joinAsAdmin>>;
 
 describe('a cluster with three Nuwa servers', () => {
   let dir: string;
@@ -21,10 +22,7 @@ describe('a cluster with three Nuwa servers', () => {
   }, START_MS_MAX);
   afterAll(clearPlaces, START_MS_MAX);
 
-  const join = (): Promise<Member> => {
-    const { name, nuwa } = cluster.info;
-    return joinCluster({ cluster: name, nuwa: nuwa.kuafu.map((address) => `tcp://${address}`), creator: 'test' });
-  };
+  const join = (): Promise<Member> => joinAsAdmin(cluster.info, 'test');
 
   it('loses no registration and fails no call while its servers are restarted one after another', async () => {
     const [holder, busy, watcher] = await Promise.all([join(), join(), join()]);

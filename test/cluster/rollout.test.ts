@@ -7,7 +7,7 @@ import { DAYU_MASTER_SERVICE, dayuMasterService, type RolloutProgress, type Roll
 import { FEITIAN_QUEUE } from '../../services/fuxi/contract.ts';
 import type { ServiceClient } from '../../services/kuafu/contract.ts';
 import { joinCluster, nuwaResolver } from '../../services/nuwa/client.ts';
-import { failureOf, openCluster, type TestCluster } from '../helpers/cluster.ts';
+import { failureOf, joinAsAdmin, openCluster, type TestCluster } from '../helpers/cluster.ts';
 import { readEvents } from '../helpers/hello-service.ts';
 
 /** The example service on three nodes, rolled forth and back under constant load; its own log tells who was out of service when. */
@@ -21,8 +21,8 @@ describe('rollouts on a real cluster', () => {
   beforeAll(async () => {
     test = await openCluster({ nodes: 3 });
     closing.push(() => test.stop());
-    const { name, nuwa } = test.cluster.info;
-    const member = await joinCluster({ cluster: name, nuwa: nuwa.kuafu.map((address) => `tcp://${address}`), creator: 'test' });
+    const { name } = test.cluster.info;
+    const member = await joinAsAdmin(test.cluster.info, 'test');
     closing.push(() => member.leave());
     master = member.kuafu.service(dayuMasterService, `nuwa://${name}/${DAYU_MASTER_SERVICE}/`);
     const releaser = { pangu: test.pangu, dayuMaster: master };

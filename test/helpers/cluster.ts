@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Client, WorkflowFailedError, WorkflowHandle } from '@temporalio/client';
+import { commandIdentity } from '../../infra/cli/ui/identity.ts';
 import { asAddress, callingServers } from '../../infra/cli/ui/nuwa.ts';
 import { askGroup, viewOf } from '../../infra/cli/ui/nuwa-group.ts';
 import { type ClusterHandle, type ClusterInfo, deleteClusterData, startCluster } from '../../infra/cluster/launch.ts';
@@ -36,7 +37,7 @@ export async function openCluster(options: Partial<Parameters<typeof startCluste
   const cluster = await startCluster({ nuwaServers: 1, ...options, dir, attached: true });
   const { info } = cluster;
   const temporal = await connectClient(info.temporal);
-  const member = await joinCluster({ cluster: info.name, nuwa: info.nuwa.kuafu.map((address) => `tcp://${address}`), creator: 'test' });
+  const member = await joinAsAdmin(info, 'test');
   const pangu = createPangu({ cluster: info.name, kuafu: member.kuafu });
   return {
     dir,
@@ -63,9 +64,16 @@ export async function openCluster(options: Partial<Parameters<typeof startCluste
   };
 }
 
+/** A member of a local cluster that may do everything. */
+export async function joinAsAdmin(info: ClusterInfo, creator: string): ReturnType<typeof joinCluster> {
+  const nuwa = info.nuwa.kuafu.map(asAddress);
+  return await joinCluster({ cluster: info.name, nuwa, creator, identity: await commandIdentity(info) });
+}
+
 /** The name of the Nuwa server that leads, once one does. */
-export async function nuwaLeader({ nuwa }: ClusterInfo): Promise<string> {
-  return await callingServers(async (kuafu) => {
+export async function nuwaLeader(info: ClusterInfo): Promise<string> {
+  const { nuwa } = info;
+  return await callingServers(await commandIdentity(info), async (kuafu) => {
     for (;;) {
       const { leader } = viewOf(await askGroup(kuafu, nuwa.kuafu.map(asAddress)));
       if (leader !== undefined) return leader;

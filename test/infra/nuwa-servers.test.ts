@@ -85,6 +85,12 @@ describe('the plan of a cluster', () => {
     nuwaServers: THREE,
     entry: { command: 'node', args: ['feitian'] },
     env: { PATH: '/bin' },
+    security: new Map(
+      ['nuwa/nuwa-1', 'nuwa/nuwa-2', 'nuwa/nuwa-3', 'pangu-master'].map((name) => [
+        name,
+        { identityFile: `/keys/${name}`, trustFile: '/keys/trust' },
+      ]),
+    ),
     ports: new Map([['pangu-master', 1100]]),
     temporalEnv: {},
   };

@@ -6,6 +6,7 @@ import { type MetricsEndpoint, startMetricsEndpoint } from '../../../services/sh
 import type { ReadyMessage } from '../../cluster/process-run.ts';
 import { type RoleFlags, roleConfigs } from '../../config.ts';
 import { isRoleName, loadRole, ROLE_NAMES, type RoleName } from '../../roles.ts';
+import { openSecurity } from '../../security/process-security.ts';
 import { action, UsageError } from '../ui/action.ts';
 
 /** A role that has not stopped by then is not going to; whoever waits for us would kill us soon. */
@@ -25,6 +26,9 @@ export function register(program: Command): void {
     .option('--database <url>', 'Postgres (FEITIAN_DATABASE_URL)')
     .option('--metrics <host:port>', 'where this process tells its metrics; port 0 is any free one (FEITIAN_METRICS)')
     .option('--http <host:port>', 'where a role that speaks HTTP listens; port 0 is any free one (FEITIAN_HTTP)')
+    .option('--identity <file>', 'key and token of this process (FEITIAN_IDENTITY)')
+    .option('--trust <file>', 'whose tokens count (FEITIAN_TRUST)')
+    .option('--insecure', 'ask nobody who calls, and call as nobody (FEITIAN_INSECURE=on)')
     .option('--nuwa-id <name>', 'of a Nuwa server: which one of its group it is (FEITIAN_NUWA_ID)')
     .option(
       '--nuwa-members <name=tcp://host:port,…>',
@@ -46,6 +50,13 @@ async function run(names: string[], flags: RoleFlags): Promise<void> {
   const configs = await roleConfigs(roles, flags, process.env);
   const log = createLogger({ role: roles.join('+'), ...(configs[0]?.node ? { node: configs[0].node.id } : {}) });
 
+  const { cluster, nuwa: nuwaServers, security: given } = configs[0]!;
+  const isNuwa = roles.includes('nuwa');
+  const security = given
+    ? await openSecurity({ cluster, security: given, nuwa: nuwaServers, isNuwa, creator: `feitian run ${roles.join(' ')}`, log })
+    : undefined;
+  if (!security) log.warn({}, 'role.insecure');
+
   const running: RunningRole[] = [];
   let metrics: MetricsEndpoint | undefined;
   const stop = async (signal: string): Promise<void> => {
@@ -57,6 +68,7 @@ async function run(names: string[], flags: RoleFlags): Promise<void> {
     await metrics?.stop();
     // Last started, first stopped.
     for (const role of running.toReversed()) await role.stop();
+    await security?.close();
     log.info({}, 'role.stopped');
     process.exit(0);
   };
@@ -71,17 +83,19 @@ async function run(names: string[], flags: RoleFlags): Promise<void> {
 
   for (const [index, role] of roles.entries()) {
     const start = await loadRole(role);
-    running.push(await start(configs[index]!));
+    running.push(await start({ ...configs[index]!, guard: security?.guard, identity: security?.identity }));
   }
   const address = running.find((role) => role.address)?.address;
   log.info({ address, startMs: Math.round(performance.now()) }, 'role.ready');
   const message: ReadyMessage = { kind: 'ready', ...(address ? { address } : {}) };
   if (process.connected) process.send?.(message, () => {}); // a launcher that is gone need not know
   tellKuafu();
+  const addresses = nuwaOf(roles, configs, running);
   metrics = startMetricsEndpoint({
     ...configs[0]!,
     listen: configs[0]!.metrics!,
-    nuwa: nuwaOf(roles, configs, running),
+    nuwa: addresses,
+    client: security && (() => security.followAt(addresses)),
     role: roles.join('+'),
     log,
   });

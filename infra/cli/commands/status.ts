@@ -6,6 +6,7 @@ import { layoutOf } from '../../cluster/layout.ts';
 import { readRecord } from '../../cluster/record.ts';
 import { action, print, printJson } from '../ui/action.ts';
 import { colors as pc } from '../ui/colors.ts';
+import { commandIdentity } from '../ui/identity.ts';
 import { asAddress, callingServers } from '../ui/nuwa.ts';
 import { askGroup, type GroupView, viewAsJson, viewOf } from '../ui/nuwa-group.ts';
 import { renderTable } from '../ui/table.ts';
@@ -39,8 +40,11 @@ async function status({ dir, json }: VerbOptions): Promise<void> {
 /** Whether the group has a leader tells more than that its processes run. A server that hangs must not hold this up for long. */
 const NUWA_MS_MAX = 1_000;
 
-function nuwaGroup({ nuwa }: ClusterInfo): Promise<GroupView> {
-  return callingServers(async (kuafu) => viewOf(await askGroup(kuafu, nuwa.kuafu.map(asAddress), NUWA_MS_MAX)));
+async function nuwaGroup(info: ClusterInfo): Promise<GroupView> {
+  const { nuwa } = info;
+  return callingServers(await commandIdentity(info), async (kuafu) =>
+    viewOf(await askGroup(kuafu, nuwa.kuafu.map(asAddress), NUWA_MS_MAX)),
+  );
 }
 
 /** A cluster works on without its launcher; nobody starts again what dies. */

@@ -5,6 +5,7 @@ import type { NuwaClient } from '../../../services/nuwa/contract.ts';
 import type { PanguClient } from '../../../services/pangu/contract.ts';
 import { type ClusterInfo, readClusterInfo } from '../../cluster/cluster-file.ts';
 import { ClusterError } from '../../errors.ts';
+import { commandIdentity } from './identity.ts';
 
 /** What `cluster.json` tells. */
 export async function clusterIn(dir: string): Promise<ClusterInfo> {
@@ -27,7 +28,14 @@ export async function inCluster<T>(dir: string, use: (member: Membership) => Pro
   const cluster = await clusterIn(dir);
   const { joinCluster } = await import('../../../services/nuwa/client.ts');
   const nuwaAddresses = cluster.nuwa.kuafu.map((address) => (address.includes('://') ? address : `tcp://${address}`));
-  const { nuwa, kuafu, leave } = await joinCluster({ cluster: cluster.name, nuwa: nuwaAddresses, creator: 'feitian', log: silentLogger });
+  const identity = await commandIdentity(cluster);
+  const { nuwa, kuafu, leave } = await joinCluster({
+    cluster: cluster.name,
+    nuwa: nuwaAddresses,
+    creator: 'feitian',
+    identity,
+    log: silentLogger,
+  });
   try {
     return await use({ cluster, nuwa, kuafu });
   } finally {

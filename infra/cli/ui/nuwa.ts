@@ -3,9 +3,11 @@ import { readFile } from 'node:fs/promises';
 import type { Command } from 'commander';
 import { silentLogger } from '../../../services/base/log.ts';
 import type { KuafuClient } from '../../../services/kuafu/contract.ts';
+import type { Identity } from '../../../services/kuafu/guard-contract.ts';
 import type { NuwaClient } from '../../../services/nuwa/contract.ts';
 import { UsageError } from './action.ts';
 import { clusterIn } from './cluster.ts';
+import { commandIdentity } from './identity.ts';
 import { type VerbOptions, verb } from './verb.ts';
 
 export interface NuwaOptions extends VerbOptions {
@@ -25,17 +27,24 @@ export interface Group {
   cluster: string;
   /** `tcp://host:port` each. */
   addresses: string[];
+  /** Whom to speak for. */
+  identity: Identity | undefined;
 }
 
 export async function groupOf({ dir, nuwa }: NuwaOptions): Promise<Group> {
   if (nuwa === undefined) {
-    const { name, nuwa: known } = await clusterIn(dir);
-    return { cluster: name, addresses: known.kuafu.map(asAddress) };
+    const known = await clusterIn(dir);
+    return { cluster: known.name, addresses: known.nuwa.kuafu.map(asAddress), identity: await commandIdentity(known) };
   }
   const given = nuwa.split(',').filter((part) => part.trim() !== '');
   const wrong = given.find((part) => !/^(tcp:\/\/)?[^/\s]+:\d{1,5}$/.test(part.trim()));
   if (given.length === 0 || wrong !== undefined) throw new UsageError(`--nuwa ${nuwa} is not a list of host:port with commas between`);
-  return { cluster: process.env.FEITIAN_CLUSTER || 'local', addresses: given.map((part) => asAddress(part.trim())) };
+  const own = await clusterIn(dir).catch(() => undefined);
+  return {
+    cluster: process.env.FEITIAN_CLUSTER || own?.name || 'local',
+    addresses: given.map((part) => asAddress(part.trim())),
+    identity: await commandIdentity(own),
+  };
 }
 
 export const asAddress = (text: string): string => (text.includes('://') ? text : `tcp://${text}`);
@@ -51,13 +60,14 @@ export async function withNuwa<T>(
   use: (nuwa: NuwaClient) => Promise<T>,
   session: { ttlMs?: number } = {},
 ): Promise<T> {
-  const { cluster, addresses } = await groupOf(options);
+  const { cluster, addresses, identity } = await groupOf(options);
   const { connectNuwa } = await import('../../../services/nuwa/client.ts');
   const tell = setTimeout(() => process.stderr.write(`feitian: waiting for Nuwa at ${addresses.join(', ')} …\n`), PATIENCE_MS);
   const connecting = connectNuwa({
     addresses,
     cluster,
     creator: 'feitian',
+    identity,
     timeoutMs: CONNECT_MS_MAX,
     log: silentLogger,
     ...(session.ttlMs === undefined ? {} : { ttlMs: session.ttlMs }),
@@ -72,13 +82,13 @@ export async function withNuwa<T>(
 
 /** Runs `use` with a way to call the servers one by one. */
 export async function withServers<T>(options: NuwaOptions, use: (kuafu: KuafuClient, addresses: string[]) => Promise<T>): Promise<T> {
-  const { addresses } = await groupOf(options);
-  return await callingServers((kuafu) => use(kuafu, addresses));
+  const { addresses, identity } = await groupOf(options);
+  return await callingServers(identity, (kuafu) => use(kuafu, addresses));
 }
 
-export async function callingServers<T>(use: (kuafu: KuafuClient) => Promise<T>): Promise<T> {
+export async function callingServers<T>(identity: Identity | undefined, use: (kuafu: KuafuClient) => Promise<T>): Promise<T> {
   const { createKuafuClient } = await import('../../../services/kuafu/client.ts');
-  const kuafu = createKuafuClient({ log: silentLogger });
+  const kuafu = createKuafuClient({ identity, log: silentLogger });
   try {
     return await use(kuafu);
   } finally {

@@ -7,7 +7,7 @@ import { processRegistry } from '../../base/metrics.ts';
 import { systemRandom } from '../../base/random.ts';
 import type { Identity } from '../../kuafu/guard-contract.ts';
 import { connectNuwa } from '../../nuwa/client.ts';
-import type { NuwaClient } from '../../nuwa/contract.ts';
+import type { NuwaClient, Registration } from '../../nuwa/contract.ts';
 import { METRICS_SERVICE } from '../contract.ts';
 import { type HttpServer, serveHttp } from '../http.ts';
 import { readForeignMetrics } from './foreign.ts';
@@ -18,6 +18,8 @@ export interface MetricsEndpointOptions {
   cluster: string;
   /** Kuafu addresses of the Nuwa servers; without any, nobody is told where this process is. */
   nuwa: readonly string[];
+  /** A client that the process has anyway, which stays its own. @default one of the endpoint's own, that asks nobody who it is */
+  client?: () => Promise<NuwaClient>;
   /** The roles of this process, with `+` between them. */
   role: string;
   /** Whom it registers as. @default nobody */
@@ -44,6 +46,8 @@ export function startMetricsEndpoint(options: MetricsEndpointOptions): MetricsEn
   const stopping = new AbortController();
   let http: HttpServer | undefined;
   let nuwa: NuwaClient | undefined;
+  let own: NuwaClient | undefined;
+  let registration: Registration | undefined;
 
   const run = async (): Promise<void> => {
     http = await persist('metrics.unserved', () => serveHttp(options.listen, { 'GET /metrics': () => tell(log) }, log));
@@ -55,9 +59,11 @@ export function startMetricsEndpoint(options: MetricsEndpointOptions): MetricsEn
 
   const register = async (address: string): Promise<void> => {
     const { cluster, role, node, identity } = options;
-    // Of its own, since the roles' are theirs; it waits for a Nuwa that is away by itself.
-    nuwa ??= await connectNuwa({ addresses: options.nuwa, cluster, creator: `metrics of ${role}`, identity, log });
-    await nuwa.register(METRICS_SERVICE, newId(role.replaceAll('+', '-')), {
+    // Of its own where none is given, since the roles' are theirs; it waits for a Nuwa that is away by itself.
+    nuwa ??=
+      (await options.client?.()) ??
+      (own = await connectNuwa({ addresses: options.nuwa, cluster, creator: `metrics of ${role}`, identity, log }));
+    registration = await nuwa.register(METRICS_SERVICE, newId(role.replaceAll('+', '-')), {
       address: `http://${address}`,
       ...(node ? { node: node.id, rack: node.rack } : {}),
       pid: process.pid,
@@ -81,7 +87,7 @@ export function startMetricsEndpoint(options: MetricsEndpointOptions): MetricsEn
   const stop = async (): Promise<void> => {
     stopping.abort();
     // The session's end takes the registration with it.
-    const leaving = Promise.resolve(nuwa?.close()).catch(() => {});
+    const leaving = Promise.resolve(own ? own.close() : registration?.unregister()).catch(() => {});
     await Promise.race([leaving, delay(LEAVE_MS_MAX, undefined, { ref: false })]);
     await http?.close();
     void running;
