@@ -1,5 +1,4 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { joinCluster } from '../../services/nuwa/client.ts';
 import { failureOf, joinAsAdmin, openCluster, resultOf, type TestCluster } from '../helpers/cluster.ts';
 import { readingOf, type Series, scrape, type Target, targetsOf } from '../helpers/scrape.ts';
 import { feitian } from '../infra/feitian.ts';
