@@ -32,6 +32,7 @@ export async function startMaster(config: RoleConfig, options: MasterOptions = {
   const chunkServers = await watchChunkServers(cluster.nuwa, log);
   const context: MasterContext = {
     replicaDropped: () => telling.replicaDropped(),
+    cluster: config.cluster,
     db: database.db,
     chunkServers,
     chunkServerAt: (address) => cluster.kuafu.service(chunkServerService, address),
