@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { FeitianError } from '../base/errors.ts';
 import { defineService, method } from '../kuafu/contract.ts';
+import { resourceOf, wholeOf } from '../kuafu/resource-contract.ts';
 
 /**
  * Dayu's public words, shared by workflows, activities, the master, the agents and the command.
@@ -274,6 +275,8 @@ export type PlanFacts = z.output<typeof planFactsSchema>;
 
 const rolloutKey = { workflowId: z.string(), runId: z.string() };
 
+const ofApplication = ({ application }: { application: string }, cluster: string): string => resourceOf('dayu', cluster, application);
+
 export const dayuMasterService = defineService(DAYU_MASTER_SERVICE, {
   errors: DayuError,
   methods: {
@@ -282,20 +285,33 @@ export const dayuMasterService = defineService(DAYU_MASTER_SERVICE, {
       request: z.object({ descriptor: z.unknown(), digest: digestSchema, bytes: z.int().min(1) }),
       response: z.object({ release: releaseSchema, created: z.boolean() }),
       idempotent: true,
+      access: { operation: 'write', on: wholeOf('dayu') },
     }),
-    applications: method({ request: z.object({}), response: z.object({ applications: z.array(applicationSchema) }), idempotent: true }),
+    applications: method({
+      request: z.object({}),
+      response: z.object({ applications: z.array(applicationSchema) }),
+      idempotent: true,
+      access: { operation: 'read', on: wholeOf('dayu') },
+    }),
     /** Errors: UnknownApplication. */
-    application: method({ request: z.object({ application: applicationName }), response: applicationSchema, idempotent: true }),
+    application: method({
+      request: z.object({ application: applicationName }),
+      response: applicationSchema,
+      idempotent: true,
+      access: { operation: 'read', on: ofApplication },
+    }),
     /** A new version of the configuration: the values of now with these over them; null takes one away. Errors: UnknownApplication. */
     configure: method({
       request: z.object({ application: applicationName, values: z.record(variable, z.string().nullable()), user: z.string() }),
       response: configurationSchema,
+      access: { operation: 'write', on: ofApplication },
     }),
     /** Newest first. Errors: UnknownApplication. */
     history: method({
       request: z.object({ application: applicationName, limit: z.int().min(1).max(1_000).default(100) }),
       response: z.object({ entries: z.array(historyEntrySchema) }),
       idempotent: true,
+      access: { operation: 'read', on: ofApplication },
     }),
     /**
      * The application belongs to this workflow run until `endRollout`. Asked again by the same run it answers the same. A holder that Temporal no longer
@@ -305,6 +321,7 @@ export const dayuMasterService = defineService(DAYU_MASTER_SERVICE, {
       request: z.object({ ...rolloutKey, rollout: rolloutSchema }),
       response: planFactsSchema,
       idempotent: true,
+      access: { operation: 'run', on: ({ rollout }, cluster) => ofApplication(rollout, cluster) },
     }),
     /** A node is meant to run this version from now on; no version: nothing of this application. */
     place: method({
@@ -320,11 +337,13 @@ export const dayuMasterService = defineService(DAYU_MASTER_SERVICE, {
       }),
       response: z.object({}),
       idempotent: true,
+      access: { operation: 'run', on: ofApplication },
     }),
     endRollout: method({
       request: z.object({ ...rolloutKey, state: z.enum(ROLLOUT_STATES).exclude(['running']), reason: z.string().max(4_000) }),
       response: z.object({}),
       idempotent: true,
+      access: { operation: 'run', on: wholeOf('dayu') },
     }),
   },
 });
@@ -354,7 +373,12 @@ export type Instance = z.output<typeof instanceSchema>;
 export const dayuAgentService = defineService(DAYU_AGENT_SERVICE, {
   errors: DayuError,
   methods: {
-    instances: method({ request: z.object({}), response: z.object({ instances: z.array(instanceSchema) }), idempotent: true }),
+    instances: method({
+      request: z.object({}),
+      response: z.object({ instances: z.array(instanceSchema) }),
+      idempotent: true,
+      access: { operation: 'read', on: wholeOf('dayu') },
+    }),
     /** Standard output and error of one instance, at most `length` bytes from `offset`. */
     log: method({
       request: z.object({
@@ -366,6 +390,7 @@ export const dayuAgentService = defineService(DAYU_AGENT_SERVICE, {
       response: z.object({ totalBytes: z.int() }),
       replyAttachment: true,
       idempotent: true,
+      access: { operation: 'read', on: ofApplication },
     }),
   },
 });

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { FeitianError } from '../base/errors.ts';
 import { defineService, method } from '../kuafu/contract.ts';
+import { resourceOf, wholeOf } from '../kuafu/resource-contract.ts';
 
 /**
  * Fuxi's public words, shared by workflows, activities, FuxiMaster, Tubo and the programs that run in containers.
@@ -233,6 +234,9 @@ export interface ContainersLostSignal {
   reason: string;
 }
 
+/** What a job's run left on the nodes: attempts and their logs. */
+const ofRun = (runId: string, cluster: string): string => resourceOf('fuxi', cluster, 'runs', runId);
+
 export const fuxiMasterService = defineService(FUXI_MASTER_SERVICE, {
   errors: FuxiError,
   methods: {
@@ -246,6 +250,7 @@ export const fuxiMasterService = defineService(FUXI_MASTER_SERVICE, {
         never: z.string().optional(),
       }),
       idempotent: true,
+      access: { operation: 'run', on: ({ quotaGroup }, cluster) => resourceOf('fuxi', cluster, 'quota', quotaGroup) },
     }),
     nodes: method({
       request: z.object({}),
@@ -266,6 +271,7 @@ export const fuxiMasterService = defineService(FUXI_MASTER_SERVICE, {
         ),
       }),
       idempotent: true,
+      access: { operation: 'read', on: wholeOf('fuxi') },
     }),
   },
 });
@@ -293,6 +299,7 @@ export const tuboService = defineService(TUBO_SERVICE, {
         ),
       }),
       idempotent: true,
+      access: { operation: 'read', on: ({ runId }, cluster) => (runId === undefined ? `fuxi://${cluster}/runs` : ofRun(runId, cluster)) },
     }),
     /** Standard error of one attempt, at most `length` bytes from `offset`. */
     log: method({
@@ -307,6 +314,7 @@ export const tuboService = defineService(TUBO_SERVICE, {
       response: z.object({ totalBytes: z.number().int() }),
       replyAttachment: true,
       idempotent: true,
+      access: { operation: 'read', on: ({ runId }, cluster) => ofRun(runId, cluster) },
     }),
   },
 });

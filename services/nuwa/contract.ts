@@ -1,6 +1,8 @@
 import { z } from 'zod';
 import { FeitianError } from '../base/errors.ts';
 import { defineService, method } from '../kuafu/contract.ts';
+import { wholeOf } from '../kuafu/resource-contract.ts';
+import { newNodeResource, operationResources, pathResource } from './core/tree/resources.ts';
 
 // One front door: the client's own words stand in a file of their own for their length only.
 export type * from './client-contract.ts';
@@ -210,6 +212,10 @@ export const serverStatusSchema = z.object({
 });
 export type ServerStatus = z.infer<typeof serverStatusSchema>;
 
+const READ_PATH = { operation: 'read', on: pathResource } as const;
+const WRITE_PATH = { operation: 'write', on: pathResource } as const;
+const ADMIN = { operation: 'admin', on: wholeOf('nuwa') } as const;
+
 /** Nuwa over Kuafu. All methods may be sent again: reads change nothing, and changes carry their request's number. */
 export const nuwaService = defineService('nuwa', {
   errors: NuwaError,
@@ -223,10 +229,21 @@ export const nuwaService = defineService('nuwa', {
       }),
       response: z.object({ revision }),
       idempotent: true,
+      access: 'identified',
     }),
     /** The session gets its whole TTL again. Errors: NoSession. */
-    keepAlive: method({ request: z.object({ session: sessionId }), response: z.object({ revision }), idempotent: true }),
-    closeSession: method({ request: z.object({ session: sessionId }), response: z.object({ revision }), idempotent: true }),
+    keepAlive: method({
+      request: z.object({ session: sessionId }),
+      response: z.object({ revision }),
+      idempotent: true,
+      access: 'identified',
+    }),
+    closeSession: method({
+      request: z.object({ session: sessionId }),
+      response: z.object({ revision }),
+      idempotent: true,
+      access: 'identified',
+    }),
     create: method({
       request: z.object({
         ...requestId,
@@ -236,16 +253,19 @@ export const nuwaService = defineService('nuwa', {
       }),
       response: z.object({ path: z.string(), revision }),
       idempotent: true,
+      access: { operation: 'write', on: newNodeResource },
     }),
     set: method({
       request: z.object({ ...requestId, ...guard, path: z.string(), value: bytes }),
       response: z.object({ version: z.number().int(), revision }),
       idempotent: true,
+      access: WRITE_PATH,
     }),
     delete: method({
       request: z.object({ ...requestId, ...guard, path: z.string(), recursive: z.boolean().optional() }),
       response: z.object({ revision }),
       idempotent: true,
+      access: WRITE_PATH,
     }),
     transact: method({
       request: z.object({ ...requestId, operations: z.array(operationSchema).min(1).max(TRANSACTION_OPERATIONS_MAX) }),
@@ -254,17 +274,20 @@ export const nuwaService = defineService('nuwa', {
         results: z.array(z.object({ path: z.string().optional(), version: z.number().int().optional() })),
       }),
       idempotent: true,
+      access: { operation: 'write', on: ({ operations }, cluster) => operationResources(operations, cluster) },
     }),
     get: method({
       request: z.object({ path: z.string(), stale }),
       response: z.object({ node: nuwaNodeSchema, revision }),
       idempotent: true,
+      access: READ_PATH,
     }),
     /** A page of children by name; `after` is the `next` of the page before. NoNode tells the revision in details.revision. */
     list: method({
       request: z.object({ path: z.string(), after: z.string().optional(), limit: z.number().int().positive().optional(), stale }),
       response: z.object({ children: z.array(nuwaNodeSchema), next: z.string().optional(), revision }),
       idempotent: true,
+      access: READ_PATH,
     }),
     /**
      * Changes after `afterRevision` under the path, as soon as there is one, or none after `waitMs`; resume from the reply's
@@ -279,9 +302,10 @@ export const nuwaService = defineService('nuwa', {
       }),
       response: z.object({ events: z.array(nuwaEventSchema), revision }),
       idempotent: true,
+      access: READ_PATH,
     }),
     /** Of the server that is asked. */
-    status: method({ request: z.object({}), response: serverStatusSchema, idempotent: true }),
+    status: method({ request: z.object({}), response: serverStatusSchema, idempotent: true, access: 'identified' }),
     /** One change of the group at a time; returns when it is committed. Made already is done. Errors: NotLeader, BadMembers. */
     changeMembers: method({
       request: z.object({
@@ -292,9 +316,15 @@ export const nuwaService = defineService('nuwa', {
       }),
       response: z.object({ members: z.array(memberSchema) }),
       idempotent: true,
+      access: ADMIN,
     }),
     /** The leader hands over. Errors: NotLeader, BadMembers. */
-    transferLeadership: method({ request: z.object({ to: z.string() }), response: z.object({ leader: z.string() }), idempotent: true }),
+    transferLeadership: method({
+      request: z.object({ to: z.string() }),
+      response: z.object({ leader: z.string() }),
+      idempotent: true,
+      access: ADMIN,
+    }),
     /**
      * The newest snapshot on this server's disk; with `fresh`, one of all that is applied now. Read it by `readSnapshot` soon: the next one
      * takes its place a minute after. `index` 0: there is none.
@@ -303,6 +333,7 @@ export const nuwaService = defineService('nuwa', {
       request: z.object({ fresh: z.boolean().optional() }),
       response: z.object({ index: z.number().int(), term: z.number().int(), bytes: z.number().int() }),
       idempotent: true,
+      access: ADMIN,
     }),
     /** A piece of that file, shorter only at its end. Errors: Compacted when it is gone. */
     readSnapshot: method({
@@ -318,6 +349,7 @@ export const nuwaService = defineService('nuwa', {
       response: z.object({ bytes: z.number().int() }),
       replyAttachment: true,
       idempotent: true,
+      access: ADMIN,
     }),
   },
 });

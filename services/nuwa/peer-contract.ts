@@ -1,11 +1,14 @@
 import { z } from 'zod';
 import { defineService, method } from '../kuafu/contract.ts';
+import { wholeOf } from '../kuafu/resource-contract.ts';
 import { NuwaError } from './contract.ts';
 
 const bytes: z.ZodType<Uint8Array> = z.instanceof(Uint8Array);
 
 /** Who calls whom: a server that took over another's port refuses what is meant for that one. */
 const between = { cluster: z.string(), from: z.string(), to: z.string() };
+
+const PEER = { operation: 'peer', on: wholeOf('nuwa') } as const;
 
 /** Between the servers of one group; `messages` are encoded PeerMessages (core/member/types.ts, peer/codec.ts). */
 export const nuwaPeerService = defineService('nuwaPeer', {
@@ -16,8 +19,9 @@ export const nuwaPeerService = defineService('nuwaPeer', {
       request: z.object({ ...between, address: z.string(), messages: bytes }),
       response: z.object({}),
       idempotent: false,
+      access: PEER,
     }),
     /** Answers when this server stops; so whoever called hears at once when it stops or dies. */
-    attend: method({ request: z.object(between), response: z.object({}), idempotent: false }),
+    attend: method({ request: z.object(between), response: z.object({}), idempotent: false, access: PEER }),
   },
 });

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { FeitianError } from '../base/errors.ts';
 import { defineService, method } from '../kuafu/contract.ts';
+import { wholeOf } from '../kuafu/resource-contract.ts';
 import { BLOCK_BYTES } from './contract.ts';
 import { CHUNK_BYTES_MAX, chunkIdSchema } from './master-contract.ts';
 
@@ -42,6 +43,10 @@ const offsetSchema = z.int().min(0).max(CHUNK_BYTES_MAX);
 /** CRC32C of each piece of an attachment, cut where blocks of the chunk end. */
 const crcsSchema = z.array(z.int().min(0).max(0xffff_ffff)).max(READ_BYTES_MAX / BLOCK_BYTES + 1);
 
+/** A chunk server does not know which file a chunk is of, so it asks for a ticket (chunk/permission.ts). `peer`: masters and other chunk servers. */
+const WITH_TICKET = 'identified';
+const PEER = { operation: 'peer', on: wholeOf('pangu') } as const;
+
 export const chunkServerService = defineService(CHUNK_SERVICE, {
   errors: ChunkError,
   methods: {
@@ -63,6 +68,7 @@ export const chunkServerService = defineService(CHUNK_SERVICE, {
         ticket: ticketSchema,
       }),
       response: z.object({ length: z.int() }),
+      access: WITH_TICKET,
     }),
     /** Ends a chunk at `length`, and what it holds beyond goes; without `length` where it is. Sealed already, it may still end earlier. */
     seal: method({
@@ -74,6 +80,7 @@ export const chunkServerService = defineService(CHUNK_SERVICE, {
         ticket: ticketSchema,
       }),
       response: z.object({ length: z.int() }),
+      access: WITH_TICKET,
     }),
     /**
      * Pulls the first `length` bytes of a chunk that is sealed on the server `from`, checks them, writes them, seals and syncs. What is here of it already
@@ -89,12 +96,14 @@ export const chunkServerService = defineService(CHUNK_SERVICE, {
       }),
       response: z.object({ copiedBytes: z.int() }),
       idempotent: true,
+      access: PEER,
     }),
     /** `draining`: this server is about to leave and takes no new chunks, also after a restart, until it is told otherwise. */
     setDraining: method({
       request: z.object({ node: nodeSchema, draining: z.boolean() }),
       response: z.object({}),
       idempotent: true,
+      access: PEER,
     }),
     /** The bytes, and their CRC32C piece by piece, so that the reader can check the way too. */
     read: method({
@@ -108,24 +117,28 @@ export const chunkServerService = defineService(CHUNK_SERVICE, {
       response: z.object({ crcs: crcsSchema }),
       replyAttachment: true,
       idempotent: true,
+      access: WITH_TICKET,
     }),
     /** Reads the first `length` bytes back from disk and checks them. */
     verify: method({
       request: z.object({ node: nodeSchema, chunk: chunkIdSchema, length: offsetSchema }),
       response: z.object({}),
       idempotent: true,
+      access: PEER,
     }),
     /** Those not here are fine. */
     delete: method({
       request: z.object({ node: nodeSchema, chunks: z.array(chunkIdSchema).max(DELETE_MAX) }),
       response: z.object({}),
       idempotent: true,
+      access: PEER,
     }),
     /** Chunks on this server after `after`, by id. */
     list: method({
       request: z.object({ node: nodeSchema, after: z.string().max(64).optional(), limit: z.int().min(1).max(10_000) }),
       response: z.object({ chunks: z.array(z.string()), more: z.boolean() }),
       idempotent: true,
+      access: PEER,
     }),
   },
 });

@@ -1,6 +1,8 @@
 import { z } from 'zod';
 import { defineService, method } from '../kuafu/contract.ts';
+import { wholeOf } from '../kuafu/resource-contract.ts';
 import { BLOCK_BYTES, PanguError } from './contract.ts';
+import { pathResource, publicationResources } from './core/resources.ts';
 import { CHUNK_STATES, FILE_STATES, INODE_TYPES } from './core/states.ts';
 
 /**
@@ -101,27 +103,37 @@ export type CopyOutcome = z.input<typeof copyOutcomeSchema>;
 
 export const HELD_REPLICAS_LIMIT_MAX = 5_000;
 
+const ofPath = ({ path }: { path: string }, cluster: string): string => pathResource(path, cluster);
+const READ_PATH = { operation: 'read', on: ofPath } as const;
+const WRITE_PATH = { operation: 'write', on: ofPath } as const;
+/** The request names a file or a chunk by its id. The master looks up the path and asks of that (master/file-access.ts). */
+const OF_FILE = 'identified';
+const ADMIN = { operation: 'admin', on: wholeOf('pangu') } as const;
+
 export const masterService = defineService('pangu-master', {
   errors: PanguError,
   methods: {
-    stat: method({ request: z.object({ path: pathSchema }), response: statSchema, idempotent: true }),
+    stat: method({ request: z.object({ path: pathSchema }), response: statSchema, idempotent: true, access: READ_PATH }),
     /** Entries after `after`, by name. */
     readdir: method({
       request: z.object({ path: pathSchema, after: z.string().optional(), limit: z.int().min(1).max(READDIR_LIMIT_MAX) }),
       response: z.object({ entries: z.array(statSchema.extend({ name: z.string() })), more: z.boolean() }),
       idempotent: true,
+      access: READ_PATH,
     }),
     /** A file's chunks in order, as far as readers may see them. */
     open: method({
       request: z.object({ path: pathSchema }),
       response: z.object({ file: idSchema, stat: statSchema, chunks: z.array(locatedChunkSchema) }),
       idempotent: true,
+      access: READ_PATH,
     }),
     /** The same for a file that was opened before, whatever its path is now. ENOENT once it is removed for good. */
     locate: method({
       request: z.object({ file: idSchema }),
       response: z.object({ chunks: z.array(locatedChunkSchema) }),
       idempotent: true,
+      access: OF_FILE,
     }),
     /** Makes a file and its first chunk. */
     create: method({
@@ -136,6 +148,7 @@ export const masterService = defineService('pangu-master', {
       }),
       response: allocationSchema,
       idempotent: true,
+      access: WRITE_PATH,
     }),
     /** Another chunk for an open file. Asked again for the same `index` it gives the same chunk. */
     allocate: method({
@@ -147,24 +160,28 @@ export const masterService = defineService('pangu-master', {
       }),
       response: allocationSchema,
       idempotent: true,
+      access: OF_FILE,
     }),
     /** Records what was written; with `close` also ends the file: chunks never recorded go, and a hidden file appears at its path. */
     commit: method({
       request: z.object({ file: idSchema, chunks: z.array(writtenChunkSchema), close: z.boolean() }),
       response: statSchema,
       idempotent: true,
+      access: OF_FILE,
     }),
     /** Gives up an open file. */
-    abandon: method({ request: z.object({ file: idSchema }), response: z.object({}), idempotent: true }),
+    abandon: method({ request: z.object({ file: idSchema }), response: z.object({}), idempotent: true, access: OF_FILE }),
     mkdir: method({
       request: z.object({ requestId: requestIdSchema, path: pathSchema, recursive: z.boolean() }),
       response: z.object({}),
       idempotent: true,
+      access: WRITE_PATH,
     }),
     rename: method({
       request: z.object({ requestId: requestIdSchema, from: pathSchema, to: pathSchema }),
       response: z.object({}),
       idempotent: true,
+      access: { operation: 'write', on: ({ from, to }, cluster) => [pathResource(from, cluster), pathResource(to, cluster)] },
     }),
     remove: method({
       request: z.object({
@@ -176,6 +193,7 @@ export const masterService = defineService('pangu-master', {
       }),
       response: z.object({}),
       idempotent: true,
+      access: WRITE_PATH,
     }),
     publish: method({
       request: z.object({
@@ -190,30 +208,35 @@ export const masterService = defineService('pangu-master', {
       }),
       response: z.object({}),
       idempotent: true,
+      access: { operation: 'write', on: ({ publications }, cluster) => publicationResources(publications, cluster) },
     }),
     /** `dropped`: the master saw it too and took the replica off the chunk's list; its file is removed in the background. */
     reportBadReplica: method({
       request: z.object({ chunk: idSchema, node: nodeSchema, reason: z.string().max(1000) }),
       response: z.object({ dropped: z.boolean() }),
       idempotent: true,
+      access: OF_FILE,
     }),
     /** Every chunk server that is there or holds replicas, and the most replicas that any file wants. */
     servers: method({
       request: z.object({}),
       response: z.object({ servers: z.array(serverSchema), replicasMax: z.int() }),
       idempotent: true,
+      access: ADMIN,
     }),
     /** A chunk server is about to leave, or stays after all. It remembers that itself. Errors: EIO (it is not there). */
     setDraining: method({
       request: z.object({ node: nodeSchema, draining: z.boolean() }),
       response: z.object({}),
       idempotent: true,
+      access: ADMIN,
     }),
     /** What a node holds, by chunk. */
     heldReplicas: method({
       request: z.object({ node: nodeSchema, after: idSchema.optional(), limit: z.int().min(1).max(HELD_REPLICAS_LIMIT_MAX) }),
       response: z.object({ replicas: z.array(heldReplicaSchema), more: z.boolean() }),
       idempotent: true,
+      access: ADMIN,
     }),
     /**
      * Puts a replica of `from` on another node: `to`, or the one that suits best. With `seal`, and only on a server that is draining, a chunk that is
@@ -223,24 +246,26 @@ export const masterService = defineService('pangu-master', {
       request: z.object({ chunk: idSchema, from: nodeSchema, to: nodeSchema.optional(), seal: z.boolean().default(false) }),
       response: copyOutcomeSchema,
       idempotent: true,
+      access: ADMIN,
     }),
     /** Sealed chunks with fewer replicas than their file wants and servers could hold, by id. */
     underReplicated: method({
       request: z.object({ after: idSchema.optional(), limit: z.int().min(1).max(HELD_REPLICAS_LIMIT_MAX) }),
       response: z.object({ chunks: z.array(idSchema), more: z.boolean() }),
       idempotent: true,
+      access: ADMIN,
     }),
     /** One replica more for a chunk that has too few. */
-    replicate: method({ request: z.object({ chunk: idSchema }), response: copyOutcomeSchema, idempotent: true }),
+    replicate: method({ request: z.object({ chunk: idSchema }), response: copyOutcomeSchema, idempotent: true, access: ADMIN }),
     /** What chunk servers check tickets with. Secret: for peers only. */
     ticketKeys: method({
       request: z.object({}),
       response: z.object({ keys: z.array(z.object({ id: z.string(), secret: z.instanceof(Uint8Array) })) }),
       idempotent: true,
-      access: { operation: 'peer', on: (_request, cluster) => `pangu://${cluster}/` },
+      access: { operation: 'peer', on: wholeOf('pangu') },
     }),
     /** A node that has left and holds nothing is not waited for any more. Errors: EINVAL (it is there, or holds replicas). */
-    forgetNode: method({ request: z.object({ node: nodeSchema }), response: z.object({}), idempotent: true }),
+    forgetNode: method({ request: z.object({ node: nodeSchema }), response: z.object({}), idempotent: true, access: ADMIN }),
   },
 });
 export type MasterContract = typeof masterService;

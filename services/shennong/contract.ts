@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { FeitianError } from '../base/errors.ts';
 import { defineService, method } from '../kuafu/contract.ts';
+import { wholeOf } from '../kuafu/resource-contract.ts';
 
 /** Where processes register what Prometheus is to scrape: `/services/metrics/<instance>`, address `http://host:port`, attribute `role`. */
 export const METRICS_SERVICE = 'metrics';
@@ -50,6 +51,7 @@ export const shennongService = defineService(SHENNONG_SERVICE, {
       request: z.object({ limit: eventsLimit.default(EVENTS_DEFAULT) }),
       response: z.object({ events: z.array(anomalySchema) }),
       idempotent: true,
+      access: { operation: 'read', on: wholeOf('shennong') },
     }),
   },
 });

@@ -37,6 +37,7 @@ export async function withMetadata(): Promise<TestMetadata> {
     postgres,
     servers: ['n1', 'n2', 'n3', 'n4'].map((id, i) => ({ id, rack: i < 2 ? 'r1' : 'r2', freeBytes: 1e12, address: `tcp://${id}:1` })),
     context: {
+      cluster: 'test',
       db,
       chunkServers: { list: () => metadata.servers, get: (node) => metadata.servers.find(({ id }) => id === node) },
       chunkServerAt: () => {

@@ -1,9 +1,13 @@
+import { systemClock } from '../../base/clock.ts';
 import { createLogger, type Logger } from '../../base/log.ts';
 import type { RoleConfig, RunningRole, StartRole } from '../../base/role.ts';
+import type { KuafuClient } from '../../kuafu/contract.ts';
 import { implement, serve } from '../../kuafu/server.ts';
 import { joinCluster } from '../../nuwa/client.ts';
 import type { Registration, ServiceInfo } from '../../nuwa/contract.ts';
 import { CHUNK_SERVICE, chunkServerService } from '../chunk-contract.ts';
+import { MASTER_SERVICE, masterService } from '../master-contract.ts';
+import { type TicketKey, Tickets } from '../tickets.ts';
 import { startSpaceReports } from './background/report-space.ts';
 import { ChunkStore } from './chunk-store.ts';
 import type { Attributes, ChunkServerContext } from './context.ts';
@@ -16,6 +20,7 @@ import { read } from './ops/read.ts';
 import { seal } from './ops/seal.ts';
 import { setDraining } from './ops/set-draining.ts';
 import { verify } from './ops/verify.ts';
+import { ChunkPermission } from './permission.ts';
 import { tellChunkServer } from './tell.ts';
 
 export interface ChunkServerOptions {
@@ -49,6 +54,7 @@ export async function startChunkServer(config: RoleConfig, options: ChunkServerO
       attributes = { ...attributes, ...changed };
       await registration?.update(infoNow());
     },
+    ...(config.guard ? { permission: askTickets(config.cluster, cluster.kuafu) } : {}),
     chunkServerAt: (address) => cluster.kuafu.service(chunkServerService, address),
     log,
   };
@@ -85,6 +91,12 @@ export async function startChunkServer(config: RoleConfig, options: ChunkServerO
     await store.close();
   };
   return { address: server.address, stop: () => (stopping ??= stop()) };
+}
+
+function askTickets(cluster: string, kuafu: KuafuClient): ChunkPermission {
+  const masters = kuafu.service(masterService, `nuwa://${cluster}/${MASTER_SERVICE}/`);
+  const fetchKeys = async (): Promise<TicketKey[]> => (await masters.ticketKeys({})).keys;
+  return new ChunkPermission({ cluster, tickets: new Tickets(), fetchKeys, clock: systemClock });
 }
 
 export const start: StartRole = (config) => startChunkServer(config);

@@ -18,6 +18,7 @@ export interface ChunkServers {
 
 /** What a master's operations work with. */
 export interface MasterContext {
+  readonly cluster: string;
   readonly db: Database;
   readonly chunkServers: ChunkServers;
   /** To call the chunk server at an address. */

@@ -1,8 +1,9 @@
 import { isDatabaseAway } from '../../base/database.ts';
-import type { ServiceHandlers } from '../../kuafu/contract.ts';
+import type { CallContext, ServiceHandlers } from '../../kuafu/contract.ts';
 import { unavailableWhile } from '../../kuafu/server.ts';
 import type { MasterContract } from '../master-contract.ts';
 import type { MasterContext } from './context.ts';
+import { assertMay, type Named } from './file-access.ts';
 import { readers, writers } from './give-tickets.ts';
 import { abandon } from './ops/abandon.ts';
 import { allocate } from './ops/allocate.ts';
@@ -30,20 +31,31 @@ export function masterHandlers(context: MasterContext): ServiceHandlers<MasterCo
   const guard = unavailableWhile(isDatabaseAway, 'Postgres');
   const handle = <Request, Reply>(op: (context: MasterContext, request: Request) => Promise<Reply>) =>
     guard((request: Request) => op(context, request));
+  /** Of methods whose request names no path: see file-access.ts. */
+  const handleFile = <Request extends Named, Reply>(
+    operation: string,
+    op: (context: MasterContext, request: Request) => Promise<Reply>,
+  ) => {
+    return (request: Request, { caller }: CallContext) =>
+      guard(async () => {
+        await assertMay(context, caller, operation, request);
+        return op(context, request);
+      })(request);
+  };
   return {
     stat: handle(stat),
     readdir: handle(readdir),
     open: readers(context)(handle(open)),
-    locate: readers(context)(handle(locate)),
+    locate: readers(context)(handleFile('read', locate)),
     create: writers(context)(handle(create)),
-    allocate: writers(context)(handle(allocate)),
-    commit: handle(commit),
-    abandon: handle(abandon),
+    allocate: writers(context)(handleFile('write', allocate)),
+    commit: handleFile('write', commit),
+    abandon: handleFile('write', abandon),
     mkdir: handle(mkdir),
     rename: handle(rename),
     remove: handle(remove),
     publish: handle(publish),
-    reportBadReplica: handle(reportBadReplica),
+    reportBadReplica: handleFile('read', reportBadReplica),
     servers: handle(servers),
     setDraining: handle(setDraining),
     heldReplicas: handle(heldReplicas),

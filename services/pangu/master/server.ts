@@ -1,3 +1,4 @@
+import { systemClock } from '../../base/clock.ts';
 import { openDatabase } from '../../base/database.ts';
 import { newId } from '../../base/ids.ts';
 import { createLogger, type Logger } from '../../base/log.ts';
@@ -7,6 +8,7 @@ import { implement, serve } from '../../kuafu/server.ts';
 import { joinCluster } from '../../nuwa/client.ts';
 import { chunkServerService } from '../chunk-contract.ts';
 import { MASTER_SERVICE, masterService } from '../master-contract.ts';
+import { Tickets } from '../tickets.ts';
 import { type GarbageOptions, startGarbageLoop } from './background/garbage.ts';
 import { startMeasuring } from './background/measure.ts';
 import { type RepairOptions, startRepairLoop } from './background/repair.ts';
@@ -14,6 +16,7 @@ import { watchChunkServers } from './chunk-servers.ts';
 import type { MasterContext } from './context.ts';
 import { masterHandlers } from './handlers.ts';
 import { tellMaster } from './tell.ts';
+import { followTicketKeys } from './ticket-keys.ts';
 
 export interface MasterOptions {
   garbage?: GarbageOptions;
@@ -30,9 +33,13 @@ export async function startMaster(config: RoleConfig, options: MasterOptions = {
   const database = openDatabase(config.databaseUrl);
   const cluster = await joinCluster({ cluster: config.cluster, nuwa: config.nuwa, creator: instance, identity: config.identity, log });
   const chunkServers = await watchChunkServers(cluster.nuwa, log);
+  const tickets = config.guard && new Tickets();
+  const ticketKeys = tickets && (await followTicketKeys({ db: database.db, tickets, clock: systemClock, log }));
   const context: MasterContext = {
     replicaDropped: () => telling.replicaDropped(),
+    cluster: config.cluster,
     db: database.db,
+    ...(tickets ? { tickets } : {}),
     chunkServers,
     chunkServerAt: (address) => cluster.kuafu.service(chunkServerService, address),
     random: systemRandom,
@@ -63,6 +70,7 @@ export async function startMaster(config: RoleConfig, options: MasterOptions = {
     await registration.unregister().catch(() => {});
     await server.close();
     chunkServers.stop();
+    ticketKeys?.stop();
     await garbage.stop();
     await repair.stop();
     await measuring.stop();

@@ -6,7 +6,7 @@ export type ParsedPath = { segments: string[]; problem?: undefined } | { segment
 export function parsePath(path: string): ParsedPath {
   if (path === '/') return { segments: [] };
   if (!path.startsWith('/')) return { problem: 'a path begins with /' };
-  if (bytesAbove(path, PATH_BYTES_MAX)) return { problem: PATH_TOO_LONG };
+  if (bytesAbove(path, PATH_BYTES_MAX)) return { problem: pathTooLong() };
   const segments = path.slice(1).split('/');
   for (const segment of segments) {
     const problem = segmentProblem(segment);
@@ -28,7 +28,7 @@ export function lastName(path: string): string {
 
 /** In one sentence why no child of this name can stand under a parent that is there, or undefined. */
 export function childProblem(path: string, name: string): string | undefined {
-  return segmentProblem(name) ?? (bytesAbove(path, PATH_BYTES_MAX) ? PATH_TOO_LONG : undefined);
+  return segmentProblem(name) ?? (bytesAbove(path, PATH_BYTES_MAX) ? pathTooLong() : undefined);
 }
 
 export function joinPath(segments: readonly string[]): string {
@@ -47,7 +47,8 @@ export function isUnder(path: string, root: string, recursive: boolean): boolean
 }
 
 const SLASH = 47;
-const PATH_TOO_LONG = `a path has at most ${PATH_BYTES_MAX} bytes`;
+/** Not a constant: the contract reads paths too, so this file may be the first of the two to be run. */
+const pathTooLong = (): string => `a path has at most ${PATH_BYTES_MAX} bytes`;
 
 function segmentProblem(segment: string): string | undefined {
   if (segment === '') return 'a path has no empty segments';
