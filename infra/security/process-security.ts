@@ -1,13 +1,13 @@
 import type { Logger } from '../../services/base/log.ts';
-import type { Guard, Identity } from '../../services/kuafu/guard-contract.ts';
+import type { Guard } from '../../services/kuafu/guard-contract.ts';
 import { connectNuwa } from '../../services/nuwa/client.ts';
 import type { NuwaClient } from '../../services/nuwa/contract.ts';
-import { openGuard, openIdentity } from '../../services/zhongkui/client.ts';
-import type { SecurityConfig } from '../../services/zhongkui/contract.ts';
+import { delegate, openGuard, openIdentity } from '../../services/zhongkui/client.ts';
+import type { ProcessIdentity, SecurityConfig } from '../../services/zhongkui/contract.ts';
 
 /** Who this process is, who may call it, and a client of Nuwa that it has anyway: revocations come from there. */
 export interface ProcessSecurity {
-  identity: Identity;
+  identity: ProcessIdentity;
   guard: Guard;
   /** Absent while this process is itself a server that Nuwa consists of. */
   nuwa?: NuwaClient;
@@ -39,8 +39,18 @@ export async function openSecurity(options: ProcessSecurityOptions): Promise<Pro
     return nuwa;
   };
   if (!isNuwa) await followAt(options.nuwa);
+  const own: ProcessIdentity = {
+    get version() {
+      return identity.version;
+    },
+    get name() {
+      return identity.name;
+    },
+    present: (challenge) => identity.present(challenge),
+    delegate: (given) => delegate(identity, given),
+  };
   return {
-    identity,
+    identity: own,
     guard,
     ...(nuwa ? { nuwa } : {}),
     followAt,

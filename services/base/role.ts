@@ -1,5 +1,5 @@
-import type { Guard, Identity } from '../kuafu/guard-contract.ts';
-import type { SecurityConfig } from '../zhongkui/contract.ts';
+import type { Guard } from '../kuafu/guard-contract.ts';
+import type { ProcessIdentity, SecurityConfig } from '../zhongkui/contract.ts';
 
 /**
  * A role is what one process can be asked to play: `feitian run <role> [<role>…]`. Each service's `server.ts` exports
@@ -33,7 +33,7 @@ export interface RoleConfig {
   /** Who decides which calls this role answers. Absent: it answers anybody. */
   guard?: Guard;
   /** Whom this role makes its own calls as. Absent: nobody. */
-  identity?: Identity;
+  identity?: ProcessIdentity;
   /** What `guard` and `identity` are made from. Absent: this process was told to do without. */
   security?: SecurityConfig;
   /** Where this process tells its metrics, `host:port`; port 0 = any free one. The role does not serve it: whoever starts roles does. */

@@ -15,6 +15,8 @@ import type { ChunkLocation, FileStat, PanguClient, PanguFile, Publication, Read
 import { NodeFailures } from './core/node-failures.ts';
 import { childPath, formatPath, parsePath } from './core/path.ts';
 
+export { pathResource } from './core/resources.ts';
+
 export interface PanguOptions {
   cluster: string;
   kuafu: KuafuClient;

@@ -1,6 +1,7 @@
 /**
  * What other rooms take from Zhongkui: who a process is (an identity), who may call it (a guard), and tokens for others, issued or delegated.
  */
+import { createHash } from 'node:crypto';
 import { type Clock, systemClock } from '../base/clock.ts';
 import type { Logger } from '../base/log.ts';
 import type { Guard } from '../kuafu/guard-contract.ts';
@@ -18,7 +19,15 @@ export { NO_AUDIT } from './audit.ts';
 export { createGuard, type GuardOptions } from './guard.ts';
 export type { IssueOptions, Issuer } from './issuer.ts';
 export { type FileIdentity, type HeldIdentity, identityOf, openIdentity, readKeyFile, writeKeyFile } from './keys/identity-file.ts';
-export { createKeyPair, formatPublicKey, type KeyPair, type PublicKey, parsePublicKey } from './keys/key-pair.ts';
+export {
+  createKeyPair,
+  formatPrivateKey,
+  formatPublicKey,
+  type KeyPair,
+  type PublicKey,
+  parsePrivateKey,
+  parsePublicKey,
+} from './keys/key-pair.ts';
 export { readTrustFile, type Trust, trustOf, writeTrustFile } from './keys/trust-file.ts';
 export { NO_REVOCATIONS, type RevocationView } from './revocations/view.ts';
 export { fileStore, type IssuedRecord, type IssuedStore } from './store.ts';
@@ -32,6 +41,11 @@ export function delegate(identity: Holding, options: DelegateOptions, clock: Pic
 /** A token of an issuer's. Errors: InvalidCapability, KeyMalformed, TokenRevoked. */
 export function issue(issuer: Issuer, options: IssueOptions, clock: Pick<Clock, 'nowMs'> = systemClock): Promise<IssuedToken> {
   return issueAt(issuer, options, clock.nowMs());
+}
+
+/** The id of a token that both who gives it and who may have to revoke it can tell from what they know: a digest (SHA-256) of these words. */
+export function tokenIdOf(...parts: readonly string[]): string {
+  return createHash('sha256').update(JSON.stringify(parts)).digest('base64url');
 }
 
 export interface RevokeOptions {

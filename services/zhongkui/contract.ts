@@ -1,4 +1,5 @@
 import { FeitianError } from '../base/errors.ts';
+import type { Identity } from '../kuafu/guard-contract.ts';
 
 /**
  * Zhongkui's public words: who you are, and what you may touch.
@@ -79,6 +80,21 @@ export const TOKEN_BYTES_MAX = 16 * 1024;
 
 /** Where revocations stand in Nuwa: a child for each, named by the revoked id or fingerprint, its value `{ expiresAtMs, reason }` in JSON. */
 export const REVOCATIONS_PATH = '/zhongkui/revoked';
+
+/** Who a process is, and what it can give away of what it may do. */
+export interface ProcessIdentity extends Identity {
+  readonly name: string;
+  /** Needs nobody else. Errors: TokenWidened, InvalidCapability. */
+  delegate(options: {
+    /** @default a new one */
+    id?: string;
+    /** The key that is to hold it: `x` of its JWK. */
+    holder: { readonly x: string };
+    name?: string;
+    capabilities?: readonly Capability[];
+    ttlMs: number;
+  }): Promise<{ token: string; expiresAtMs: number }>;
+}
 
 /** How a process is told who it is, and whom it trusts; part of every role's configuration. */
 export interface SecurityConfig {

@@ -6,6 +6,7 @@ import { loadService, type ServiceLoad } from '../../infra/demo/service-load.ts'
 import { DAYU_MASTER_SERVICE, dayuMasterService, type RolloutProgress, type RolloutResult } from '../../services/dayu/contract.ts';
 import { FEITIAN_QUEUE } from '../../services/fuxi/contract.ts';
 import type { ServiceClient } from '../../services/kuafu/contract.ts';
+import { nuwaResolver } from '../../services/nuwa/client.ts';
 import { failureOf, joinAsAdmin, openCluster, type TestCluster } from '../helpers/cluster.ts';
 import { readEvents } from '../helpers/hello-service.ts';
 

@@ -19,7 +19,16 @@ import {
   workflowInfo,
 } from '@temporalio/workflow';
 import type { Activities, NodeActivities } from '../../activities/index.ts';
-import type { BatchResult, Decision, GrantSignal, TaskInput, TaskOutput, TaskProgress, Winners } from '../../services/fuxi/contract.ts';
+import type {
+  AttemptPlace,
+  BatchResult,
+  Decision,
+  GrantSignal,
+  TaskInput,
+  TaskOutput,
+  TaskProgress,
+  Winners,
+} from '../../services/fuxi/contract.ts';
 import { tuboQueue } from '../../services/fuxi/contract.ts';
 import { BATCH_BUDGET_MS } from '../../services/fuxi/core/batching.ts';
 import { taskDetails } from '../../services/fuxi/core/details.ts';
@@ -92,6 +101,8 @@ class TaskRun {
   readonly #input: TaskRunInput;
   readonly #batches = new Map<number, { scope: CancellationScope; ended: Promise<void> }>();
   #dirty = true;
+  /** Attempts that nobody could kill; the next exchange takes their tokens. */
+  #givenUp: AttemptPlace[] = [];
   #source: TaskInput;
   #generation = 0;
   #priority: number;
@@ -266,8 +277,10 @@ class TaskRun {
     } else if (isCancellation(error)) {
       this.master.finish(batch.id, [], Date.now());
     } else if (cause instanceof TimeoutFailure) {
+      this.#giveUp(batch);
       this.master.fail(batch.id, 'NodeLost', `nothing was heard from the Tubo on ${node} (${cause.timeoutType})`, Date.now());
     } else {
+      this.#giveUp(batch);
       this.master.fail(
         batch.id,
         'NodeLost',
@@ -277,11 +290,18 @@ class TaskRun {
     }
   }
 
+  #giveUp({ attempts }: Batch): void {
+    const { job, task } = this.#input;
+    for (const { instance, attempt } of attempts) this.#givenUp.push({ runId: job.runId, task: task.name, instance, attempt });
+  }
+
   /** Tells FuxiMaster all that we want and hold. Later words overtake earlier ones by their sequence number. */
   async #exchange(exchanged: NonNullable<Decisions['exchange']>): Promise<void> {
     const { task, job } = this.#input;
     const { workflowId, runId } = workflowInfo();
     this.#exchanged = true;
+    const givenUp = this.#givenUp;
+    this.#givenUp = [];
     const words = {
       taskWorkflowId: workflowId,
       taskRunId: runId,
@@ -297,10 +317,14 @@ class TaskRun {
     try {
       const summary = `${task.name}: ${exchanged.want} containers wanted, ${exchanged.holding.length} held`;
       // An answer of before there was one to give has nothing in it.
-      const answer: { never?: string } | undefined = await exchange.executeWithOptions({ summary }, [words]);
+      const answer: { never?: string } | undefined = await exchange.executeWithOptions(
+        { summary },
+        givenUp.length > 0 ? [words, givenUp] : [words],
+      );
       const never = answer?.never;
       if (never !== undefined) this.event(() => this.master.waitsFor(never, Date.now()));
     } catch (error) {
+      this.#givenUp.push(...givenUp);
       ignoreCancellation(error);
     }
   }

@@ -15,8 +15,16 @@ import { runAttempt } from './attempt.ts';
 import { AttemptLog } from './attempt-log.ts';
 import { attemptFailure, storageFailure } from './failures.ts';
 import { guardGroup, killOwnGroup } from './guard.ts';
+import type { RunnerIdentity } from './identity.ts';
 import type { FileInput } from './input-files.ts';
-import { type AttemptOrder, fromEnvironment, type RunnerEnvironment, type RunnerMessage } from './messages.ts';
+import {
+  type AttemptIdentity,
+  type AttemptOrder,
+  fromEnvironment,
+  type IdentityRenewal,
+  type RunnerEnvironment,
+  type RunnerMessage,
+} from './messages.ts';
 import type { InputCounts, RunnerServices } from './parts.ts';
 
 const PROGRESS_MS = 500;
@@ -28,6 +36,7 @@ if (!process.connected) killOwnGroup();
 const environment = fromEnvironment(process.env);
 let present: { order: AttemptOrder; log: AttemptLog; startedAtMs: number } | undefined;
 let services: RunnerServices | undefined;
+let identity: RunnerIdentity | undefined;
 
 /** What a module prints belongs to its attempt's log, and so do warnings of Node's own. */
 const toLog = ((bytes: Uint8Array | string, encoding?: BufferEncoding | (() => void), done?: () => void): boolean => {
@@ -39,7 +48,10 @@ const toLog = ((bytes: Uint8Array | string, encoding?: BufferEncoding | (() => v
 process.stdout.write = toLog;
 process.stderr.write = toLog;
 
-process.on('message', (order: AttemptOrder) => void run(order));
+process.on('message', (message: AttemptOrder | IdentityRenewal) => {
+  if ('kind' in message) void speakFor(message.identity);
+  else void run(message);
+});
 // Thrown where nobody waits for it, so what else it broke is not known: the attempt fails and this process with it.
 process.on('uncaughtException', (error) => {
   if (present) tell({ kind: 'result', result: failed(error) }, killOwnGroup);
@@ -52,6 +64,7 @@ async function run(order: AttemptOrder): Promise<void> {
   const counts: InputCounts = { bytesIn: 0, recordsIn: 0 };
   present = { order, log, startedAtMs: performance.now() };
   setProcessTrace(order.trace);
+  if (order.identity) await speakFor(order.identity);
   const progress = setInterval(() => tell({ kind: 'progress', ...counts }), PROGRESS_MS);
   let message: RunnerMessage;
   try {
@@ -67,6 +80,11 @@ async function run(order: AttemptOrder): Promise<void> {
   log.close();
   present = undefined;
   tell(message);
+}
+
+async function speakFor(given: AttemptIdentity): Promise<void> {
+  identity ??= new (await import('./identity.ts')).RunnerIdentity();
+  identity.take(given);
 }
 
 function elapsedMs(): number {
@@ -97,7 +115,7 @@ function createServices({ cluster, node, nuwa, programs, directory }: RunnerEnvi
     }));
   const connect = async (): Promise<PanguClient> => {
     const [{ joinCluster }, { createPangu }] = await Promise.all([import('../../nuwa/client.ts'), import('../../pangu/client.ts')]);
-    const { kuafu } = await joinCluster({ cluster, nuwa, creator: `runner on ${node}` });
+    const { kuafu } = await joinCluster({ cluster, nuwa, creator: `runner on ${node}`, identity });
     return createPangu({ cluster, kuafu, node });
   };
   const inputs = new Map<string, Promise<FileInput>>();

@@ -9,8 +9,22 @@ export interface AttemptOrder extends Pick<BatchRequest, 'job' | 'task' | 'resou
   packaged: boolean;
   /** Where standard error goes. */
   logFile: string;
+  /** Absent where nobody asks who calls. */
+  identity?: AttemptIdentity;
   /** W3C traceparent; the program gets it as TRACEPARENT. */
   trace?: string;
+}
+
+/** A private key in PEM and a token for it; of one attempt only. */
+export interface AttemptIdentity {
+  key: string;
+  token: string;
+}
+
+/** Tubo → runner, while an attempt runs: its identity, renewed. */
+export interface IdentityRenewal {
+  kind: 'identity';
+  identity: AttemptIdentity;
 }
 
 /** Runner → Tubo. */

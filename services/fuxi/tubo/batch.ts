@@ -27,6 +27,7 @@ import {
 } from '../contract.ts';
 import { attemptFailure } from '../runner/failures.ts';
 import type { AttemptOrder } from '../runner/messages.ts';
+import type { AttemptIdentities, RunningIdentity } from './attempt-identity.ts';
 import { type AttemptTable, logFile } from './attempt-table.ts';
 import type { Container } from './container.ts';
 import type { AttemptTelling } from './tell.ts';
@@ -39,6 +40,8 @@ export interface BatchServices {
   table: AttemptTable;
   /** Told of every attempt that ended. */
   telling?: AttemptTelling;
+  /** Absent where nobody asks who calls. */
+  identities?: AttemptIdentities;
   logsDirectory: string;
   log: Logger;
 }
@@ -117,11 +120,14 @@ class Batch {
     const place = { runId: job.runId, task, instance, attempt };
     const row = table.begin({ ...place, startedAtMs });
     let result: AttemptResult;
+    let identity: RunningIdentity | undefined;
     try {
       const runner = await this.#container.runner(this.#request);
       row.pid = runner.pid;
       if (this.#signal.aborted) await runner.kill();
-      result = await runner.run(this.#order(instance, attempt, logFile(logsDirectory, place)), ({ bytesIn, recordsIn }) => {
+      identity = await this.#services.identities?.begin(this.#request, place, (renewed) => runner.renew(renewed));
+      const order = { ...this.#order(instance, attempt, logFile(logsDirectory, place)), identity: identity?.identity };
+      result = await runner.run(order, ({ bytesIn, recordsIn }) => {
         this.#running = { instance, attempt, bytesIn, recordsIn };
       });
     } catch (error) {
@@ -129,6 +135,7 @@ class Batch {
       result = { instance, attempt, ok: false, ms: Date.now() - startedAtMs, code: failure.code, message: failure.reason };
     }
     const aborted = this.#signal.aborted && !result.ok;
+    identity?.end(aborted);
     if (aborted) result = { instance, attempt, ok: false, ms: Date.now() - startedAtMs, ...this.#whyAborted() };
     const state = result.ok ? 'done' : aborted ? 'killed' : 'failed';
     table.end(row, state);

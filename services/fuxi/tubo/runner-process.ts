@@ -7,7 +7,7 @@ import { fileURLToPath, pathToFileURL } from 'node:url';
 import { processStartTime, sendSignal } from '../../base/process.ts';
 import { type AttemptResult, FuxiError } from '../contract.ts';
 import { STDERR_TAIL_BYTES, withStandardError } from '../runner/failures.ts';
-import type { AttemptOrder, RunnerMessage } from '../runner/messages.ts';
+import type { AttemptIdentity, AttemptOrder, IdentityRenewal, RunnerMessage } from '../runner/messages.ts';
 
 /** A runner starts in well under a second; on a machine that is out of memory it may never. */
 const START_TIMEOUT_MS = 30_000;
@@ -103,6 +103,12 @@ export class RunnerProcess {
       this.#child.send(order, () => {});
       void this.exited.then(() => this.#fail());
     });
+  }
+
+  /** The identity of the attempt that runs was renewed. */
+  renew(identity: AttemptIdentity): void {
+    const message: IdentityRenewal = { kind: 'identity', identity };
+    this.#child.send(message, () => {});
   }
 
   /** Kills the process group; resolves when the runner is gone. */

@@ -16,6 +16,7 @@ import { createPangu } from '../../pangu/client.ts';
 import { type BatchRequest, type BatchResult, FuxiError, TUBO_SERVICE, tuboService, type WorkflowPort } from '../contract.ts';
 import { passedEnvironment } from '../runner/environment.ts';
 import { toEnvironment } from '../runner/messages.ts';
+import { AttemptIdentities } from './attempt-identity.ts';
 import { AttemptTable, segment } from './attempt-table.ts';
 import { type BatchControl, type BatchServices, runBatch } from './batch.ts';
 import { Container } from './container.ts';
@@ -79,7 +80,9 @@ export async function startTubo(config: RoleConfig, ports: { workflows: Workflow
   const stopTidying = keepTidy([directories.logs, directories.packages], (error) => log.warn({ error }, 'retention.failed'));
 
   const packages = new Packages(directories.packages, pangu);
-  const services: BatchServices = { pangu, workflows: ports.workflows, table, telling, logsDirectory: directories.logs, log };
+  const own = config.identity;
+  const identities = own && new AttemptIdentities({ own, cluster, pangu, nuwa: member.nuwa, log });
+  const services: BatchServices = { pangu, workflows: ports.workflows, table, telling, identities, logsDirectory: directories.logs, log };
   const programs = (process.env.FEITIAN_PROGRAMS ?? EXAMPLES).split(':').filter(Boolean);
   const containers = new Containers((id) => {
     const directory = join(directories.containers, segment(id));

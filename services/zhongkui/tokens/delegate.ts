@@ -13,6 +13,8 @@ export interface Holding {
 }
 
 export interface DelegateOptions {
+  /** For who wants to know it beforehand, as to revoke the token without having seen it. @default a new one */
+  readonly id?: string;
   /** The key that is to hold it. */
   readonly holder: Pick<PublicKey, 'x'>;
   /** See core/names.ts. @default the name of the token it comes from */
@@ -43,7 +45,7 @@ export async function delegate({ token, keyPair }: Holding, options: DelegateOpt
     );
   const capabilities = narrow(grant.capabilities, checkCapabilities(options.capabilities ?? grant.capabilities));
   const { notBeforeSeconds, expiresAtSeconds } = lifetime(nowMs, options.ttlMs, grant.expiresAtMs);
-  const id = newId();
+  const id = options.id ?? newId();
   const link = await signLink(
     { id, cluster, name, key: options.holder.x, capabilities, notBeforeSeconds, expiresAtSeconds, previous: links.at(-1)!.digest },
     keyPair,
