@@ -18,6 +18,7 @@ const HINTS: Readonly<Record<string, string>> = {
   ENOSPC: 'remove files, or add disks',
   Unavailable: 'see which processes run with: feitian status',
   DeadlineExceeded: 'see which processes run with: feitian status',
+  Unimplemented: 'see what is there with: feitian rpc ls <address>',
   NoNode: 'see what is there with: feitian nuwa ls',
   NotEmpty: 'to remove it with all below it, add --recursive',
   NodeExists: 'feitian nuwa set changes it',

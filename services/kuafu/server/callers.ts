@@ -19,8 +19,13 @@ interface Slot {
   caller: Caller;
   failure: KuafuError | undefined;
   /** Requests that came while admitting, in order. */
-  waiting: Frame[];
+  waiting: Waiting[];
   timeout: Alarmed | undefined;
+}
+
+interface Waiting {
+  readonly frame: Frame;
+  readonly sinceMs: number;
 }
 
 /** A guard looks into memory and at signatures. One that has not decided by then waits for something that is away. */
@@ -43,7 +48,7 @@ export interface CallersOptions {
   alarm: Alarm;
   log: Logger;
   /** A request that waited for its caller goes on. It is handed over like a new one, and `callerOf` knows its caller by then. */
-  resume(frame: Frame): void;
+  resume(frame: Frame, waitedMs: number): void;
   /** So many more requests, and bytes of them, wait or wait no longer: they count as under way, so that waiting is as bounded as running. */
   counted(requests: number, bytes: number): void;
 }
@@ -77,7 +82,7 @@ export class Callers {
     const slot = this.#slots[frame.number];
     if (slot?.state !== 'admitting') return false;
     // The body may lie in a read buffer that is used again.
-    slot.waiting.push({ ...frame, body: Buffer.from(frame.body) });
+    slot.waiting.push({ frame: { ...frame, body: Buffer.from(frame.body) }, sinceMs: this.#options.clock.monotonicMs() });
     this.#count(frame, 1);
     return true;
   }
@@ -85,9 +90,9 @@ export class Callers {
   /** Its caller gave up. False: it does not wait here. */
   withdraw(id: number): boolean {
     for (const slot of this.#slots) {
-      const at = slot?.waiting.findIndex((frame) => frame.id === id) ?? -1;
+      const at = slot?.waiting.findIndex(({ frame }) => frame.id === id) ?? -1;
       if (at < 0) continue;
-      for (const frame of slot!.waiting.splice(at, 1)) this.#count(frame, -1);
+      for (const { frame } of slot!.waiting.splice(at, 1)) this.#count(frame, -1);
       return true;
     }
     return false;
@@ -130,7 +135,7 @@ export class Callers {
     for (const slot of this.#slots) {
       if (!slot) continue;
       this.#forget(slot);
-      for (const frame of slot.waiting) this.#count(frame, -1);
+      for (const { frame } of slot.waiting) this.#count(frame, -1);
       slot.waiting = [];
     }
   }
@@ -156,9 +161,9 @@ export class Callers {
     slot.state = state;
     const waiting = slot.waiting;
     slot.waiting = [];
-    for (const frame of waiting) {
+    for (const { frame, sinceMs } of waiting) {
       this.#count(frame, -1);
-      this.#options.resume(frame);
+      this.#options.resume(frame, this.#options.clock.monotonicMs() - sinceMs);
     }
   }
 

@@ -73,7 +73,7 @@ export class ServerConnection implements ChannelEvents {
       shared.calls += requests;
       shared.requestBytes += bytes;
     };
-    const resume = (frame: Frame): void => this.#handleRequest(frame);
+    const resume = (frame: Frame, waitedMs: number): void => this.#handleRequest(frame, waitedMs);
     this.#callers = new Callers({ admission, binding: channel.binding, clock, alarm, log, resume, counted });
   }
 
@@ -169,7 +169,8 @@ export class ServerConnection implements ChannelEvents {
     this.#state = 'open';
   }
 
-  #handleRequest(frame: Frame): void {
+  /** `waitedMs`: how long it waited for its caller to be known. */
+  #handleRequest(frame: Frame, waitedMs = 0): void {
     const shared = this.#shared;
     const { id } = frame;
     // Over a network that duplicates frames the same call may come twice while it runs: it runs once.
@@ -188,7 +189,8 @@ export class ServerConnection implements ChannelEvents {
     }
     const parsed = parseRequest(body);
     if (!parsed) return this.violated('a request without service, method and remaining time');
-    const [service, name, remainingMs, rawRequest, trace] = parsed;
+    const [service, name, leftMs, rawRequest, trace] = parsed;
+    const remainingMs = leftMs - waitedMs;
 
     // How a server that is closing feels may still be asked.
     if (this.#state === 'draining' && service !== REFLECTION_SERVICE)
