@@ -19,6 +19,16 @@ export class CallMeter {
   /** How many took at most the bound of the same place in SECONDS, and longer than the one before; the last: longer than all. */
   readonly buckets: number[] = new Array(SECONDS.length + 1).fill(0);
   sumMs = 0;
+  /** Of bodies and attachments, as seen from here. */
+  bytesIn = 0;
+  bytesOut = 0;
+  /** Of streams. */
+  messagesIn = 0;
+  messagesOut = 0;
+  /** Sends that wait for credit now, those that waited and do no more, and for how long they did. */
+  creditWaiting = 0;
+  creditWaits = 0;
+  creditWaitedMs = 0;
 
   constructor(side: Side, service: string, method: string) {
     this.side = side;
@@ -34,6 +44,14 @@ export class CallMeter {
   failed(code: string, tookMs: number): void {
     this.failures.set(code, (this.failures.get(code) ?? 0) + 1);
     this.#took(tookMs);
+  }
+
+  sent(bytes: number): void {
+    this.bytesOut += bytes;
+  }
+
+  received(bytes: number): void {
+    this.bytesIn += bytes;
   }
 
   #took(ms: number): void {

@@ -36,6 +36,8 @@ export interface ServerLimits {
   callsMax?: number;
   /** Request bytes of calls under way. @default 512 MiB */
   requestBytesMax?: number;
+  /** Messages of all streams that wait for their handlers: from here on windows shrink and no stream is opened, at twice as much streams end. @default 256 MiB */
+  unreadBytesMax?: number;
 }
 
 export interface ServeOptions {
@@ -67,6 +69,7 @@ export async function serve(options: ServeOptions): Promise<KuafuServer> {
     log,
     calls: 0,
     requestBytes: 0,
+    unread: { bytes: 0, bytesMax: limits.unreadBytesMax ?? 256 * 1024 * 1024 },
     closed(connection) {
       if (connections.delete(connection)) totals.serverConnections--;
       if (connections.size === 0) onIdle?.();
