@@ -30,6 +30,7 @@ import { neverRan } from './core/messages.ts';
 import { type Choice, type Facts, type PickState, pickInstance, type Rule } from './core/pick.ts';
 import { mayRetry } from './core/retry.ts';
 import { type CallMeter, codeOf, meterOf } from './meter.ts';
+import { UnreadAccount } from './streams/unread.ts';
 import type { Transports } from './transports/index.ts';
 import { byteLength } from './transports/outbox.ts';
 
@@ -79,7 +80,7 @@ class Client implements KuafuClient {
 
   constructor(options: KuafuClientOptions) {
     const { resolver, clock = systemClock, random = systemRandom, log = silentLogger, transports } = options;
-    this.#unread = { bytes: 0, bytesMax: options.unreadBytesMax ?? 256 * 1024 * 1024 };
+    this.#unread = new UnreadAccount(options.unreadBytesMax);
     this.#resolver = resolver;
     this.#clock = clock;
     this.#random = random;

@@ -79,8 +79,8 @@ export function meterOf(side: Side, service: string, method: string): CallMeter 
   return meter;
 }
 
-/** Bytes of frames over TCP, calls under way at servers, open connections. */
-export const totals = { bytesIn: 0, bytesOut: 0, callsInFlight: 0, clientConnections: 0, serverConnections: 0 };
+/** Bytes of frames over TCP, calls under way at servers, open connections, messages of streams that wait to be read. */
+export const totals = { unreadBytes: 0, bytesIn: 0, bytesOut: 0, callsInFlight: 0, clientConnections: 0, serverConnections: 0 };
 
 /** What a failed call is counted under. A handler's bug goes over the wire as `Internal`, so it counts as that on either side. */
 export function codeOf(error: unknown): string {

@@ -34,6 +34,7 @@ export const KUAFU_METRICS = {
     help: 'Messages of streams, by method',
     labels: ['side', 'service', 'method', 'direction'],
   },
+  unreadBytes: { kind: 'gauge', name: 'feitian_kuafu_unread_bytes', help: 'Messages of streams that came and wait to be read' },
   creditWaiting: {
     kind: 'gauge',
     name: 'feitian_kuafu_credit_waiting',

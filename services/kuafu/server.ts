@@ -5,6 +5,7 @@ import { Alarm } from './alarm.ts';
 import { type Implementation, KuafuError, type KuafuServer, type ServiceContract, type ServiceHandlers } from './contract.ts';
 import { meterOf, totals } from './meter.ts';
 import { type ServedMethods, ServerConnection, type ServerShared } from './server/connection.ts';
+import { UnreadAccount } from './streams/unread.ts';
 import { type Transports, transportOf } from './transports/index.ts';
 
 /** Joins a contract with the functions that fulfil it; `serve` takes any number of them. */
@@ -69,7 +70,7 @@ export async function serve(options: ServeOptions): Promise<KuafuServer> {
     log,
     calls: 0,
     requestBytes: 0,
-    unread: { bytes: 0, bytesMax: limits.unreadBytesMax ?? 256 * 1024 * 1024 },
+    unread: new UnreadAccount(limits.unreadBytesMax),
     closed(connection) {
       if (connections.delete(connection)) totals.serverConnections--;
       if (connections.size === 0) onIdle?.();

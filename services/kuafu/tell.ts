@@ -19,6 +19,7 @@ export function tellKuafu(): void {
   ]);
   tellWhenAsked(metrics.methodBytes, () => meters.flatMap((meter) => bothWays(meter, meter.bytesIn, meter.bytesOut)));
   tellWhenAsked(metrics.streamMessages, () => meters.flatMap((meter) => bothWays(meter, meter.messagesIn, meter.messagesOut)));
+  tellWhenAsked(metrics.unreadBytes, () => [{ value: totals.unreadBytes }]);
   tellWhenAsked(metrics.creditWaiting, () => waited().map((meter) => one(meter, meter.creditWaiting)));
   tellWhenAsked(metrics.creditWaits, () => waited().map((meter) => one(meter, meter.creditWaits)));
   tellWhenAsked(metrics.creditWaitSeconds, () => waited().map((meter) => one(meter, meter.creditWaitedMs / 1000)));
