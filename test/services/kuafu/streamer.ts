@@ -37,7 +37,7 @@ export const streamerService = defineService('streamer', {
     }),
     /** Takes some messages, then waits until it is released; then reads on, or leaves. */
     stall: streamMethod({
-      request: z.object({ name: z.string(), take: z.number().int(), then: z.enum(['read', 'leave']).default('read') }),
+      request: z.object({ name: z.string(), take: z.number().int(), afterwards: z.enum(['read', 'leave']).default('read') }),
       response: z.object({ messages: z.number() }),
       up: z.unknown(),
       access: 'open',
@@ -114,11 +114,11 @@ export class StreamerHandlers {
         }
         return { messages };
       }),
-      stall: this.#watched('stall', async ({ name, take, then }, context) => {
+      stall: this.#watched('stall', async ({ name, take, afterwards }, context) => {
         let messages = 0;
         if (take > 0) for await (const _ of once(context.incoming, take)) messages++;
         await wait(name, context);
-        if (then === 'leave') {
+        if (afterwards === 'leave') {
           for await (const _ of context.incoming) break;
           return { messages };
         }

@@ -198,7 +198,7 @@ export function describeStreams(name: string, listen: () => string): void {
     });
 
     test('a handler that leaves the iteration early may still reply, and its caller is told to stop', async () => {
-      const call = streamer.stall({ name: 'a', take: 1, then: 'leave' });
+      const call = streamer.stall({ name: 'a', take: 1, afterwards: 'leave' });
       const sending = (async () => {
         for (;;) await call.send(null, Buffer.alloc(50_000));
       })();
