@@ -72,7 +72,9 @@ async function write(gib: number, stallMs: number): Promise<void> {
   const seconds = (performance.now() - startMs) / 1000;
   const mib = (bytes: number): string => `${Math.round(bytes / MIB)} MiB`;
   console.log(`${mib(reply.bytes)} in ${seconds.toFixed(1)} s; while the reader stood still the writer had sent ${mib(stalledAtBytes)}`);
-  console.log(`writer: ${mib(rssBefore)} resident before, ${mib(rssMax)} at the most; reader: ${mib(reply.rssBefore)}, ${mib(reply.rssMax)}`);
+  console.log(
+    `writer: ${mib(rssBefore)} resident before, ${mib(rssMax)} at the most; reader: ${mib(reply.rssBefore)}, ${mib(reply.rssMax)}`,
+  );
   await client.close();
   reader.disconnect();
   const bad =
