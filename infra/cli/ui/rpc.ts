@@ -2,14 +2,16 @@ import { z } from 'zod';
 import { defineService, type KuafuClient, KuafuError, method, type ServiceContract } from '../../../services/kuafu/contract.ts';
 import { reflectionService, type ServiceDescription } from '../../../services/kuafu/reflection-contract.ts';
 import { UsageError } from './action.ts';
-import { inCluster } from './cluster.ts';
+import { clusterIn, inCluster } from './cluster.ts';
+import { commandIdentity } from './identity.ts';
 import { asAddress, callingServers } from './nuwa.ts';
 
 /** Calls without a contract: what a server says about itself, and methods by their names. */
 export async function atAddress<T>(dir: string, address: string, use: (kuafu: KuafuClient, address: string) => Promise<T>): Promise<T> {
   // Only names have to be looked up in the cluster; a process can be asked even where there is none.
   if (address.startsWith('nuwa://')) return await inCluster(dir, ({ kuafu }) => use(kuafu, address));
-  return await callingServers((kuafu) => use(kuafu, asAddress(address)));
+  const identity = await commandIdentity(await clusterIn(dir).catch(() => undefined));
+  return await callingServers(identity, (kuafu) => use(kuafu, asAddress(address)));
 }
 
 export function describeServices(kuafu: KuafuClient, address: string, service: string | undefined): Promise<ServiceDescription[]> {

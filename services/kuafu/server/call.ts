@@ -4,6 +4,18 @@ import { type CallContext, KuafuError, type Priority } from '../contract.ts';
 import type { Caller } from '../guard-contract.ts';
 import type { CallMeter } from '../meter.ts';
 
+export interface CallFacts {
+  id: number;
+  requestBytes: number;
+  attachment: Buffer;
+  clock: Clock;
+  alarm: Alarm;
+  remainingMs: number;
+  meter: CallMeter;
+  caller: Caller;
+  trace: string | undefined;
+}
+
 /**
  * A call under way at the server; the handler sees it as its context. Most handlers never look at the signal, and an
  * AbortSignal costs more than the rest of a small call, so it is made when it is asked for, and only then does the deadline get an alarm.
@@ -27,27 +39,17 @@ export class ServerCall implements CallContext, Alarmed {
   /** Why the signal aborted, if it did. */
   abortedWith: KuafuError | undefined;
 
-  constructor(
-    id: number,
-    requestBytes: number,
-    attachment: Buffer,
-    clock: Clock,
-    alarm: Alarm,
-    remainingMs: number,
-    meter: CallMeter,
-    caller: Caller,
-    trace: string | undefined,
-  ) {
-    this.id = id;
-    this.requestBytes = requestBytes;
-    this.attachment = attachment;
-    this.#clock = clock;
-    this.#alarm = alarm;
-    this.meter = meter;
-    this.trace = trace;
-    this.caller = caller;
-    this.#allowedMs = remainingMs;
-    this.atMs = clock.monotonicMs() + remainingMs;
+  constructor(facts: CallFacts) {
+    this.id = facts.id;
+    this.requestBytes = facts.requestBytes;
+    this.attachment = facts.attachment;
+    this.#clock = facts.clock;
+    this.#alarm = facts.alarm;
+    this.meter = facts.meter;
+    this.caller = facts.caller;
+    this.trace = facts.trace;
+    this.#allowedMs = facts.remainingMs;
+    this.atMs = facts.clock.monotonicMs() + facts.remainingMs;
   }
 
   get signal(): AbortSignal {
