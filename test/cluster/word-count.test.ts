@@ -66,7 +66,7 @@ describe('word count on a real cluster', () => {
 
     const { path: temporal } = await ensureTemporalCli();
     const common = ['--address', address, '--namespace', namespace];
-    await run(temporal, [
+    const byCli = run(temporal, [
       'workflow',
       'start',
       '--type',
@@ -78,8 +78,7 @@ describe('word count on a real cluster', () => {
       '--input-file',
       await input('by-cli'),
       ...common,
-    ]);
-    await run(temporal, ['workflow', 'result', '--workflow-id', 'by-cli', ...common]);
+    ]).then(() => run(temporal, ['workflow', 'result', '--workflow-id', 'by-cli', ...common]));
 
     // A program that knows nothing of this repository.
     const plain = join(test.dir, 'plain.mjs');
@@ -94,10 +93,11 @@ describe('word count on a real cluster', () => {
        await client.workflow.execute('fuxiJob', { taskQueue: 'feitian', workflowId: 'by-client', args: [document] });
        await connection.close();`,
     );
-    await run(process.execPath, [plain, await input('by-client')]);
+    const byClient = run(process.execPath, [plain, await input('by-client')]);
 
     const feitian = join(ROOT, 'infra', 'bin', 'feitian.mjs');
-    await run(process.execPath, [feitian, 'job', 'submit', await input('by-feitian'), '--wait', '--dir', test.dir]);
+    const byFeitian = run(process.execPath, [feitian, 'job', 'submit', await input('by-feitian'), '--wait', '--dir', test.dir]);
+    await Promise.all([byCli, byClient, byFeitian]);
 
     for (const name of ['by-cli', 'by-client', 'by-feitian']) expect(await outputLines(test.pangu, `/out/${name}`), name).toEqual(expected);
   }, 120_000);
