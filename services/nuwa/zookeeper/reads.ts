@@ -5,7 +5,7 @@ import { parsePath } from '../core/tree/path.ts';
 import { nodeAt, type TreeState } from '../core/tree/state.ts';
 import { multiHeader } from './changes.ts';
 import { ERRORS, EVENTS, OPS, sessionOf, writeAcl, writeStat } from './protocol.ts';
-import { type ConnectionWatches, notificationOf } from './watches.ts';
+import { type ConnectionWatches, notificationOf, WatchesFull, type ZkWatchKind } from './watches.ts';
 import { Malformed, type Reader, type Writer } from './wire.ts';
 
 /** What a read looks at and for whom. */
@@ -80,7 +80,7 @@ function lookExists(path: string, watch: boolean): Look {
   return ({ state, watches }) => {
     const node = nodeAt(state, path);
     if (!node && parsePath(path).problem) return ERRORS.badArguments;
-    if (watch) watches.add(node ? 'data' : 'exist', path);
+    if (watch && !watches.add(node ? 'data' : 'exist', path)) return ERRORS.quotaExceeded;
     return node ? (writer) => writeStat(writer, statOf(node)) : ERRORS.noNode;
   };
 }
@@ -89,7 +89,7 @@ function lookData(path: string, watch: boolean): Look {
   return ({ state, identities, watches }) =>
     withNode(state, path, (node) => {
       if (!allows(node, PERMISSIONS.read, identities)) return ERRORS.noAuth;
-      if (watch) watches.add('data', path);
+      if (watch && !watches.add('data', path)) return ERRORS.quotaExceeded;
       return (writer) => {
         writer.buffer(node.value);
         writeStat(writer, statOf(node));
@@ -101,7 +101,7 @@ function lookChildren(path: string, watch: boolean, withStat: boolean): Look {
   return ({ state, identities, watches }) =>
     withNode(state, path, (node) => {
       if (!allows(node, PERMISSIONS.read, identities)) return ERRORS.noAuth;
-      if (watch) watches.add('child', path);
+      if (watch && !watches.add('child', path)) return ERRORS.quotaExceeded;
       return (writer) => {
         writer.vector([...(node.children?.keys() ?? [])], (name) => writer.string(name));
         if (withStat) writeStat(writer, statOf(node));
@@ -168,24 +168,28 @@ export function readSetWatches(op: number, reader: Reader): Look {
   const recursive = op === OPS.setWatches2 ? paths() : [];
   return ({ state, watches }) => {
     const missed: [type: number, path: string][] = [];
+    const set = (kind: ZkWatchKind, path: string): void => {
+      if (parsePath(path).problem) return;
+      if (!watches.add(kind, path)) throw new WatchesFull('the watches of a client that is back are too many');
+    };
     for (const path of data) {
       const node = nodeAt(state, path);
       if (!node) missed.push([EVENTS.deleted, path]);
       else if (node.modifyRevision > seenZxid) missed.push([EVENTS.changed, path]);
-      else watches.add('data', path);
+      else set('data', path);
     }
     for (const path of exist) {
       if (nodeAt(state, path)) missed.push([EVENTS.created, path]);
-      else watches.add('exist', path);
+      else set('exist', path);
     }
     for (const path of child) {
       const node = nodeAt(state, path);
       if (!node) missed.push([EVENTS.deleted, path]);
       else if (node.childRevision > seenZxid) missed.push([EVENTS.children, path]);
-      else watches.add('child', path);
+      else set('child', path);
     }
-    for (const path of persistent) watches.add('persistent', path);
-    for (const path of recursive) watches.add('recursive', path);
+    for (const path of persistent) set('persistent', path);
+    for (const path of recursive) set('recursive', path);
     for (const [type, path] of missed) watches.connection.notify(notificationOf(type, path));
     return () => {};
   };

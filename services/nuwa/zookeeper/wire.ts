@@ -55,6 +55,11 @@ export class Reader {
     return this.#bytes.subarray(at, at + bytes);
   }
 
+  bytes(count: number): Buffer {
+    const at = this.#take(count);
+    return this.#bytes.subarray(at, at + count);
+  }
+
   string(): string {
     const bytes = this.int();
     if (bytes <= 0) {
