@@ -40,7 +40,7 @@ export class Connection implements Notified {
   #state: 'greeting' | 'joining' | 'open' | 'closed' = 'greeting';
   #sessionHex = '';
   #session = '';
-  #identities: string[] = ['world:anyone'];
+  identities: string[] = ['world:anyone'];
   /** Tells the changes of this connection from those of the session's earlier ones. */
   readonly #number = 1 + randomInt(2 ** 31);
   readonly #intake: Intake;
@@ -228,8 +228,8 @@ export class Connection implements Notified {
     if (op === OPS.auth) return this.#handleAuth(reader);
     if (op === OPS.closeSession) return this.#handleClose(xid);
     if (op === OPS.multi) return this.#handleMulti(xid, reader);
-    if (op === OPS.check) return this.#submitCheck(xid, readChange(op, reader, this.#identities)!);
-    const change = readChange(op, reader, this.#identities);
+    if (op === OPS.check) return this.#submitCheck(xid, readChange(op, reader, this.identities)!);
+    const change = readChange(op, reader, this.identities);
     if (change) return this.#submitChange(xid, change);
     const look = readLook(op, reader) ?? readWatchRequest(op, reader);
     if (look) return this.#look(xid, look, op === OPS.sync);
@@ -240,8 +240,8 @@ export class Connection implements Notified {
     reader.int();
     const scheme = reader.string();
     const auth = reader.buffer();
-    if (scheme === 'digest' && isUserAndPassword(auth) && this.#identities.length <= IDENTITIES_MAX) {
-      this.#identities = [...this.#identities, digestIdentity(auth)];
+    if (scheme === 'digest' && isUserAndPassword(auth) && this.identities.length <= IDENTITIES_MAX) {
+      this.identities = [...this.identities, digestIdentity(auth)];
       return this.#answered(() => this.#reply(XIDS.auth, ERRORS.ok));
     }
     if (scheme === 'world') return this.#answered(() => this.#reply(XIDS.auth, ERRORS.ok));
@@ -278,7 +278,7 @@ export class Connection implements Notified {
   }
 
   #handleMulti(xid: number, reader: Reader): void {
-    const parts = readMulti(reader, this.#identities);
+    const parts = readMulti(reader, this.identities);
     const bad = parts.findIndex(({ request }) => !request.operation);
     if (bad !== -1) {
       const error = parts[bad]!.request.error!;
@@ -300,7 +300,7 @@ export class Connection implements Notified {
       const { state } = this.#door.group;
       const seen = look({
         state,
-        identities: this.#identities,
+        identities: this.identities,
         watches: this.watches,
         sessionHex: this.#sessionHex,
         from: this.#socket.remoteAddress ?? '',
@@ -333,7 +333,7 @@ export class Connection implements Notified {
 
   #requestId(): { session: string; request: number; settled: number; identities: string[]; wantStat: boolean; connection: number } {
     const session = this.#session;
-    const identities = this.#identities;
+    const identities = this.identities;
     return { session, request: 0, settled: 0, identities, wantStat: true, connection: this.#number };
   }
 

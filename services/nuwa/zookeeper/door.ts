@@ -99,7 +99,7 @@ export async function startZookeeperDoor(
   const closeAll = (why: string): void => {
     for (const connection of [...connections]) connection.close(why);
   };
-  const offEvents = group.onEvents((events) => shared.watches.tell(events));
+  const offEvents = group.onEvents((events) => shared.watches.tell(events, group.state));
   const offMissed = group.onEventsMissed(() => closeAll('changes were missed here'));
   let aloneSinceMs: number | undefined;
   const looking = setInterval(() => {

@@ -1,5 +1,8 @@
-import type { NuwaEvent } from '../contract.ts';
+import { PERMISSIONS } from '../contract.ts';
+import { gives } from '../core/tree/acl.ts';
+import type { TreeEvent } from '../core/tree/event-ring.ts';
 import { parentPath } from '../core/tree/path.ts';
+import { nodeAt, type TreeState } from '../core/tree/state.ts';
 import { WatchIndex, type WatchKind } from '../core/watch-index.ts';
 import { EVENTS, writeNotification } from './protocol.ts';
 import { Writer } from './wire.ts';
@@ -41,6 +44,8 @@ export class WatchesFull extends Error {
 
 /** A connection, as its watches see it. */
 export interface Notified {
+  /** Whom it showed itself to be. */
+  readonly identities: readonly string[];
   /** Encoded; it goes out before any answer that shows the change. */
   notify(packet: Buffer): void;
 }
@@ -81,8 +86,11 @@ export class DoorWatches {
     };
   }
 
-  /** Tells who watches, each connection once per change and path. */
-  tell(events: readonly NuwaEvent[]): void {
+  /**
+   * Tells who watches, each connection once per change and path. Who may not read a node is not told that it was made, set or removed, nor of its
+   * children, however the watch was set (ZooKeeper since 3.8.4, CVE-2024-23944); a watch that is not told of a change did not fire.
+   */
+  tell(events: readonly TreeEvent[], state: TreeState): void {
     if (this.#index.size === 0) return;
     for (const event of events) {
       const found = this.#index.matching(event);
@@ -93,6 +101,8 @@ export class DoorWatches {
       for (const aboutParent of [false, true]) {
         for (const { kind, watcher } of found) {
           if ((kind === 'children' && watcher.path !== event.path) !== aboutParent) continue;
+          const acl = aboutParent ? nodeAt(state, parentPath(event.path))?.acl : event.acl;
+          if (acl && !gives(acl, PERMISSIONS.read, watcher.owner.connection.identities)) continue;
           const type = aboutParent ? EVENTS.children : EVENTS[event.kind];
           let packet = packets.get(type);
           if (!packet) packets.set(type, (packet = notificationOf(type, aboutParent ? parentPath(event.path) : event.path)));

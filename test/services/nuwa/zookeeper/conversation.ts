@@ -282,7 +282,7 @@ async function acls(a: Speaker, b: Speaker): Promise<void> {
   await c.say('whoAmI', OPS.whoAmI, () => {}, whoAmI);
   await c.say('auth unheard', OPS.auth, auth('unheard', 'of'), undefined, XIDS.auth);
   await c.zk.closed;
-  a.lines.push('c is closed');
+  a.lines.push('c: after auth unheard -> is closed');
 }
 
 async function watchesAndAcls(a: Speaker, b: Speaker): Promise<void> {
@@ -356,7 +356,7 @@ async function systemNodes(a: Speaker): Promise<void> {
     await a.create(`${at}/x`, '');
   }
   const names = await a.zk.request(OPS.getChildren, path('/', false));
-  a.lines.push(`a: / has ${names.body.vector(() => names.body.string()).includes('zookeeper') ? '' : 'no '}child zookeeper`);
+  a.lines.push(`a: is zookeeper a child of / -> ${names.body.vector(() => names.body.string()).includes('zookeeper')}`);
 }
 
 async function oddities(a: Speaker): Promise<void> {
@@ -367,7 +367,15 @@ async function oddities(a: Speaker): Promise<void> {
   await a.delete('/');
   await a.say('exists /', OPS.exists, path('/', false), (reader) => (stat(reader, a) ? 'there' : ''));
   await a.say('ping', OPS.ping, () => {}, undefined, XIDS.ping);
-  await a.say('request 77', 77);
+  const c = new Speaker('c', a.address, a.lines);
+  await c.open();
+  await c.say('request 77', 77);
+  const more = c.zk.request(OPS.sync, path('/')).then(
+    () => 'goes on',
+    () => 'is closed',
+  );
+  a.lines.push(`c: after request 77 -> ${await more}`);
+  c.zk.end();
 }
 
 // ---- who speaks ----
@@ -407,7 +415,7 @@ class Speaker {
     let said = nameIn(ERRORS, reply.error);
     if (reply.error === 0 && read) said += ` ${read(reply.body, this)}`;
     if (reply.body.left > 0) said += ` and ${reply.body.left} bytes more`;
-    this.lines.push(`${this.name}: ${what} -> ${said}`);
+    this.lines.push(visible(`${this.name}: ${what} -> ${said}`));
     return reply;
   }
 
@@ -449,6 +457,11 @@ class Speaker {
     this.#heard = this.zk.events.length;
     this.lines.push(`${this.name} heard: ${heard.join(', ') || 'nothing'}`);
   }
+}
+
+/** What cannot be seen, or would look like something else, by its number. */
+function visible(line: string): string {
+  return line.replace(/[^\x20-\x7e\p{L}]/gu, (each) => `\\u{${each.codePointAt(0)!.toString(16)}}`);
 }
 
 // ---- bodies of requests ----
