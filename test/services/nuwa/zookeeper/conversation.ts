@@ -1,21 +1,32 @@
-import { createHash } from 'node:crypto';
-import { ERRORS, EVENTS, OPS, XIDS } from '../../../../services/nuwa/zookeeper/protocol.ts';
-import type { Reader, Writer } from '../../../../services/nuwa/zookeeper/wire.ts';
-import { ZkClient, type ZkReply } from './zk-client.ts';
+import { OPS, XIDS } from '../../../../services/nuwa/zookeeper/protocol.ts';
+import type { Writer } from '../../../../services/nuwa/zookeeper/wire.ts';
+import {
+  type AclEntry,
+  AUTH,
+  aclAndStat,
+  addWatch,
+  auth,
+  check,
+  create,
+  dataAndStat,
+  digestOf,
+  error,
+  names,
+  namesAndStat,
+  OPEN,
+  path,
+  Speaker,
+  set,
+  setAcl,
+  stat,
+  whoAmI,
+} from './speaker.ts';
 
 /**
  * One conversation that goes through the whole protocol, held with any server that speaks it. What the server says is written down as lines from which
  * is left out what no two servers share: numbers of sessions, times, and zxids, of which only the order is told. So two servers that answer alike give
  * the same lines.
  */
-const OPEN: readonly AclEntry[] = [[31, 'world', 'anyone']];
-type AclEntry = [permissions: number, scheme: string, id: string];
-const AUTH: AclEntry = [31, 'auth', ''];
-const digestOf = (user: string, password: string): string => `${user}:${createHash('sha1').update(`${user}:${password}`).digest('base64')}`;
-
-const nameIn = (table: Record<string, number>, value: number): string =>
-  Object.entries(table).find(([, each]) => each === value)?.[0] ?? String(value);
-
 export async function converse(address: string, lines: string[] = []): Promise<string[]> {
   const a = new Speaker('a', address, lines);
   const b = new Speaker('b', address, lines);
@@ -376,204 +387,4 @@ async function oddities(a: Speaker): Promise<void> {
   );
   a.lines.push(`c: after request 77 -> ${await more}`);
   c.zk.end();
-}
-
-// ---- who speaks ----
-
-interface Making {
-  flags?: number;
-  ttlMs?: number;
-  acl?: readonly AclEntry[];
-}
-
-class Speaker {
-  readonly name: string;
-  readonly address: string;
-  readonly zk: ZkClient;
-  readonly lines: string[];
-  #heard = 0;
-
-  constructor(name: string, address: string, lines: string[]) {
-    this.name = name;
-    this.address = address;
-    this.zk = new ZkClient(address);
-    this.lines = lines;
-  }
-
-  async open(): Promise<void> {
-    if (!(await this.zk.connect({ timeoutMs: 8_000 }))) throw new Error(`${this.address} opens no session`);
-  }
-
-  async say(
-    what: string,
-    op: number,
-    body: (writer: Writer) => void = () => {},
-    read: ((reader: Reader, speaker: Speaker) => string) | undefined = undefined,
-    xid?: number,
-  ): Promise<ZkReply> {
-    const reply = await this.zk.request(op, body, xid);
-    let said = nameIn(ERRORS, reply.error);
-    if (reply.error === 0 && read) said += ` ${read(reply.body, this)}`;
-    if (reply.body.left > 0) said += ` and ${reply.body.left} bytes more`;
-    this.lines.push(visible(`${this.name}: ${what} -> ${said}`));
-    return reply;
-  }
-
-  create(at: string, value: string | undefined, { op = OPS.create as number, ...making }: Making & { op?: number } = {}): Promise<ZkReply> {
-    const { flags = 0, ttlMs, acl } = making;
-    const more = `${value === undefined ? ' none' : ''}${ttlMs === undefined ? '' : ` ttl ${ttlMs}`}${acl ? ` acl ${JSON.stringify(acl)}` : ''}`;
-    const read = (reader: Reader): string => reader.string() + (op === OPS.create ? '' : ` ${stat(reader, this)}`);
-    return this.say(`${nameIn(OPS, op)} ${JSON.stringify(at)} flags ${flags}${more}`, op, create(at, value, making), read);
-  }
-
-  set(at: string, value: string | undefined, version = -1): Promise<ZkReply> {
-    return this.say(
-      `setData ${JSON.stringify(at)}${value === undefined ? ' none' : ''} ${version}`,
-      OPS.setData,
-      set(at, value, version),
-      stat,
-    );
-  }
-
-  delete(at: string, version = -1): Promise<ZkReply> {
-    return this.say(`delete ${JSON.stringify(at)} ${version}`, OPS.delete, check(at, version));
-  }
-
-  multi(what: string, parts: [op: number, body: (writer: Writer) => void][], op: number = OPS.multi): Promise<ZkReply> {
-    const body = (writer: Writer): void => {
-      for (const [part, write] of parts) {
-        multiHeader(writer, part, false);
-        write(writer);
-      }
-      multiHeader(writer, -1, true);
-    };
-    return this.say(`${nameIn(OPS, op)}: ${what}`, op, body, results);
-  }
-
-  /** All events that came since the last time. */
-  async hear(): Promise<void> {
-    await this.zk.request(OPS.sync, path('/'));
-    const heard = this.zk.events.slice(this.#heard).map(({ type, path }) => `${nameIn(EVENTS, type)} ${path}`);
-    this.#heard = this.zk.events.length;
-    this.lines.push(`${this.name} heard: ${heard.join(', ') || 'nothing'}`);
-  }
-}
-
-/** What cannot be seen, or would look like something else, by its number. */
-function visible(line: string): string {
-  return line.replace(/[^\x20-\x7e\p{L}]/gu, (each) => `\\u{${each.codePointAt(0)!.toString(16)}}`);
-}
-
-// ---- bodies of requests ----
-
-const path =
-  (at: string, watch?: boolean) =>
-  (writer: Writer): void => {
-    writer.string(at);
-    if (watch !== undefined) writer.bool(watch);
-  };
-
-const check =
-  (at: string, number: number) =>
-  (writer: Writer): void => {
-    writer.string(at);
-    writer.int(number);
-  };
-
-const addWatch = check;
-
-const set =
-  (at: string, value: string | undefined, version: number) =>
-  (writer: Writer): void => {
-    writer.string(at);
-    writeValue(writer, value);
-    writer.int(version);
-  };
-
-const create =
-  (at: string, value: string | undefined, { flags = 0, ttlMs, acl = OPEN }: Making = {}) =>
-  (writer: Writer): void => {
-    writer.string(at);
-    writeValue(writer, value);
-    writeAcl(writer, acl);
-    writer.int(flags);
-    if (ttlMs !== undefined) writer.long(ttlMs);
-  };
-
-const setAcl =
-  (at: string, acl: readonly AclEntry[], version: number) =>
-  (writer: Writer): void => {
-    writer.string(at);
-    writeAcl(writer, acl);
-    writer.int(version);
-  };
-
-const auth =
-  (scheme: string, shown: string) =>
-  (writer: Writer): void => {
-    writer.int(0);
-    writer.string(scheme);
-    writer.buffer(Buffer.from(shown));
-  };
-
-/** Undefined: none, which is not an empty one. */
-function writeValue(writer: Writer, value: string | undefined): void {
-  if (value === undefined) writer.int(-1);
-  else writer.buffer(Buffer.from(value));
-}
-
-function writeAcl(writer: Writer, acl: readonly AclEntry[]): void {
-  writer.vector(acl, ([permissions, scheme, id]) => {
-    writer.int(permissions);
-    writer.string(scheme);
-    writer.string(id);
-  });
-}
-
-function multiHeader(writer: Writer, op: number, done: boolean): void {
-  writer.int(op);
-  writer.bool(done);
-  writer.int(-1);
-}
-
-// ---- what replies say ----
-
-function stat(reader: Reader, { zk }: Speaker): string {
-  const [czxid, mzxid] = [reader.long(), reader.long()];
-  const [ctime, mtime] = [reader.long(), reader.long()];
-  const [version, cversion, aversion] = [reader.int(), reader.int(), reader.int()];
-  const owner = reader.longHex();
-  const [length, children, pzxid] = [reader.int(), reader.int(), reader.long()];
-  const whose = /^0+$/.test(owner) ? 'nobody' : owner === zk.sessionHex ? 'me' : 'somebody';
-  const order = `${mzxid > czxid ? 'set' : 'new'}${pzxid > czxid ? ' parent' : ''}${mtime < ctime ? ' TIMES' : ''}`;
-  return `[${order} v${version} c${cversion} a${aversion} of ${whose}, ${length} bytes, ${children} children]`;
-}
-
-function data(reader: Reader): string {
-  const bytes = reader.int();
-  return bytes === -1 ? 'none' : JSON.stringify(reader.bytes(bytes).toString());
-}
-
-const names = (reader: Reader): string => `{${reader.vector(() => reader.string()).sort()}}`;
-const namesAndStat = (reader: Reader, speaker: Speaker): string => `${names(reader)} ${stat(reader, speaker)}`;
-const dataAndStat = (reader: Reader, speaker: Speaker): string => `${data(reader)} ${stat(reader, speaker)}`;
-const error = (reader: Reader): string => nameIn(ERRORS, reader.int());
-const aclAndStat = (reader: Reader, speaker: Speaker): string =>
-  `${reader.vector(() => `${reader.int()} ${reader.string()}:${reader.string()}`)} ${stat(reader, speaker)}`;
-const whoAmI = (reader: Reader): string => reader.vector(() => `${reader.string()}:${reader.string()}`).join(' ');
-
-function results(reader: Reader, speaker: Speaker): string {
-  const said: string[] = [];
-  for (;;) {
-    const [op, done, err] = [reader.int(), reader.bool(), reader.int()];
-    if (done) return `${said.join('; ')}${said.length > 0 ? '; ' : ''}done ${op} ${err}`;
-    const name = `${nameIn(OPS, op)} ${nameIn(ERRORS, err)}`;
-    if (op === OPS.error) said.push(`${name} ${error(reader)}`);
-    else if (op === OPS.create) said.push(`${name} ${reader.string()}`);
-    else if (op === OPS.create2) said.push(`${name} ${reader.string()} ${stat(reader, speaker)}`);
-    else if (op === OPS.setData) said.push(`${name} ${stat(reader, speaker)}`);
-    else if (op === OPS.getData) said.push(`${name} ${dataAndStat(reader, speaker)}`);
-    else if (op === OPS.getChildren) said.push(`${name} ${names(reader)}`);
-    else said.push(name);
-  }
 }
