@@ -60,7 +60,6 @@ export class Intake implements Waiting {
     this.#count();
     if (this.#mayRead()) return;
     this.#socket.pause();
-    this.#flow.wait(this);
   }
 
   /** After requests were answered. */
@@ -85,17 +84,25 @@ export class Intake implements Waiting {
     this.#flow.forget(this);
   }
 
-  /** Takes room for the request that it is in the midst of. */
+  /**
+   * Takes room for the request that it is in the midst of. What waits for answers of its own is asked when they are given; only what waits for others
+   * waits with the others, or it would be in their way for as long as its own answers take.
+   */
   #mayRead(): boolean {
     const { requestsMax, heldBytesMax } = this.#flow.bounds;
     if (this.#turns.outstanding > requestsMax || this.#turns.heldBytes > heldBytesMax) return false;
+    if (this.#begunBytes > 0 || this.#takesRoom()) return true;
+    this.#flow.wait(this);
+    return false;
+  }
+
+  #takesRoom(): boolean {
     const { begun } = this.#packets;
-    if (begun > SMALL_BYTES && this.#begunBytes === 0) {
-      if (!this.#flow.fits(begun)) return false;
-      this.#begunBytes = begun;
-      this.#count();
-    }
-    return this.#begunBytes > 0 || !this.#flow.full;
+    if (begun <= SMALL_BYTES) return !this.#flow.full;
+    if (!this.#flow.fits(begun)) return false;
+    this.#begunBytes = begun;
+    this.#count();
+    return true;
   }
 
   #count(): void {
