@@ -12,7 +12,7 @@ export type * from './client-contract.ts';
  *
  * Revision: every change of the tree has one, a positive integer that grows by one per change; the whole tree's history
  * is the sequence of its revisions. Version: how often one node's value was set, 0 at creation.
- * Paths are absolute, `/a/b`: segments of 1 to 255 bytes without `/` and NUL, neither `.` nor `..`.
+ * Paths are absolute, `/a/b`: segments of 1 to 255 bytes, neither `.` nor `..`, without `/`, control characters and characters beyond U+FFFF.
  */
 export const VALUE_BYTES_MAX = 1_048_576;
 export const SEGMENT_BYTES_MAX = 255;

@@ -14,6 +14,7 @@ import type { AclRow, NodeRow } from '../core/tree/snapshot.ts';
  *   TTL         ttlMs
  *   ACL         count; each: permissions, scheme, id
  *   ACL_CHANGED aclVersion
+ *   NO_VALUE                                               none was given; the value is empty
  */
 const CHANGED = 1;
 const DIRECTORY = 2;
@@ -22,6 +23,7 @@ const CONTAINER = 8;
 const TTL = 16;
 const ACL = 32;
 const ACL_CHANGED = 64;
+const NO_VALUE = 128;
 
 export class NodeRowsWriter {
   readonly #writer = new BytesWriter();
@@ -54,10 +56,11 @@ export class NodeRowsWriter {
         (row[12] ? CONTAINER : 0) |
         (ttlMs === null ? 0 : TTL) |
         (acl ? ACL : 0) |
-        (aclVersion > 0 ? ACL_CHANGED : 0),
+        (aclVersion > 0 ? ACL_CHANGED : 0) |
+        (value === null ? NO_VALUE : 0),
     );
     writer.text(path);
-    writer.packed(value);
+    writer.packed(value ?? '');
     writer.uint(createRevision);
     writer.uint(createdAtMs);
     this.#text(creator);
@@ -138,7 +141,7 @@ export function readNodeRows(bytes: Uint8Array, take: (row: NodeRow) => void): n
     const aclVersion = flags & ACL_CHANGED ? reader.uint() : 0;
     take([
       path,
-      value,
+      flags & NO_VALUE ? null : value,
       version,
       createRevision,
       modifyRevision,

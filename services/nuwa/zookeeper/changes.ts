@@ -1,7 +1,9 @@
 import { createHash } from 'node:crypto';
 import type { Acl } from '../contract.ts';
+import { NO_BYTES } from '../core/tree/bytes.ts';
 import type { Change, Check, Done, Refused } from '../core/tree/command.ts';
 import { ERRORS, errorOf, MODES, OPS, readAcl, writeStat } from './protocol.ts';
+import { systemProblem } from './system-nodes.ts';
 import { Malformed, type Reader, type Writer } from './wire.ts';
 
 /** Requests that change the tree: how they are read, what command they are, how its reply is written. */
@@ -24,7 +26,21 @@ const STAT_BODY: ChangeRequest['write'] = (writer, { stat }) => writeStat(writer
 /** Any version: -1. */
 const guardOf = (version: number): { version?: number } => (version === -1 ? {} : { version });
 
+/** No value is not an empty one: clients get back what they gave. */
+function readValue(reader: Reader): { value: Uint8Array; noValue?: boolean } {
+  const value = reader.bufferOrNone();
+  return value ? { value } : { value: NO_BYTES, noValue: true };
+}
+
+/** A request that changes the tree, or would; undefined: no such one. */
 export function readChange(op: number, reader: Reader, identities: readonly string[]): ChangeRequest | undefined {
+  const request = readAnyChange(op, reader, identities);
+  const { operation } = request ?? {};
+  const error = operation && operation.kind !== 'check' ? systemProblem(operation) : undefined;
+  return error === undefined ? request : { error, write: request!.write };
+}
+
+function readAnyChange(op: number, reader: Reader, identities: readonly string[]): ChangeRequest | undefined {
   switch (op) {
     case OPS.create:
     case OPS.create2:
@@ -34,7 +50,7 @@ export function readChange(op: number, reader: Reader, identities: readonly stri
     case OPS.delete:
       return { operation: { kind: 'delete', path: reader.string(), ...guardOf(reader.int()) }, write: NO_BODY };
     case OPS.setData:
-      return { operation: { kind: 'set', path: reader.string(), value: reader.buffer(), ...guardOf(reader.int()) }, write: STAT_BODY };
+      return { operation: { kind: 'set', path: reader.string(), ...readValue(reader), ...guardOf(reader.int()) }, write: STAT_BODY };
     case OPS.setAcl: {
       const path = reader.string();
       const acl = expandAuth(readAcl(reader), identities);
@@ -50,7 +66,7 @@ export function readChange(op: number, reader: Reader, identities: readonly stri
 
 function readCreate(op: number, reader: Reader, identities: readonly string[]): ChangeRequest {
   const path = reader.string();
-  const value = reader.buffer();
+  const given = readValue(reader);
   const acl = expandAuth(readAcl(reader), identities);
   const mode = MODES[reader.int()];
   const ttlMs = op === OPS.createTtl ? reader.long() : undefined;
@@ -58,7 +74,7 @@ function readCreate(op: number, reader: Reader, identities: readonly string[]): 
   if (!mode || (mode.ttl === true) !== (ttlMs !== undefined) || (ttlMs !== undefined && ttlMs <= 0))
     return { error: ERRORS.badArguments, write };
   const { ephemeral, sequential, container } = mode;
-  return { operation: { kind: 'create', path, value, acl, ephemeral, sequential, container, ttlMs }, write };
+  return { operation: { kind: 'create', path, ...given, acl, ephemeral, sequential, container, ttlMs }, write };
 }
 
 /** Scheme `auth` stands for everybody whom the connection showed itself to be. */
@@ -92,9 +108,14 @@ export function readMulti(reader: Reader, identities: readonly string[]): { op: 
     if (done) return parts;
     const request = readChange(op, reader, identities);
     if (!request) throw new Malformed(`operation ${op} in a transaction`);
-    // Clients know two kinds of results for what was made.
-    parts.push({ op: op === OPS.createContainer || op === OPS.createTtl ? OPS.create2 : op, request });
+    parts.push(resultOf(op, request));
   }
+}
+
+/** Clients know two kinds of results for what was made. ZooKeeper gives the one without a stat where they might expect the one with it, too. */
+function resultOf(op: number, request: ChangeRequest): { op: number; request: ChangeRequest } {
+  if (op === OPS.create2) return { op: OPS.create, request: { ...request, write: PATH_BODY } };
+  return { op: op === OPS.createContainer || op === OPS.createTtl ? OPS.create2 : op, request };
 }
 
 export function writeMultiDone(writer: Writer, parts: readonly { op: number; request: ChangeRequest }[], { results = [] }: Done): void {

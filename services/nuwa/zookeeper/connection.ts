@@ -3,27 +3,24 @@ import type { Socket } from 'node:net';
 import type { Change, Check, Command, Reply } from '../core/tree/command.ts';
 import { type ChangeRequest, digestIdentity, readChange, readMulti, writeMultiDone, writeMultiRefused } from './changes.ts';
 import type { DoorShared } from './door.ts';
+import { REQUEST_OVERHEAD_BYTES } from './flow.ts';
 import { answerOf } from './four-letters.ts';
-import { ERRORS, errorOf, OPS, replyHeader, sessionOf, XIDS } from './protocol.ts';
+import { Intake } from './intake.ts';
+import { Outbox } from './outbox.ts';
+import { ERRORS, errorOf, OPS, sessionOf, XIDS } from './protocol.ts';
 import { type Look, readLook } from './reads.ts';
 import { type Slot, Turns } from './turns.ts';
 import { readWatchRequest } from './watch-requests.ts';
-import { ConnectionWatches, type Notified } from './watches.ts';
-import { Malformed, Reader, Writer } from './wire.ts';
+import { ConnectionWatches, type Notified, WatchesFull } from './watches.ts';
+import { Malformed, type Reader, type Writer } from './wire.ts';
 
 /** The largest packet: a value of 1 MiB or a transaction of two with what stands around them. */
 const PACKET_BYTES_MAX = 4 * 1024 * 1024;
 /** Of a peer that has not said who it is. */
 const CONNECT_BYTES_MAX = 1024;
-/** A client that leaves this much unread is not listening. */
-const UNREAD_BYTES_MAX = 32 * 1024 * 1024;
-/** Past so many requests without an answer no more are read from the client. */
-const REQUESTS_MAX = 4_096;
-/** Answers leave at the end of the turn, or when they are this much. */
-const FLUSH_BYTES = 1024 * 1024;
-/** Whom one connection may show itself to be. */
+/** Whom one connection may show itself to be. Each of its changes carries them all. */
 const IDENTITIES_MAX = 16;
-const NOTHING = Buffer.alloc(0);
+const IDENTITY_BYTES_MAX = 255;
 const NO_PASSWORD = Buffer.alloc(16);
 
 /**
@@ -38,20 +35,25 @@ const NO_PASSWORD = Buffer.alloc(16);
 export class Connection implements Notified {
   readonly #socket: Socket;
   readonly #door: DoorShared;
-  readonly #writer = new Writer();
+  readonly #outbox: Outbox;
   readonly watches: ConnectionWatches;
   #state: 'greeting' | 'joining' | 'open' | 'closed' = 'greeting';
   #sessionHex = '';
   #session = '';
-  #identities: string[] = ['world:anyone'];
+  identities: string[] = ['world:anyone'];
   /** Tells the changes of this connection from those of the session's earlier ones. */
   readonly #number = 1 + randomInt(2 ** 31);
-  #rest: Buffer = NOTHING;
-  readonly #turns = new Turns();
-  #flushPlanned = false;
+  readonly #intake: Intake;
+  readonly #turns: Turns;
   /** Reads of this turn, for which the group is asked once. */
   #reads: Slot[] = [];
+  /** Those of them that are answered from what is applied here. */
+  #localReads: Slot[] = [];
+  /** Of the packet that is being handled. */
+  #packetBytes = 0;
+  #receivedAtMs = 0;
   received = 0;
+  sent = 0;
   readonly peer: string;
 
   constructor(socket: Socket, door: DoorShared) {
@@ -59,8 +61,17 @@ export class Connection implements Notified {
     this.#door = door;
     this.peer = `${socket.remoteAddress}:${socket.remotePort}`;
     this.watches = new ConnectionWatches(door.watches, this);
+    this.#turns = new Turns(({ atMs }) => {
+      door.latency.note(performance.now() - atMs);
+      // As soon as it does not read: what the other answers are is seen when they are given.
+      this.#turns.stalled = this.#outbox.stalledAtMs !== undefined;
+    });
+    this.#outbox = new Outbox(socket, door.flow, () => {
+      this.#turns.stalled = false;
+      this.#answerReady();
+    });
+    this.#intake = new Intake(socket, door.flow, this.#turns);
     socket.on('data', (chunk) => this.#receive(chunk));
-    socket.on('drain', () => this.#maybeResume());
     socket.on('error', () => this.close('the connection broke'));
     socket.on('close', () => this.close('the client went'));
   }
@@ -82,19 +93,32 @@ export class Connection implements Notified {
   }
 
   notify(packet: Buffer): void {
-    if (this.#state !== 'open') return;
-    this.#writer.raw(packet);
-    this.#planFlush();
+    if (this.#state === 'open' && !this.#outbox.event(packet)) this.close('the client does not read');
+  }
+
+  /** Asked now and then: whether all goes on in its time. */
+  look(nowMs: number): void {
+    const { unreadMsMax } = this.#door.flow.bounds;
+    const { stalledAtMs } = this.#outbox;
+    if (stalledAtMs !== undefined && nowMs - stalledAtMs > unreadMsMax) return this.close('the client does not read');
+    if (this.#intake.overdue(nowMs)) return this.close('a request was begun and not ended');
+    const session = this.#door.group.state.sessions.get(this.#session);
+    if (this.#session !== '' && !session) return this.close('its session expired');
+    if (session && session.connection !== this.#number) return this.close('its session went to another server');
+    // It is not heard because it is not read from, and that is not its own doing.
+    if (this.#intake.waits && stalledAtMs === undefined && session) this.#door.group.touch(this.#session);
   }
 
   /** Ends the connection; what was answered goes out. The session stays, until its time is over. */
   close(why: string): void {
     if (this.#state === 'closed') return;
-    this.#flush();
+    this.#outbox.end();
     this.#state = 'closed';
     this.watches.clear();
     this.#turns.end();
     this.#reads = [];
+    this.#localReads = [];
+    this.#intake.end();
     this.#door.closed(this, why);
     this.#socket.end();
     const linger = setTimeout(() => this.#socket.destroy(), 1_000).unref();
@@ -105,36 +129,35 @@ export class Connection implements Notified {
 
   #receive(chunk: Buffer): void {
     if (this.#state === 'closed') return;
-    const bytes = this.#rest.length > 0 ? Buffer.concat([this.#rest, chunk]) : chunk;
-    let at = 0;
+    this.#receivedAtMs = performance.now();
+    this.#intake.push(chunk, this.#receivedAtMs);
     try {
-      while (bytes.length - at >= 4 && this.#open) {
-        const length = bytes.readInt32BE(at);
-        if (this.greeting && this.#fourLetters(bytes, at)) return;
-        if (length < 0 || length > (this.greeting ? CONNECT_BYTES_MAX : PACKET_BYTES_MAX))
-          throw new Malformed(`a packet of ${length} bytes`);
-        if (bytes.length - at - 4 < length) break;
+      while (this.#open) {
+        if (this.greeting && this.#fourLetters()) return;
+        const packet = this.#intake.next(this.greeting ? CONNECT_BYTES_MAX : PACKET_BYTES_MAX, this.#receivedAtMs);
+        if (!packet) break;
+        this.#packetBytes = packet.left + REQUEST_OVERHEAD_BYTES;
         this.received++;
-        this.#handle(new Reader(bytes, at + 4, at + 4 + length));
-        at += 4 + length;
+        this.#door.received++;
+        this.#handle(packet);
       }
     } catch (error) {
       if (!(error instanceof Malformed)) this.#door.log.error({ err: error, peer: this.peer }, 'nuwa.zookeeper.request-failed');
       return this.close(error instanceof Malformed ? error.message : 'a request could not be read');
     }
-    // A piece of a large packet is kept as it is; small rests are copied so that they do not keep the whole read in memory.
-    this.#rest = at === bytes.length ? NOTHING : Buffer.from(bytes.subarray(at));
     this.#askReads();
+    if (!this.#open) return;
     if (this.#session !== '') this.#door.group.touch(this.#session);
-    if (this.outstanding > REQUESTS_MAX) this.#socket.pause();
+    this.#intake.maybeWait();
   }
 
   get #open(): boolean {
     return this.#state !== 'closed';
   }
 
-  #fourLetters(bytes: Buffer, at: number): boolean {
-    const text = answerOf(bytes.toString('latin1', at, at + 4), this.#door);
+  #fourLetters(): boolean {
+    const { word } = this.#intake;
+    const text = word === undefined ? undefined : answerOf(word, this.#door);
     if (text === undefined) return false;
     this.#socket.end(text);
     this.close('four letters');
@@ -163,14 +186,13 @@ export class Connection implements Notified {
     const timeoutMs = Math.min(Math.max(askedMs, ttlMs.min), ttlMs.max);
     const answer = (hex: string | undefined, ms: number, shown: Uint8Array): void => {
       if (!this.#open) return;
-      this.#writer.begin();
-      this.#writer.int(0);
-      this.#writer.int(hex === undefined ? 0 : ms);
-      this.#writer.longHex(hex ?? '0000000000000000');
-      this.#writer.buffer(hex === undefined ? NO_PASSWORD : shown);
-      if (withReadOnly) this.#writer.bool(false);
-      this.#writer.end();
-      this.#flush();
+      this.#outbox.packet((writer) => {
+        writer.int(0);
+        writer.int(hex === undefined ? 0 : ms);
+        writer.longHex(hex ?? '0000000000000000');
+        writer.buffer(hex === undefined ? NO_PASSWORD : shown);
+        if (withReadOnly) writer.bool(false);
+      });
       if (hex === undefined) return this.close('no such session');
       this.#sessionHex = hex;
       this.#session = sessionOf(hex);
@@ -206,11 +228,11 @@ export class Connection implements Notified {
     if (op === OPS.auth) return this.#handleAuth(reader);
     if (op === OPS.closeSession) return this.#handleClose(xid);
     if (op === OPS.multi) return this.#handleMulti(xid, reader);
-    if (op === OPS.check) return this.#submitCheck(xid, readChange(op, reader, this.#identities)!);
-    const change = readChange(op, reader, this.#identities);
+    if (op === OPS.check) return this.#submitCheck(xid, readChange(op, reader, this.identities)!);
+    const change = readChange(op, reader, this.identities);
     if (change) return this.#submitChange(xid, change);
     const look = readLook(op, reader) ?? readWatchRequest(op, reader);
-    if (look) return this.#look(xid, look);
+    if (look) return this.#look(xid, look, op === OPS.sync);
     this.#answered(() => this.#reply(xid, ERRORS.unimplemented));
   }
 
@@ -218,8 +240,8 @@ export class Connection implements Notified {
     reader.int();
     const scheme = reader.string();
     const auth = reader.buffer();
-    if (scheme === 'digest' && auth.includes(0x3a) && this.#identities.length <= IDENTITIES_MAX) {
-      this.#identities = [...this.#identities, digestIdentity(auth)];
+    if (scheme === 'digest' && isUserAndPassword(auth) && this.identities.length <= IDENTITIES_MAX) {
+      this.identities = [...this.identities, digestIdentity(auth)];
       return this.#answered(() => this.#reply(XIDS.auth, ERRORS.ok));
     }
     if (scheme === 'world') return this.#answered(() => this.#reply(XIDS.auth, ERRORS.ok));
@@ -230,7 +252,7 @@ export class Connection implements Notified {
   }
 
   #handleClose(xid: number): void {
-    const slot = this.#turns.wait(false, () => {
+    const slot = this.#wait(false, () => {
       this.#reply(xid, ERRORS.ok);
       this.close('its session was closed');
     });
@@ -240,7 +262,7 @@ export class Connection implements Notified {
   #submitChange(xid: number, request: ChangeRequest): void {
     const { operation, error = ERRORS.badArguments, write } = request;
     if (!operation) return this.#answered(() => this.#reply(xid, error));
-    const slot = this.#turns.wait(false);
+    const slot = this.#wait(false);
     this.#submit({ ...(operation as Change), ...this.#requestId() }, slot, (reply) => {
       if (reply.kind === 'done') this.#reply(xid, ERRORS.ok, (writer) => write(writer, reply), reply.revision);
       else this.#reply(xid, errorOf(reply), undefined, reply.revision);
@@ -249,14 +271,14 @@ export class Connection implements Notified {
 
   /** A check by itself is a transaction of one. */
   #submitCheck(xid: number, { operation }: ChangeRequest): void {
-    const slot = this.#turns.wait(false);
+    const slot = this.#wait(false);
     this.#submit({ kind: 'transaction', operations: [operation as Check], ...this.#requestId() }, slot, (reply) => {
       this.#reply(xid, reply.kind === 'done' ? ERRORS.ok : errorOf(reply), undefined, reply.revision);
     });
   }
 
   #handleMulti(xid: number, reader: Reader): void {
-    const parts = readMulti(reader, this.#identities);
+    const parts = readMulti(reader, this.identities);
     const bad = parts.findIndex(({ request }) => !request.operation);
     if (bad !== -1) {
       const error = parts[bad]!.request.error!;
@@ -265,7 +287,7 @@ export class Connection implements Notified {
       );
     }
     const operations = parts.map(({ request }) => request.operation!);
-    const slot = this.#turns.wait(false);
+    const slot = this.#wait(false);
     this.#submit({ kind: 'transaction', operations, ...this.#requestId() }, slot, (reply) => {
       if (reply.kind === 'done') this.#reply(xid, ERRORS.ok, (writer) => writeMultiDone(writer, parts, reply), reply.revision);
       else if (reply.operation === undefined) this.#reply(xid, errorOf(reply), undefined, reply.revision);
@@ -273,12 +295,12 @@ export class Connection implements Notified {
     });
   }
 
-  #look(xid: number, look: Look): void {
-    const slot = this.#turns.wait(true, () => {
+  #look(xid: number, look: Look, isSync: boolean): void {
+    const slot = this.#wait(true, () => {
       const { state } = this.#door.group;
       const seen = look({
         state,
-        identities: this.#identities,
+        identities: this.identities,
         watches: this.watches,
         sessionHex: this.#sessionHex,
         from: this.#socket.remoteAddress ?? '',
@@ -286,27 +308,32 @@ export class Connection implements Notified {
       if (typeof seen === 'number') this.#reply(xid, seen);
       else this.#reply(xid, ERRORS.ok, seen);
     });
-    this.#reads.push(slot);
+    // `sync` is there to be asked for what reads that may be old would not see.
+    if (this.#door.localReads && !isSync) this.#localReads.push(slot);
+    else this.#reads.push(slot);
   }
 
   /** Once for all reads that came together. */
   #askReads(): void {
-    if (this.#reads.length === 0) return;
-    const reads = this.#reads;
+    const [reads, localReads] = [this.#reads, this.#localReads];
     this.#reads = [];
-    const ready = (ok: boolean): void => {
-      if (!this.#open) return;
-      if (!ok) return this.close('the group cannot be asked');
-      for (const slot of reads) slot.ready = true;
+    this.#localReads = [];
+    const ready = (slots: readonly Slot[]): void => {
+      for (const slot of slots) slot.ready = true;
       this.#answerReady();
     };
-    if (this.#door.localReads) ready(true);
-    else this.#door.group.read(ready);
+    if (localReads.length > 0) ready(localReads);
+    if (reads.length > 0)
+      this.#door.group.read((ok) => {
+        if (!this.#open) return;
+        if (ok) ready(reads);
+        else this.close('the group cannot be asked');
+      });
   }
 
   #requestId(): { session: string; request: number; settled: number; identities: string[]; wantStat: boolean; connection: number } {
     const session = this.#session;
-    const identities = this.#identities;
+    const identities = this.identities;
     return { session, request: 0, settled: 0, identities, wantStat: true, connection: this.#number };
   }
 
@@ -315,6 +342,8 @@ export class Connection implements Notified {
       this.#door.group.submit(command, (reply) => {
         if (!this.#open) return;
         if (!reply) return this.close('nobody knows whether a change was made');
+        // Without an answer, as with ZooKeeper: the client is elsewhere by now, or is to connect anew.
+        if (reply.kind === 'refused' && reply.code === 'SessionMoved') return this.close('its session went to another connection');
         if (answer) slot.answer = () => answer(reply);
         slot.ready = true;
         this.#answerReady();
@@ -325,8 +354,12 @@ export class Connection implements Notified {
 
   // ---- answers ----
 
+  #wait(isRead: boolean, answer?: () => void): Slot {
+    return this.#turns.wait({ isRead, bytes: this.#packetBytes, atMs: this.#receivedAtMs }, answer);
+  }
+
   #answered(answer: () => void): void {
-    this.#turns.wait(false, answer).ready = true;
+    this.#wait(false, answer).ready = true;
     this.#answerReady();
   }
 
@@ -334,49 +367,26 @@ export class Connection implements Notified {
     try {
       this.#turns.answerReady();
     } catch (error) {
+      if (error instanceof WatchesFull) return this.close(error.message);
       // In the group's turn, where it must not go on: it is this connection's affair.
       this.#door.log.error({ err: error, peer: this.peer }, 'nuwa.zookeeper.answer-failed');
       return this.close('an answer could not be given');
     }
-    if (this.#socket.isPaused()) this.#maybeResume();
+    this.#intake.answered();
   }
 
   #reply(xid: number, error: number, body?: (writer: Writer) => void, zxid = this.#door.group.state.revision): void {
-    this.#writer.begin();
-    replyHeader(this.#writer, xid, zxid, error);
-    body?.(this.#writer);
-    this.#writer.end();
+    this.#outbox.reply(xid, zxid, error, body);
+    this.sent++;
     this.#door.sent++;
-    if (this.#writer.pending > FLUSH_BYTES) this.#flush();
-    else this.#planFlush();
-  }
-
-  /** All that is answered in this turn leaves by one write. */
-  #planFlush(): void {
-    if (this.#flushPlanned) return;
-    this.#flushPlanned = true;
-    process.nextTick(() => {
-      this.#flushPlanned = false;
-      this.#flush();
-    });
-  }
-
-  #flush(): void {
-    if (!this.#open || this.#writer.pending === 0) return;
-    const pieces = this.#writer.take();
-    if (pieces.length === 1) this.#socket.write(pieces[0]!);
-    else {
-      this.#socket.cork();
-      for (const piece of pieces) this.#socket.write(piece);
-      this.#socket.uncork();
-    }
-    if (this.#socket.writableLength > UNREAD_BYTES_MAX) this.close('the client does not read');
-  }
-
-  #maybeResume(): void {
-    if (this.outstanding <= REQUESTS_MAX / 2) this.#socket.resume();
   }
 }
+
+function isUserAndPassword(auth: Buffer): boolean {
+  return auth.length <= IDENTITY_BYTES_MAX && auth.includes(COLON);
+}
+
+const COLON = 0x3a;
 
 /** Random, positive and never 0: servers need not agree on who gives out which. */
 function newSessionHex(): string {

@@ -2,7 +2,9 @@ import { createServer } from 'node:net';
 import type { Logger } from '../../base/log.ts';
 import type { NuwaGroup } from '../group/port.ts';
 import { Connection } from './connection.ts';
-import { DoorWatches } from './watches.ts';
+import { DoorFlow, type FlowBounds } from './flow.ts';
+import { Latency } from './latency.ts';
+import { DoorWatches, type WatchBounds } from './watches.ts';
 
 /** What the connections of one door share. */
 export interface DoorShared {
@@ -14,7 +16,10 @@ export interface DoorShared {
   readonly localReads: boolean;
   /** Bounds of the TTL that clients may ask for. */
   readonly ttlMs: { readonly min: number; readonly max: number };
-  /** Answers so far. */
+  readonly flow: DoorFlow;
+  readonly latency: Latency;
+  /** Packets and answers so far. */
+  received: number;
   sent: number;
   opened(connection: Connection): void;
   closed(connection: Connection, why: string): void;
@@ -29,6 +34,10 @@ export interface DoorOptions {
   reads?: 'linearizable' | 'local';
   /** Past it connections are closed at once. @default 20_000 */
   connectionsMax?: number;
+  /** @default FLOW_BOUNDS */
+  flow?: Partial<FlowBounds>;
+  /** @default WATCH_BOUNDS */
+  watches?: Partial<WatchBounds>;
 }
 
 const CONNECTIONS_MAX = 20_000;
@@ -49,10 +58,13 @@ export async function startZookeeperDoor(
   const shared: DoorShared = {
     group,
     log,
-    watches: new DoorWatches(),
+    watches: new DoorWatches(options.watches),
     connections,
     localReads: reads === 'local',
     ttlMs: TTL_MS,
+    flow: new DoorFlow(options.flow),
+    latency: new Latency(),
+    received: 0,
     sent: 0,
     opened(connection) {
       // The client came back before its old connection was seen to be broken.
@@ -87,18 +99,15 @@ export async function startZookeeperDoor(
   const closeAll = (why: string): void => {
     for (const connection of [...connections]) connection.close(why);
   };
-  const offEvents = group.onEvents((events) => shared.watches.tell(events));
-  const closeExpired = (): void => {
-    if (sessions.size === 0) return;
-    for (const [session, connection] of sessions) if (!group.state.sessions.has(session)) connection.close('its session expired');
-  };
+  const offEvents = group.onEvents((events) => shared.watches.tell(events, group.state));
   const offMissed = group.onEventsMissed(() => closeAll('changes were missed here'));
   let aloneSinceMs: number | undefined;
   const looking = setInterval(() => {
-    closeExpired();
+    const nowMs = performance.now();
+    for (const connection of [...connections]) connection.look(nowMs);
     const alone = !group.writable || group.status().leader === undefined;
-    aloneSinceMs = alone ? (aloneSinceMs ?? performance.now()) : undefined;
-    if (aloneSinceMs !== undefined && performance.now() - aloneSinceMs > ALONE_MS_MAX) closeAll('this server follows nobody');
+    aloneSinceMs = alone ? (aloneSinceMs ?? nowMs) : undefined;
+    if (aloneSinceMs !== undefined && nowMs - aloneSinceMs > ALONE_MS_MAX) closeAll('this server follows nobody');
   }, LOOK_EVERY_MS);
   looking.unref();
 

@@ -32,16 +32,17 @@ function version(): string {
 
 function clients({ connections }: DoorShared): string {
   const lines = [...connections].map(
-    ({ peer, outstanding, received }) => ` /${peer}[1](queued=${outstanding},recved=${received},sent=${received})\n`,
+    ({ peer, outstanding, received, sent }) => ` /${peer}[1](queued=${outstanding},recved=${received},sent=${sent})\n`,
   );
   return `Clients:\n${lines.join('')}`;
 }
 
 function facts(door: DoorShared): string {
-  const { state } = door.group;
+  const { latency, group } = door;
+  const { state } = group;
   return [
-    'Latency min/avg/max: 0/0.0/0',
-    `Received: ${received(door)}`,
+    `Latency min/avg/max: ${wholeMs(latency.minMs)}/${latency.meanMs.toFixed(4)}/${wholeMs(latency.maxMs)}`,
+    `Received: ${door.received}`,
     `Sent: ${door.sent}`,
     `Connections: ${door.connections.size}`,
     `Outstanding: ${outstanding(door)}`,
@@ -53,14 +54,17 @@ function facts(door: DoorShared): string {
 }
 
 function monitor(door: DoorShared): string {
-  const { group, watches, connections } = door;
+  const { group, watches, connections, latency, flow } = door;
   const { state } = group;
   let ephemerals = 0;
   for (const session of state.sessions.values()) ephemerals += session.ephemerals.size;
   const values: Record<string, string | number> = {
     zk_version: VERSION,
     zk_server_state: modeOf(door),
-    zk_packets_received: received(door),
+    zk_avg_latency: latency.meanMs.toFixed(4),
+    zk_max_latency: wholeMs(latency.maxMs),
+    zk_min_latency: wholeMs(latency.minMs),
+    zk_packets_received: door.received,
     zk_packets_sent: door.sent,
     zk_num_alive_connections: connections.size,
     zk_outstanding_requests: outstanding(door),
@@ -68,6 +72,8 @@ function monitor(door: DoorShared): string {
     zk_watch_count: watches.size,
     zk_ephemerals_count: ephemerals,
     zk_global_sessions: state.sessions.size,
+    zk_held_request_bytes: flow.heldBytes,
+    zk_unread_answer_bytes: flow.unreadBytes,
     zk_uptime: Math.round(performance.now()),
   };
   return Object.entries(values)
@@ -87,8 +93,7 @@ function outstanding({ connections }: DoorShared): number {
   return count;
 }
 
-function received({ connections }: DoorShared): number {
-  let count = 0;
-  for (const connection of connections) count += connection.received;
-  return count;
+/** As ZooKeeper tells it, whose clock counts whole milliseconds. */
+function wholeMs(ms: number): number {
+  return Math.round(ms);
 }

@@ -51,6 +51,7 @@ export const ERRORS = {
   authFailed: -115,
   sessionMoved: -118,
   noWatcher: -121,
+  quotaExceeded: -125,
 } as const;
 
 const ERROR_OF: Partial<Record<NuwaCode, number>> = {

@@ -1,12 +1,16 @@
 import { type Acl, PERMISSIONS } from '../contract.ts';
 import { allows } from '../core/tree/acl.ts';
-import { statOf, type TreeNode } from '../core/tree/node.ts';
+import type { TreeNode } from '../core/tree/node.ts';
 import { parsePath } from '../core/tree/path.ts';
-import { nodeAt, type TreeState } from '../core/tree/state.ts';
+import type { TreeState } from '../core/tree/state.ts';
 import { multiHeader } from './changes.ts';
 import { ERRORS, EVENTS, OPS, sessionOf, writeAcl, writeStat } from './protocol.ts';
-import { type ConnectionWatches, notificationOf } from './watches.ts';
+import { seenAt, seenBelow, seenNames, seenStat } from './system-nodes.ts';
+import { type ConnectionWatches, notificationOf, WatchesFull, type ZkWatchKind } from './watches.ts';
 import { Malformed, type Reader, type Writer } from './wire.ts';
+
+/** When the answer to several reads has come to this, the rest of them are refused. */
+const READ_MANY_BYTES_MAX = 16 * 1024 * 1024;
 
 /** What a read looks at and for whom. */
 export interface Looking {
@@ -45,7 +49,7 @@ export function readLook(op: number, reader: Reader): Look | undefined {
           const mayChange = allows(node, PERMISSIONS.admin, identities);
           return (writer) => {
             writeAcl(writer, mayChange ? node.acl : withoutSecrets(node.acl));
-            writeStat(writer, statOf(node));
+            writeStat(writer, seenStat(path, node));
           };
         });
     }
@@ -60,7 +64,7 @@ export function readLook(op: number, reader: Reader): Look | undefined {
       return ({ state, identities }) =>
         withNode(state, path, (node) => {
           if (!allows(node, PERMISSIONS.read, identities)) return ERRORS.noAuth;
-          const count = countBelow(node);
+          const count = seenBelow(path, node);
           return (writer) => writer.int(count);
         });
     }
@@ -78,10 +82,10 @@ export function readLook(op: number, reader: Reader): Look | undefined {
 
 function lookExists(path: string, watch: boolean): Look {
   return ({ state, watches }) => {
-    const node = nodeAt(state, path);
+    const node = seenAt(state, path);
     if (!node && parsePath(path).problem) return ERRORS.badArguments;
-    if (watch) watches.add(node ? 'data' : 'exist', path);
-    return node ? (writer) => writeStat(writer, statOf(node)) : ERRORS.noNode;
+    if (watch && !watches.add(node ? 'data' : 'exist', path)) return ERRORS.quotaExceeded;
+    return node ? (writer) => writeStat(writer, seenStat(path, node)) : ERRORS.noNode;
   };
 }
 
@@ -89,10 +93,11 @@ function lookData(path: string, watch: boolean): Look {
   return ({ state, identities, watches }) =>
     withNode(state, path, (node) => {
       if (!allows(node, PERMISSIONS.read, identities)) return ERRORS.noAuth;
-      if (watch) watches.add('data', path);
+      if (watch && !watches.add('data', path)) return ERRORS.quotaExceeded;
       return (writer) => {
-        writer.buffer(node.value);
-        writeStat(writer, statOf(node));
+        if (node.hasValue) writer.buffer(node.value);
+        else writer.noBuffer();
+        writeStat(writer, seenStat(path, node));
       };
     });
 }
@@ -101,10 +106,10 @@ function lookChildren(path: string, watch: boolean, withStat: boolean): Look {
   return ({ state, identities, watches }) =>
     withNode(state, path, (node) => {
       if (!allows(node, PERMISSIONS.read, identities)) return ERRORS.noAuth;
-      if (watch) watches.add('child', path);
+      if (watch && !watches.add('child', path)) return ERRORS.quotaExceeded;
       return (writer) => {
-        writer.vector([...(node.children?.keys() ?? [])], (name) => writer.string(name));
-        if (withStat) writeStat(writer, statOf(node));
+        writer.vector(seenNames(path, node), (name) => writer.string(name));
+        if (withStat) writeStat(writer, seenStat(path, node));
       };
     });
 }
@@ -123,11 +128,12 @@ function lookMany(reader: Reader): Look {
   return (looking) => {
     const seen = parts.map(({ op, look }) => ({ op, result: look(looking) }));
     return (writer) => {
+      const begin = writer.pending;
       for (const { op, result } of seen) {
-        if (typeof result === 'number') {
-          multiHeader(writer, OPS.error, false, result);
-          writer.int(result);
-        } else {
+        if (typeof result === 'number') writeReadError(writer, result);
+        // The same large value may be asked for a hundred thousand times.
+        else if (writer.pending - begin > READ_MANY_BYTES_MAX) writeReadError(writer, ERRORS.quotaExceeded);
+        else {
           multiHeader(writer, op, false, 0);
           result(writer);
         }
@@ -137,21 +143,20 @@ function lookMany(reader: Reader): Look {
   };
 }
 
+function writeReadError(writer: Writer, error: number): void {
+  multiHeader(writer, OPS.error, false, error);
+  writer.int(error);
+}
+
 /** Who may not change an ACL sees whom it names, and not the hashes of their passwords. */
 function withoutSecrets(acl: Acl): Acl {
   return acl.map((entry) => (entry.scheme === 'digest' ? { ...entry, id: `${entry.id.split(':', 1)[0]}:x` } : entry));
 }
 
 function withNode<T>(state: TreeState, path: string, look: (node: TreeNode) => T): T | number {
-  const node = nodeAt(state, path);
+  const node = seenAt(state, path);
   if (node) return look(node);
   return parsePath(path).problem ? ERRORS.badArguments : ERRORS.noNode;
-}
-
-function countBelow(node: TreeNode): number {
-  let count = 0;
-  for (const child of node.children?.values() ?? []) count += 1 + countBelow(child);
-  return count;
 }
 
 /**
@@ -168,24 +173,28 @@ export function readSetWatches(op: number, reader: Reader): Look {
   const recursive = op === OPS.setWatches2 ? paths() : [];
   return ({ state, watches }) => {
     const missed: [type: number, path: string][] = [];
+    const set = (kind: ZkWatchKind, path: string): void => {
+      if (parsePath(path).problem) return;
+      if (!watches.add(kind, path)) throw new WatchesFull('the watches of a client that is back are too many');
+    };
     for (const path of data) {
-      const node = nodeAt(state, path);
+      const node = seenAt(state, path);
       if (!node) missed.push([EVENTS.deleted, path]);
       else if (node.modifyRevision > seenZxid) missed.push([EVENTS.changed, path]);
-      else watches.add('data', path);
+      else set('data', path);
     }
     for (const path of exist) {
-      if (nodeAt(state, path)) missed.push([EVENTS.created, path]);
-      else watches.add('exist', path);
+      if (seenAt(state, path)) missed.push([EVENTS.created, path]);
+      else set('exist', path);
     }
     for (const path of child) {
-      const node = nodeAt(state, path);
+      const node = seenAt(state, path);
       if (!node) missed.push([EVENTS.deleted, path]);
       else if (node.childRevision > seenZxid) missed.push([EVENTS.children, path]);
-      else watches.add('child', path);
+      else set('child', path);
     }
-    for (const path of persistent) watches.add('persistent', path);
-    for (const path of recursive) watches.add('recursive', path);
+    for (const path of persistent) set('persistent', path);
+    for (const path of recursive) set('recursive', path);
     for (const [type, path] of missed) watches.connection.notify(notificationOf(type, path));
     return () => {};
   };

@@ -7,10 +7,15 @@ export interface Slot {
   submit?: () => void;
   /** Writes the answer. */
   answer: () => void;
+  /** What it takes while it waits. */
+  readonly bytes: number;
+  /** When it came. */
+  readonly atMs: number;
 }
 
 /** Answers that were given leave this many places before the list is moved down. */
 const MOVE_DOWN_AT = 1_024;
+const ANSWERED: Slot = { ready: true, isRead: false, answer: () => {}, bytes: 0, atMs: 0 };
 
 /**
  * The requests of one connection, in their order. Answers leave in that order; changes are handed over in that order too, as many as there are before
@@ -19,19 +24,34 @@ const MOVE_DOWN_AT = 1_024;
  * Invariant: slots before `#head` are answered; changes before `#submitted` were handed over.
  */
 export class Turns {
+  /** The client does not read: nothing is answered for now. */
+  stalled = false;
+  readonly #answered: (slot: Slot) => void;
   #slots: Slot[] = [];
   #head = 0;
   #submitted = 0;
+  #heldBytes = 0;
   #ended = false;
+
+  /** `answered` hears of each request when its answer was written. */
+  constructor(answered: (slot: Slot) => void = () => {}) {
+    this.#answered = answered;
+  }
 
   /** Requests without an answer. */
   get outstanding(): number {
     return this.#slots.length - this.#head;
   }
 
-  wait(isRead: boolean, answer: () => void = () => {}): Slot {
-    const slot = { ready: false, isRead, answer };
+  /** What they take. */
+  get heldBytes(): number {
+    return this.#heldBytes;
+  }
+
+  wait(from: Pick<Slot, 'isRead' | 'bytes' | 'atMs'>, answer: () => void = () => {}): Slot {
+    const slot = { ...from, ready: false, answer };
     this.#slots.push(slot);
+    this.#heldBytes += slot.bytes;
     return slot;
   }
 
@@ -49,7 +69,14 @@ export class Turns {
   /** Answers what is ready and has nothing unanswered before it. */
   answerReady(): void {
     const slots = this.#slots;
-    while (this.#head < slots.length && slots[this.#head]!.ready && !this.#ended) slots[this.#head++]!.answer();
+    while (this.#head < slots.length && slots[this.#head]!.ready && !this.#ended && !this.stalled) {
+      const slot = slots[this.#head]!;
+      // Until the list is moved down it would keep what was asked.
+      slots[this.#head++] = ANSWERED;
+      this.#heldBytes -= slot.bytes;
+      slot.answer();
+      this.#answered(slot);
+    }
     if (this.#head === slots.length) {
       slots.length = 0;
       this.#head = this.#submitted = 0;
@@ -65,6 +92,6 @@ export class Turns {
   end(): void {
     this.#ended = true;
     this.#slots = [];
-    this.#head = this.#submitted = 0;
+    this.#head = this.#submitted = this.#heldBytes = 0;
   }
 }

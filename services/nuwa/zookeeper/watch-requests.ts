@@ -1,3 +1,4 @@
+import { parsePath } from '../core/tree/path.ts';
 import { ERRORS, OPS } from './protocol.ts';
 import { type Look, readSetWatches } from './reads.ts';
 import type { ZkWatchKind } from './watches.ts';
@@ -23,8 +24,9 @@ export function readWatchRequest(op: number, reader: Reader): Look | undefined {
       const path = reader.string();
       const kind = ADDED_KINDS[reader.int()];
       return ({ watches }) => {
-        if (!kind) return ERRORS.badArguments;
-        watches.add(kind, path);
+        if (!kind) return ERRORS.marshalling;
+        if (parsePath(path).problem) return ERRORS.badArguments;
+        if (!watches.add(kind, path)) return ERRORS.quotaExceeded;
         return (writer) => writer.int(ERRORS.ok);
       };
     }
@@ -40,7 +42,7 @@ export function readWatchRequest(op: number, reader: Reader): Look | undefined {
     }
     case OPS.whoAmI:
       return ({ identities, from }) => {
-        const shown = [`ip:${from}`, ...identities.filter((identity) => !identity.startsWith('world:'))];
+        const shown = [...identities.filter((identity) => !identity.startsWith('world:')), `ip:${from}`];
         return (writer) =>
           writer.vector(shown, (identity) => {
             const [scheme = '', user = ''] = identity.split(':', 2);

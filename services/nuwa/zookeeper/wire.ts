@@ -46,13 +46,18 @@ export class Reader {
 
   /** None is empty. */
   buffer(): Buffer {
+    return this.bufferOrNone() ?? NOTHING;
+  }
+
+  bufferOrNone(): Buffer | undefined {
     const bytes = this.int();
-    if (bytes <= 0) {
-      if (bytes < -1) throw new Malformed(`a length of ${bytes}`);
-      return NOTHING;
-    }
-    const at = this.#take(bytes);
-    return this.#bytes.subarray(at, at + bytes);
+    if (bytes < -1) throw new Malformed(`a length of ${bytes}`);
+    return bytes === -1 ? undefined : this.bytes(bytes);
+  }
+
+  bytes(count: number): Buffer {
+    const at = this.#take(count);
+    return this.#bytes.subarray(at, at + count);
   }
 
   string(): string {
@@ -136,6 +141,10 @@ export class Writer {
   buffer(value: Uint8Array): void {
     this.int(value.length);
     this.raw(value);
+  }
+
+  noBuffer(): void {
+    this.int(-1);
   }
 
   string(value: string): void {

@@ -161,16 +161,18 @@ const REPLACE = 8;
 const CONTAINER = 16;
 const WITH_TTL = 32;
 const WITH_ACL = 64;
+const NO_VALUE = 128;
 
 const WITH_VERSION = 1;
 const WITH_CREATE_REVISION = 2;
 const RECURSIVE = 4;
 const ABSENT = 8;
+const SET_TO_NONE = 16;
 
 function writeOperation(operation: Change | Check): void {
   switch (operation.kind) {
     case 'create': {
-      const { ephemeral, sequential, parents, replace, container, ttlMs, acl } = operation;
+      const { ephemeral, sequential, parents, replace, container, ttlMs, acl, noValue } = operation;
       writer.byte(
         (ephemeral ? EPHEMERAL : 0) |
           (sequential ? SEQUENTIAL : 0) |
@@ -178,7 +180,8 @@ function writeOperation(operation: Change | Check): void {
           (replace ? REPLACE : 0) |
           (container ? CONTAINER : 0) |
           (ttlMs === undefined ? 0 : WITH_TTL) |
-          (acl ? WITH_ACL : 0),
+          (acl ? WITH_ACL : 0) |
+          (noValue ? NO_VALUE : 0),
       );
       writer.text(operation.path);
       writer.bytes(operation.value);
@@ -187,7 +190,7 @@ function writeOperation(operation: Change | Check): void {
       return;
     }
     case 'set':
-      writeGuard(operation, 0);
+      writeGuard(operation, operation.noValue ? SET_TO_NONE : 0);
       writer.text(operation.path);
       return writer.bytes(operation.value);
     case 'delete':
@@ -222,11 +225,13 @@ function readOperation(reader: BytesReader, kind: number): Change | Check {
         container: (flags & CONTAINER) !== 0,
         ttlMs: flags & WITH_TTL ? reader.int() : undefined,
         acl: flags & WITH_ACL ? readAcl(reader) : undefined,
+        ...(flags & NO_VALUE ? { noValue: true } : {}),
       };
     case KIND.set: {
       const version = flags & WITH_VERSION ? reader.int() : undefined;
       const createRevision = flags & WITH_CREATE_REVISION ? reader.int() : undefined;
-      return { kind: 'set', path: reader.text(), value: reader.bytes(), version, createRevision };
+      const set = { kind: 'set', path: reader.text(), value: reader.bytes(), version, createRevision } as const;
+      return flags & SET_TO_NONE ? { ...set, noValue: true } : set;
     }
     case KIND.delete:
     case KIND.check: {

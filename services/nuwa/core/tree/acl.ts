@@ -16,7 +16,11 @@ const ACL_ID_BYTES_MAX = 255;
 /** Whether the node's ACL gives this permission, one of PERMISSIONS, to one of the identities (`scheme:id` each). Absent: not asked. */
 export function allows(node: TreeNode, permission: number, identities: readonly string[] | undefined): boolean {
   if (identities === undefined || node.rare?.acl === undefined) return true;
-  return node.acl.some((entry) => (entry.permissions & permission) !== 0 && isFor(entry, identities));
+  return gives(node.acl, permission, identities);
+}
+
+export function gives(acl: Acl, permission: number, identities: readonly string[]): boolean {
+  return acl.some((entry) => (entry.permissions & permission) !== 0 && isFor(entry, identities));
 }
 
 function isFor({ scheme, id }: AclEntry, identities: readonly string[]): boolean {

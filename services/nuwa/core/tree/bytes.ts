@@ -11,6 +11,9 @@ export const NO_BYTES = new Uint8Array(0);
  */
 export type PackedBytes = string | Uint8Array;
 
+/** A node that was given no value, as ZooKeeper's clients may: read as an empty one by all who do not ask. */
+export type PackedValue = PackedBytes | null;
+
 /** Above this an array's own cost is small beside its bytes, and a text would have to be turned back at each read. */
 const TEXT_BYTES_MAX = 4_096;
 
@@ -27,7 +30,8 @@ export function packPart(bytes: Uint8Array, begin: number, end: number): PackedB
   return begin === end ? '' : latin1Slice.call(bytes, begin, end);
 }
 
-export function unpackBytes(packed: PackedBytes): Uint8Array {
+export function unpackBytes(packed: PackedValue): Uint8Array {
+  if (packed === null) return NO_BYTES;
   if (typeof packed !== 'string') return packed;
   return packed.length === 0 ? NO_BYTES : Buffer.from(packed, 'latin1');
 }

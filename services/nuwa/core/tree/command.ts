@@ -58,6 +58,8 @@ export interface Create {
   kind: 'create';
   path: string;
   value: Uint8Array;
+  /** It is given none, and `value` is empty. */
+  noValue?: boolean;
   ephemeral?: boolean;
   sequential?: boolean;
   parents?: boolean;
@@ -80,6 +82,8 @@ export interface SetValue extends Guard {
   kind: 'set';
   path: string;
   value: Uint8Array;
+  /** As of `create`. */
+  noValue?: boolean;
 }
 
 export interface Delete extends Guard {

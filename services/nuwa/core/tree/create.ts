@@ -11,7 +11,7 @@ import { nodeAt, type Session, type TreeState, walk } from './state.ts';
 /** Every refusal comes before the first change, so a refused command leaves no parents behind. */
 export function applyCreate(edit: Edit, session: Session, by: RequestId, command: Create): Done | Refused {
   const { state } = edit;
-  const { path, value, ephemeral = false, sequential = false, replace = false, container = false, ttlMs } = command;
+  const { path, value, noValue, ephemeral = false, sequential = false, replace = false, container = false, ttlMs } = command;
   const { identities } = by;
   const problem = optionsProblem(command);
   if (problem) return refused(state, 'BadArguments', problem);
@@ -42,7 +42,7 @@ export function applyCreate(edit: Edit, session: Session, by: RequestId, command
   if (sequential) setNextSequence(edit, parent, nextSequence);
   const acl = command.acl && internAcl(state, command.acl);
   const rare = rareOf({ ephemeralOwner: ephemeral ? session.id : undefined, container, ttlMs, acl });
-  const node = insertNode(edit, parent, fullPath, name, { creator: session.creator, value, rare });
+  const node = insertNode(edit, parent, fullPath, name, { creator: session.creator, value, noValue, rare });
   return { kind: 'done', revision: state.revision, path: fullPath, stat: by.wantStat ? statOf(node) : undefined };
 }
 

@@ -1,6 +1,7 @@
 import type { NuwaEvent } from '../../contract.ts';
 import { NO_BYTES, ownText, packBytes } from './bytes.ts';
 import { Directory } from './directory.ts';
+import type { TreeEvent } from './event-ring.ts';
 import { type Rare, TreeNode } from './node.ts';
 import { childPath, parentPath } from './path.ts';
 import { isReapable } from './reap-index.ts';
@@ -15,7 +16,7 @@ import type { Session, TreeState } from './state.ts';
 export interface Edit {
   readonly state: TreeState;
   readonly nowMs: number;
-  readonly events: NuwaEvent[];
+  readonly events: TreeEvent[];
   readonly undo?: (() => void)[];
 }
 
@@ -23,20 +24,21 @@ export interface Edit {
 export interface Making {
   creator: string;
   value?: Uint8Array;
+  noValue?: boolean | undefined;
   rare?: Rare | undefined;
 }
 
 /** Makes a node that is not there, under a parent that is. */
 export function insertNode(edit: Edit, parent: TreeNode, path: string, name: string, making: Making): TreeNode {
   const { state, nowMs } = edit;
-  const { creator, value = NO_BYTES, rare } = making;
+  const { creator, value = NO_BYTES, noValue = false, rare } = making;
   const directory = directoryOf(parent);
   const { childVersion, childRevision } = directory;
-  const node = new TreeNode({ packed: packBytes(value), revision: ++state.revision, nowMs, creator, rare });
+  const node = new TreeNode({ packed: noValue ? null : packBytes(value), revision: ++state.revision, nowMs, creator, rare });
   attach(state, parent, path, name, node);
   directory.childVersion++;
   directory.childRevision = node.createRevision;
-  edit.events.push({ kind: 'created', path, revision: state.revision, value });
+  edit.events.push(eventOf(node, { kind: 'created', path, revision: state.revision, value }));
   edit.undo?.push(() => {
     detach(state, parent, path, name, node);
     Object.assign(directory, { childVersion, childRevision });
@@ -52,7 +54,7 @@ export function removeNode(edit: Edit, parent: TreeNode, path: string, name: str
   const node = directory.get(name)!;
   removeBelow(edit, path, node);
   detach(state, parent, path, name, node);
-  edit.events.push({ kind: 'deleted', path, revision: ++state.revision });
+  edit.events.push(eventOf(node, { kind: 'deleted', path, revision: ++state.revision }));
   directory.childVersion++;
   directory.childRevision = state.revision;
   edit.undo?.push(() => {
@@ -70,12 +72,12 @@ function removeBelow(edit: Edit, above: string, { children }: TreeNode): void {
     const node = children.get(name)!;
     removeBelow(edit, path, node);
     delist(state, path, node);
-    edit.events.push({ kind: 'deleted', path, revision: ++state.revision });
+    edit.events.push(eventOf(node, { kind: 'deleted', path, revision: ++state.revision }));
     edit.undo?.push(() => enlist(state, path, node));
   }
 }
 
-export function setValue(edit: Edit, node: TreeNode, path: string, value: Uint8Array): void {
+export function setValue(edit: Edit, node: TreeNode, path: string, value: Uint8Array, noValue = false): void {
   const { state } = edit;
   if (edit.undo) {
     const { packed, version, modifyRevision, modifiedAtMs } = node;
@@ -84,11 +86,15 @@ export function setValue(edit: Edit, node: TreeNode, path: string, value: Uint8A
       fileIfReapable(state, path, node);
     });
   }
-  node.packed = packBytes(value);
+  node.packed = noValue ? null : packBytes(value);
   node.version++;
   node.modifyRevision = ++state.revision;
   node.modifiedAtMs = edit.nowMs;
-  edit.events.push({ kind: 'changed', path, revision: state.revision, value });
+  edit.events.push(eventOf(node, { kind: 'changed', path, revision: state.revision, value }));
+}
+
+function eventOf({ rare }: TreeNode, event: NuwaEvent): TreeEvent {
+  return rare?.acl === undefined ? event : { ...event, acl: rare.acl };
 }
 
 /** Without a revision and an event. */

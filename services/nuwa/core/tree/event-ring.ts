@@ -1,5 +1,5 @@
 import { assertInvariant } from '../../../base/assert.ts';
-import type { NuwaEvent } from '../../contract.ts';
+import type { Acl, NuwaEvent } from '../../contract.ts';
 import { isUnder } from './path.ts';
 
 /**
@@ -13,6 +13,11 @@ export interface RingBounds {
   eventsMax: number;
   /** Of values. Most are held by the tree anyway; this bounds those that were overwritten since. */
   bytesMax: number;
+}
+
+/** A change with the node's ACL as it was then, if it was not open: who may not read the node is not told of it at the ZooKeeper door. */
+export interface TreeEvent extends NuwaEvent {
+  readonly acl?: Acl;
 }
 
 export interface EventBatch {
@@ -66,7 +71,7 @@ export class EventRing {
       if (!isUnder(event.path, path, recursive)) continue;
       bytes += eventBytes(event);
       if (bytes > bytesMax && events.length > 0) return { events, revision: events.at(-1)!.revision };
-      events.push(event);
+      events.push(withoutAcl(event));
     }
     return { events, revision: Math.max(afterRevision, this.#revision) };
   }
@@ -92,6 +97,13 @@ export class EventRing {
 }
 
 const FORGOTTEN: NuwaEvent = { kind: 'deleted', path: '/', revision: 0 };
+/** As Nuwa's own clients are told of it. */
+function withoutAcl(event: TreeEvent): NuwaEvent {
+  if (event.acl === undefined) return event;
+  const { acl: _, ...plain } = event;
+  return plain;
+}
+
 /** Roughly what an event takes beside its path and value. */
 const FIELDS_BYTES = 60;
 

@@ -1,5 +1,5 @@
 import { type Acl, type NodeStat, OPEN_ACL } from '../../contract.ts';
-import { type PackedBytes, unpackBytes } from './bytes.ts';
+import { type PackedValue, unpackBytes } from './bytes.ts';
 import type { Directory } from './directory.ts';
 
 /**
@@ -7,7 +7,7 @@ import type { Directory } from './directory.ts';
  * those that are not plain. A plain leaf takes about 200 bytes beside its value: its fields, two times, its name, and its place in the parent.
  */
 export class TreeNode {
-  packed: PackedBytes;
+  packed: PackedValue;
   version = 0;
   createRevision: number;
   modifyRevision: number;
@@ -17,7 +17,7 @@ export class TreeNode {
   directory: Directory | undefined = undefined;
   rare: Rare | undefined;
 
-  constructor(from: { packed: PackedBytes; revision: number; nowMs: number; creator: string; rare?: Rare | undefined }) {
+  constructor(from: { packed: PackedValue; revision: number; nowMs: number; creator: string; rare?: Rare | undefined }) {
     this.packed = from.packed;
     this.createRevision = from.revision;
     this.modifyRevision = from.revision;
@@ -33,7 +33,11 @@ export class TreeNode {
   }
 
   get valueBytes(): number {
-    return this.packed.length;
+    return this.packed?.length ?? 0;
+  }
+
+  get hasValue(): boolean {
+    return this.packed !== null;
   }
 
   /** Its children, if it has any. */

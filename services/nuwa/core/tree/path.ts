@@ -8,9 +8,11 @@ export function parsePath(path: string): ParsedPath {
   if (!path.startsWith('/')) return { problem: 'a path begins with /' };
   if (bytesAbove(path, PATH_BYTES_MAX)) return { problem: pathTooLong() };
   const segments = path.slice(1).split('/');
+  let at = 1;
   for (const segment of segments) {
-    const problem = segmentProblem(segment);
+    const problem = segmentProblem(segment, at);
     if (problem) return { problem };
+    at += segment.length + 1;
   }
   return { segments };
 }
@@ -28,7 +30,7 @@ export function lastName(path: string): string {
 
 /** In one sentence why no child of this name can stand under a parent that is there, or undefined. */
 export function childProblem(path: string, name: string): string | undefined {
-  return segmentProblem(name) ?? (bytesAbove(path, PATH_BYTES_MAX) ? pathTooLong() : undefined);
+  return segmentProblem(name, path.length - name.length) ?? (bytesAbove(path, PATH_BYTES_MAX) ? pathTooLong() : undefined);
 }
 
 export function joinPath(segments: readonly string[]): string {
@@ -50,19 +52,27 @@ const SLASH = 47;
 /** Not a constant: the contract reads paths too, so this file may be the first of the two to be run. */
 const pathTooLong = (): string => `a path has at most ${PATH_BYTES_MAX} bytes`;
 
-function segmentProblem(segment: string): string | undefined {
-  if (segment === '') return 'a path has no empty segments';
-  if (segment === '.' || segment === '..') return 'a path has no segments . and ..';
-  if (segment.includes('\0')) return 'a path has no NUL';
-  // Half a surrogate pair has no bytes of its own: two such names would be one on the disk.
-  if (!isAscii(segment) && /\p{Surrogate}/u.test(segment)) return 'a path is valid Unicode';
+/** `at`: where in the path it begins. */
+function segmentProblem(segment: string, at: number): string | undefined {
+  if (segment === '') return `a path has no empty segments (there is one at ${at})`;
+  if (segment === '.' || segment === '..') return `a path has no segments . and .. (there is one at ${at})`;
+  for (let i = 0; i < segment.length; i++)
+    if (isRefused(segment.charCodeAt(i))) return `a path has no ${unitName(segment.charCodeAt(i))} (there is one at ${at + i})`;
   if (bytesAbove(segment, SEGMENT_BYTES_MAX)) return `a segment has at most ${SEGMENT_BYTES_MAX} bytes`;
   return undefined;
 }
 
-function isAscii(text: string): boolean {
-  for (let i = 0; i < text.length; i++) if (text.charCodeAt(i) > 127) return false;
-  return true;
+/**
+ * What ZooKeeper's `PathUtils` refuses, so that every path is one for all clients of both doors: control characters, which cannot be seen; surrogates, of
+ * which a half has no bytes of its own, so that two such names would be one on the disk; what is for private use; and what is no character.
+ */
+function isRefused(unit: number): boolean {
+  if (unit < 0x7f) return unit < 0x20;
+  return unit <= 0x9f || (unit >= 0xd800 && unit <= 0xf8ff) || unit >= 0xfff0;
+}
+
+function unitName(unit: number): string {
+  return `U+${unit.toString(16).toUpperCase().padStart(4, '0')}`;
 }
 
 /** A UTF-16 unit takes at most three bytes of UTF-8, so nearly every text is judged by its length alone. */

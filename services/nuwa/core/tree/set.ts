@@ -9,7 +9,7 @@ import { nodeAt } from './state.ts';
 
 export function applySet(edit: Edit, by: RequestId, command: SetValue): Done | Refused {
   const { state } = edit;
-  const { path, value } = command;
+  const { path, value, noValue } = command;
   if (value.length > VALUE_BYTES_MAX) return refused(state, 'ValueTooLarge', `${value.length} bytes, the limit is ${VALUE_BYTES_MAX}`);
   const node = nodeAt(state, path);
   if (!node) return notThere(state, path);
@@ -17,6 +17,6 @@ export function applySet(edit: Edit, by: RequestId, command: SetValue): Done | R
   const other = guardProblem(node, path, command);
   if (other) return refused(state, 'BadVersion', other);
 
-  setValue(edit, node, path, value);
+  setValue(edit, node, path, value, noValue);
   return { kind: 'done', revision: state.revision, version: node.version, stat: by.wantStat ? statOf(node) : undefined };
 }

@@ -1,6 +1,6 @@
 import { assertInvariant } from '../../../base/assert.ts';
 import { internAcl } from './acl.ts';
-import type { PackedBytes } from './bytes.ts';
+import type { PackedValue } from './bytes.ts';
 import type { Reply } from './command.ts';
 import { Directory } from './directory.ts';
 import { attach } from './edit.ts';
@@ -24,7 +24,7 @@ export interface Snapshot {
 
 export type NodeRow = [
   path: string,
-  value: PackedBytes,
+  value: PackedValue,
   version: number,
   createRevision: number,
   modifyRevision: number,

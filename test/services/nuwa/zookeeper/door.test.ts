@@ -1,11 +1,10 @@
-import { connect } from 'node:net';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { seededRandom } from '../../../../services/base/random.ts';
 import { ERRORS, EVENTS, OPS } from '../../../../services/nuwa/zookeeper/protocol.ts';
 import type { Writer } from '../../../../services/nuwa/zookeeper/wire.ts';
 import { Harness } from '../harness.ts';
 import { openDoors } from './doors.ts';
-import { ZkClient } from './zk-client.ts';
+import { figure, fourLetters, ZkClient } from './zk-client.ts';
 
 describe('the ZooKeeper door of three servers', () => {
   const harness = new Harness();
@@ -130,17 +129,30 @@ describe('the ZooKeeper door of three servers', () => {
   });
 
   test('four-letter words answer as text', async () => {
-    const ask = (word: string): Promise<string> =>
-      new Promise((resolve) => {
-        const at = doors[0]!.lastIndexOf(':');
-        const socket = connect(Number(doors[0]!.slice(at + 1)), doors[0]!.slice(0, at));
-        let text = '';
-        socket.on('data', (chunk) => (text += chunk)).on('close', () => resolve(text));
-        socket.write(word);
-      });
+    const ask = (word: string): Promise<string> => fourLetters(doors[0]!, word);
     expect(await ask('ruok')).toBe('imok');
     expect(await ask('mntr')).toMatch(/zk_server_state\t(leader|follower)\n/);
+    const zk = await client(0);
+    await zk.create('/measured', '');
+    expect(await figure(doors[0]!, 'zk_avg_latency')).toBeGreaterThan(0);
+    expect(await figure(doors[0]!, 'zk_max_latency')).toBeGreaterThanOrEqual(await figure(doors[0]!, 'zk_min_latency'));
+    const before = await figure(doors[0]!, 'zk_packets_received');
+    zk.end();
+    await zk.closed;
+    expect(await figure(doors[0]!, 'zk_packets_received')).toBeGreaterThanOrEqual(before);
+    expect(await ask('stat')).toMatch(/Latency min\/avg\/max: \d+\/\d+\.\d+\/\d+\n/);
     expect(await ask('stat')).toMatch(/^Zookeeper version: 3\.8.*\nClients:\n[\s\S]*Mode: (leader|follower)\n/);
+  });
+
+  test('a session is on one connection: the one that it left ends, at whichever server, and changes over it are not made', async () => {
+    const left = await client(0, { timeoutMs: 60_000 });
+    await left.create('/moving', '0');
+    const { sessionHex, password } = left;
+    const next = await client(1, { sessionHex, password });
+    await left.closed;
+    const third = await client(1, { sessionHex, password });
+    await next.closed;
+    expect((await third.get('/moving')).error).toBe(0);
   });
 
   test('what is refused has a code, and the connection goes on', async () => {
@@ -162,6 +174,7 @@ describe('the ZooKeeper door of three servers', () => {
     const witness = await client(1, { timeoutMs: 60_000 });
     await witness.create('/witness', 'here');
     const bytes = (count: number): Buffer => Buffer.from(Array.from({ length: count }, () => random.int(256)));
+    const ending: Promise<void>[] = [];
     for (let round = 0; round < 60; round++) {
       const zk = new ZkClient(doors[1]!);
       const connected = random.int(3) > 0 && (await zk.connect());
@@ -172,10 +185,13 @@ describe('the ZooKeeper door of three servers', () => {
         head.writeInt32BE(lies ? random.int(2 ** 31) - (random.int(2) ? 2 ** 31 : 0) : body.length);
         zk.raw(Buffer.concat([head, body]).subarray(0, random.int(5) === 0 ? random.int(4 + body.length) : undefined));
       }
-      if (connected && random.int(2) === 0) await Promise.race([zk.get('/witness').catch(() => {}), zk.closed]);
-      zk.end();
+      if (connected && random.int(2) === 0) void zk.get('/witness');
+      // All that was sent is read before the end of it is seen.
+      if (random.int(4) === 0) zk.end();
+      else ending.push(zk.finish());
       if (round % 20 === 19) expect((await witness.get('/witness')).body.buffer().toString(), `seed ${seed}, round ${round}`).toBe('here');
     }
+    await Promise.all(ending);
     expect((await (await client(1)).get('/witness')).error, `seed ${seed}`).toBe(0);
   });
 

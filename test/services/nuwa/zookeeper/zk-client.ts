@@ -14,6 +14,27 @@ export interface ZkEvent {
   path: string;
 }
 
+/** A word of ZooKeeper's administrators, and what the server says to it. */
+export function fourLetters(address: string, word: string): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const at = address.lastIndexOf(':');
+    const socket = connect(Number(address.slice(at + 1)), address.slice(0, at));
+    let text = '';
+    socket
+      .on('data', (chunk) => (text += chunk))
+      .on('close', () => resolve(text))
+      .on('error', reject);
+    socket.write(word);
+  });
+}
+
+/** One figure of `mntr`. */
+export async function figure(address: string, name: string): Promise<number> {
+  const line = (await fourLetters(address, 'mntr')).split('\n').find((each) => each.startsWith(`${name}\t`));
+  if (!line) throw new Error(`mntr tells no ${name}`);
+  return Number(line.split('\t')[1]);
+}
+
 /** The wire protocol and nothing else: for exact looks at what the door sends, and in which order. */
 export class ZkClient {
   readonly #socket: Socket;
@@ -117,6 +138,21 @@ export class ZkClient {
 
   raw(bytes: Uint8Array): void {
     this.#socket.write(bytes);
+  }
+
+  /** Says that nothing more comes, and waits until the server has ended too. What it had not asked for yet it does not get. */
+  async finish(): Promise<void> {
+    this.#socket.end();
+    await this.closed;
+  }
+
+  /** Reads nothing until `resume`. */
+  pause(): void {
+    this.#socket.pause();
+  }
+
+  resume(): void {
+    this.#socket.resume();
   }
 
   end(): void {

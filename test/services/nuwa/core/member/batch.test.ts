@@ -44,11 +44,11 @@ function randomBatch(random: Random): CommandBatch {
     const path = pick(TEXTS);
     switch (random.int(4)) {
       case 0: {
-        const options = { ephemeral: flag(), sequential: flag(), parents: flag(), replace: flag(), container: flag() };
+        const options = { ephemeral: flag(), sequential: flag(), parents: flag(), replace: flag(), container: flag(), noValue: flag() };
         return { kind: 'create', path, value: value(), ...options, ttlMs: maybe(signed), acl: maybe(acl) };
       }
       case 1:
-        return { kind: 'set', path, value: value(), ...guard() };
+        return { kind: 'set', path, value: value(), noValue: flag(), ...guard() };
       case 2:
         return { kind: 'delete', path, recursive: flag(), ...guard() };
       default:

@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { type Acl, OPEN_ACL, PERMISSIONS } from '../../../../../services/nuwa/contract.ts';
 import { ACL_ENTRIES_MAX, allows } from '../../../../../services/nuwa/core/tree/acl.ts';
 import type { Change, Check } from '../../../../../services/nuwa/core/tree/command.ts';
+import { EventRing, type TreeEvent } from '../../../../../services/nuwa/core/tree/event-ring.ts';
 import { nodeAt } from '../../../../../services/nuwa/core/tree/state.ts';
 import { bytes, outcome, TreeScript, told } from './script.ts';
 
@@ -155,5 +156,25 @@ describe('an ACL', () => {
     script.create('/a', { acl: acl(7) });
     script.create('/b', { acl: acl(7) });
     expect(nodeAt(script.state, '/a')!.acl).toBe(nodeAt(script.state, '/b')!.acl);
+  });
+});
+
+describe('changes of a node whose ACL is not open', () => {
+  it('carry it as it was then, for the door that asks, and not to those who watch without being asked', () => {
+    const script = new TreeScript();
+    const applied = [
+      script.create('/open'),
+      script.create('/closed', { acl: acl(PERMISSIONS.all) }),
+      script.write({ kind: 'set', path: '/closed', value: bytes('x') }),
+      script.write({ kind: 'delete', path: '/closed' }),
+    ];
+    const events = applied.flatMap((each) => each.events as TreeEvent[]);
+    expect(events.map((each) => each.acl)).toEqual([undefined, acl(31), acl(31), acl(31)]);
+    const ring = new EventRing({ eventsMax: 10, bytesMax: 1_000 });
+    for (const event of events) ring.push(event);
+    expect(ring.after(0, '/', true, 1_000).events.map((each) => 'acl' in each)).toEqual([false, false, false, false]);
+    expect(ring.after(0, '/', true, 1_000).events).toMatchObject(events.map(({ kind, path, revision }) => ({ kind, path, revision })));
+    // A snapshot keeps them whole: its tree goes on at another door.
+    expect(ring.newest(1_000)).toEqual(events);
   });
 });

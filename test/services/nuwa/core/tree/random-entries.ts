@@ -70,7 +70,9 @@ export class Maker {
   change(): Change {
     const roll = this.#random.int(20);
     const path = this.#path();
-    const value = bytes('v'.repeat(this.#random.int(4)) + String(this.#random.int(1_000)));
+    const given = this.#chance(6)
+      ? { value: bytes(''), noValue: true }
+      : { value: bytes('v'.repeat(this.#random.int(4)) + String(this.#random.int(1_000))) };
     if (roll < 11) {
       const kinds = [
         {},
@@ -85,7 +87,7 @@ export class Maker {
       return {
         kind: 'create',
         path,
-        value,
+        ...given,
         sequential: this.#chance(4),
         parents: this.#chance(2),
         ...this.#pick(kinds.filter(({ ttlMs }) => ttlMs !== 0)),
@@ -93,7 +95,7 @@ export class Maker {
         ...acl,
       };
     }
-    if (roll < 15) return { kind: 'set', path, value, ...this.#guard() };
+    if (roll < 15) return { kind: 'set', path, ...given, ...this.#guard() };
     if (roll < 17) return { kind: 'setAcl', path, acl: this.#pick(ACLS), ...(this.#chance(3) ? { aclVersion: this.#random.int(2) } : {}) };
     return { kind: 'delete', path, recursive: this.#chance(3), ...this.#guard() };
   }
