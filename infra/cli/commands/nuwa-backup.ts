@@ -4,8 +4,8 @@ import { dirname, join, resolve } from 'node:path';
 import type { Command } from 'commander';
 import type { KuafuClient } from '../../../services/kuafu/contract.ts';
 import { nuwaService } from '../../../services/nuwa/contract.ts';
+import { restoreFiles } from '../../../services/nuwa/log/restore.ts';
 import { snapshotMark } from '../../../services/nuwa/log/snapshot-file.ts';
-import { openStorage } from '../../../services/nuwa/log/storage.ts';
 import { layoutOf } from '../../cluster/layout.ts';
 import { roleConfigs } from '../../config.ts';
 import { action, print, printJson, SilentFailure } from '../ui/action.ts';
@@ -145,7 +145,7 @@ async function restore(file: string, { data, id, members, json }: RestoreFlags):
   if (!existsSync(file)) throw new Error(`${file} is not there`);
   // As the role will read them, so that what is wrong with them shows now.
   const [config] = await roleConfigs(['nuwa'], { data, nuwaId: id, nuwaMembers: members }, {});
-  const files = { openStorage, snapshotMark };
+  const files = { restoreFiles, snapshotMark };
   const restoring = { file, dir: resolve(data), members: config!.nuwaServer!.members };
   const restored = await restoreServer(files, restoring, (bytes) => createBytesBar('restore', bytes));
   if (json) return printJson({ data: restoring.dir, id, ...restored });

@@ -7,12 +7,14 @@ import { type FileSystem, nodeFiles, type OpenFile } from './file-system.ts';
  *   log-<number>                 a segment of the log; segments follow one another by number
  *   snapshot-<index>-<number>    the state after that index of the log, which goes on in the segment of that number and those after it
  *   *.tmp                        half-written; removed at start
+ *   restoring                    what else is here is half of what a restore makes: no server starts from it
  *
  * A snapshot names the segment after it, so that one rename puts it in place and takes the segments before it out of use: a crash comes
  * before or after that, never between.
  */
 const NUMBER_DIGITS = 10;
 const INDEX_DIGITS = 16;
+export const RESTORING = 'restoring';
 
 export interface SnapshotName {
   index: number;
@@ -35,13 +37,16 @@ export interface Listing {
   snapshots: SnapshotName[];
   /** Half-written. */
   temporary: string[];
+  /** A restore did not come to its end. */
+  restoring: boolean;
 }
 
 export async function listFiles(dir: string, files: FileSystem = nodeFiles): Promise<Listing> {
-  const listing: Listing = { segments: [], snapshots: [], temporary: [] };
+  const listing: Listing = { segments: [], snapshots: [], temporary: [], restoring: false };
   for (const name of (await files.list(dir)).sort()) {
     const snapshot = /^snapshot-(\d{16})-(\d{10})$/.exec(name);
-    if (name.endsWith('.tmp')) listing.temporary.push(name);
+    if (name === RESTORING) listing.restoring = true;
+    else if (name.endsWith('.tmp')) listing.temporary.push(name);
     else if (snapshot) listing.snapshots.push({ index: Number(snapshot[1]), segment: Number(snapshot[2]) });
     else if (/^log-\d{10}$/.test(name)) listing.segments.push(Number(name.slice(4)));
   }

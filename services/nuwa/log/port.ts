@@ -45,6 +45,10 @@ export interface StorageOptions {
   initialConfig: GroupConfig;
   /** A segment of the log ends when it is as long as this, whatever becomes of snapshots. @default 64 MiB */
   segmentBytesMax?: number;
+  /** The open segment has so many zeros ahead of its end. @default 2 MiB */
+  aheadBytes?: number;
+  /** Also files of a restore that has not come to its end. @default false: they are refused */
+  restoring?: boolean;
   /** A snapshot is wanted when the log since the last one passes this, or that snapshot's own size if it is larger. @default 32 MiB */
   logBytesMax?: number;
 }
