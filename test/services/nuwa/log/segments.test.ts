@@ -98,22 +98,28 @@ describe('a log whose snapshots fail', () => {
     ledger.check(storage);
   });
 
-  test('takes no write more where nobody knows whether the next segment is there: its vote must not grow old', async () => {
-    const files = new MemoryFiles();
-    const ledger = new Ledger();
-    const storage = await openWith(files, {});
-    await fill(storage, ledger, 3);
-    let synced = 0;
-    files.at = (_, call) => (call === `sync ${DIR}` && synced++ === 0 ? new Error('EIO') : 'done');
-    await expect(storage.makeSnapshot(3)).rejects.toThrow('EIO');
-    await expect(ledger.write(storage, [], { term: 9, vote: 'n9' })).rejects.toThrow(/^the log could not be written: EIO/);
-    ledger.underWay = undefined;
-    for (const how of ['lost', 'kept'] as const) {
-      const again = await openWith(files.afterCrash(how), {});
-      ledger.check(again);
-      expect(again.stored.hardState).toEqual({ term: 3, vote: 'n3' });
-    }
-  });
+  test.each([
+    ['the rename', 'rename '],
+    ['the sync of the directory', `sync ${DIR}`],
+  ])(
+    'takes no write more where nobody knows whether the next segment is there, as %s failed: its vote must not grow old',
+    async (_, call) => {
+      const files = new MemoryFiles();
+      const ledger = new Ledger();
+      const storage = await openWith(files, {});
+      await fill(storage, ledger, 3);
+      let met = 0;
+      files.at = (_step, made) => (made.startsWith(call) && met++ === 0 ? new Error('EIO') : 'done');
+      await expect(storage.makeSnapshot(3)).rejects.toThrow('EIO');
+      await expect(ledger.write(storage, [], { term: 9, vote: 'n9' })).rejects.toThrow(/^the log could not be written: EIO/);
+      ledger.underWay = undefined;
+      for (const how of ['lost', 'kept'] as const) {
+        const again = await openWith(files.afterCrash(how), {});
+        ledger.check(again);
+        expect(again.stored.hardState).toEqual({ term: 3, vote: 'n3' });
+      }
+    },
+  );
 });
 
 describe('a snapshot that a newer one has replaced', () => {
