@@ -37,6 +37,7 @@ describe('feitian nuwa', () => {
     test('are made, read, changed and removed', async () => {
       expect(await nuwa('create', '--parents', '/config/limit', '10')).toBe('/config/limit\n');
       expect(await nuwa('get', '/config/limit')).toBe('10');
+      expect(await nuwa('get', '/config/limit/')).toBe('10');
       expect(await json('set', '/config/limit', '12')).toMatchObject({ path: '/config/limit', version: 1 });
       expect(await json('get', '/config/limit')).toMatchObject({ value: 12, version: 1, creator: 'feitian' });
       expect(await nuwa('ls', '/config')).toBe('limit\n');
@@ -84,7 +85,16 @@ describe('feitian nuwa', () => {
     [['set', '/x', '--file', '/no/such/file'], 1, '/no/such/file is not there'],
     [['set', '/x', 'a', '--version', 'one'], 2, 'not a whole number'],
     [['get', 'relative'], 1, 'BadPath'],
+    [['get', '/x//'], 1, 'BadPath'],
+    [['create', '--sequential', '/x/'], 2, 'such as /x/job-'],
     [['lock', '/locks/x'], 2, "missing required argument 'command'"],
+    [['lock', '--ttl', '1ms', '/locks/x', 'true'], 2, '--ttl 1ms is not between 100 ms and 10 min'],
+    [['lock', '--ttl', '1h', '/locks/x', 'true'], 2, '--ttl 1h is not between 100 ms and 10 min'],
+    [['members', 'add', '', 'h:1'], 2, 'name the server'],
+    [['members', 'add', 'a b', 'h:1'], 1, '"a b" is no name of a server'],
+    [['members', 'add', 'nuwa-4', 'nonsense'], 1, 'tcp://nonsense is not where a server can answer'],
+    [['members', 'add', 'nuwa-4', 'h:99999'], 1, 'tcp://h:99999 is not where a server can answer'],
+    [['members', 'add', 'nuwa-1', 'h:1'], 1, 'nuwa-1 is a member already'],
     [['members', 'grow', 'x'], 2, ''],
     [['members', 'promote', 'nuwa-9'], 1, 'BadMembers'],
     [['members', 'remove', 'nuwa-9', '--dir', 'x', '--json', 'y'], 2, 'too many arguments'],
@@ -101,7 +111,15 @@ describe('feitian nuwa', () => {
       stderr: expect.stringContaining('--nuwa nowhere is not a list of host:port'),
     });
     const silent = await runVerbs([register], ['nuwa', 'status', '--nuwa', '127.0.0.1:1']);
-    expect(silent).toMatchObject({ code: 1, stdout: expect.stringMatching(/127\.0\.0\.1:1 +no answer[\s\S]*nobody leads/) });
+    expect(silent).toMatchObject({
+      code: 1,
+      stdout: expect.stringMatching(/127\.0\.0\.1:1 +no answer[\s\S]*no server answers at tcp:\/\/127\.0\.0\.1:1: connect ECONNREFUSED/),
+    });
+    for (const args of [['members'], ['members', 'promote', 'nuwa-2'], ['snapshot', join(here, 'none')], ['check']])
+      expect(await runVerbs([register], ['nuwa', ...args, '--nuwa', '127.0.0.1:1'])).toMatchObject({
+        code: 1,
+        stderr: expect.stringMatching(/^feitian: no server answers at tcp:\/\/127\.0\.0\.1:1: connect ECONNREFUSED/),
+      });
   });
 
   describe('watch', () => {
@@ -116,6 +134,18 @@ describe('feitian nuwa', () => {
       );
       const lines = (await nuwa(...after, '--count', '1', '--json', '/watched/')).trim().split('\n');
       expect(lines.map((line) => JSON.parse(line))).toEqual([{ kind: 'changed', path: '/watched', revision: revision + 1, value: 'a\nb' }]);
+    });
+
+    test('says that a revision is not reached yet, and waits for it', async () => {
+      const { revision } = await client.create('/ahead', Buffer.from('0'));
+      const watching = startFeitian(['nuwa', 'watch', '--after', `${revision + 2}`, '--count', '1', '/ahead', '--nuwa', addresses]);
+      await watching.said(/./);
+      for (const value of ['1', '2', '3']) await client.set('/ahead', Buffer.from(value));
+      expect(await watching.ended).toMatchObject({
+        code: 0,
+        stdout: `${revision + 3}  changed  /ahead  3\n`,
+        stderr: `feitian: revision ${revision + 2} is not reached yet, the group is at ${revision}: waiting for it …\n`,
+      });
     });
 
     test('goes on until it is interrupted', async () => {
@@ -183,6 +213,34 @@ describe('feitian nuwa', () => {
       const written = (await readFile(file)).length;
       await new Promise((resolve) => setTimeout(resolve, 150));
       expect((await readFile(file)).length).toBe(written);
+    });
+
+    test('is kept on SIGTERM until the command has ended, which gets it too', async () => {
+      const deaf = 'trap "echo asked" TERM; echo held; while [ ! -e "$0" ]; do sleep 0.02; done; echo done';
+      const first = startFeitian(lockArgs(['--grace', '60s'], '/locks/e', ['sh', '-c', deaf, join(here, 'go')]));
+      await first.said(/held/);
+      first.child.kill('SIGTERM');
+      await first.said(/asked/);
+      expect((await client.list('/locks/e')).children).toHaveLength(1);
+      const waiting = startFeitian(lockArgs([], '/locks/e', ['sh', '-c', 'echo mine']));
+      await vi.waitFor(async () => expect((await client.list('/locks/e')).children).toHaveLength(2), { timeout: 10_000 });
+      await writeFile(join(here, 'go'), '');
+      expect((await first.ended).stdout).toBe('held\nasked\ndone\n');
+      expect(await waiting.ended).toMatchObject({ code: 0, stdout: 'mine\n' });
+    });
+
+    test('goes a TTL after feitian was killed, and the command, with all that it started, before it', async () => {
+      const file = join(here, 'beats');
+      // Deaf to SIGTERM, both of them.
+      const beat = `trap "" TERM; (while :; do echo x >> ${file}; sleep 0.02; done) & echo held; while :; do sleep 1; done`;
+      const killed = startFeitian(lockArgs(['--ttl', '3s', '--grace', '200ms'], '/locks/f', ['sh', '-c', beat]));
+      await killed.said(/held/);
+      // Whoever has the lock next looks whether anything of the one before still goes on.
+      const look = `a=$(wc -c < ${file}); sleep 0.3; b=$(wc -c < ${file}); echo $((b - a))`;
+      const next = startFeitian(lockArgs([], '/locks/f', ['sh', '-c', look]));
+      await vi.waitFor(async () => expect((await client.list('/locks/f')).children).toHaveLength(2), { timeout: 10_000 });
+      killed.child.kill('SIGKILL');
+      expect(await next.ended).toMatchObject({ code: 0, stdout: '0\n' });
     });
 
     test('says which program there is not, and lets the lock go', async () => {

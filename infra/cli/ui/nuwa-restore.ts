@@ -3,6 +3,7 @@ import { mkdir, open, readdir, rm } from 'node:fs/promises';
 import { messageOf } from '../../../services/base/errors.ts';
 import { type Logger, silentLogger } from '../../../services/base/log.ts';
 import type { GroupConfig, GroupMember, SnapshotMark } from '../../../services/nuwa/core/raft/types.ts';
+import { LogDamage } from '../../../services/nuwa/log/damage.ts';
 import { RESTORING } from '../../../services/nuwa/log/files.ts';
 import type { LoadedSnapshot } from '../../../services/nuwa/log/port.ts';
 import type { Restore } from '../../../services/nuwa/log/restore.ts';
@@ -46,7 +47,9 @@ export async function restoreServer(files: NuwaFiles, restoring: Restoring, barO
   } catch (error) {
     await rm(dir, { recursive: true, force: true }).catch(() => {});
     if (there) await mkdir(dir, { mode: 0o700, recursive: true }).catch(() => {});
-    throw new Error(`${file} could not be restored, and nothing of it is left in ${dir}: ${messageOf(error)}`, { cause: error });
+    // A damaged file is named by the place that it was copied to, and its advice is for a server's directory.
+    const why = error instanceof LogDamage ? `it is damaged (${error.what}): take another one` : messageOf(error);
+    throw new Error(`${file} could not be restored: ${why}; nothing of it is left in ${dir}`, { cause: error });
   }
 }
 
