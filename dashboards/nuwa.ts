@@ -165,9 +165,18 @@ export function nuwaDashboard(settings: Settings): Dashboard {
     .withPanel(
       graph({
         title: 'Entries since the snapshot',
-        description: 'Entries in the log that no snapshot stands for yet. It falls at each snapshot; never falling: snapshots fail.',
+        description:
+          'Entries in the log that no snapshot stands for yet. It falls at each snapshot; never falling: snapshots fail, which is an alert.',
         unit: 'short',
         queries: [{ expression: `${series(NUWA_METRICS.appliedIndex)} - ${series(NUWA_METRICS.snapshotIndex)}`, legend: '{{instance}}' }],
+      }),
+    )
+    .withPanel(
+      graph({
+        title: 'Snapshots that failed',
+        description: 'Since the last one that could be made; one is tried a minute. Above zero the log of that server only grows.',
+        unit: 'short',
+        queries: [{ expression: series(NUWA_METRICS.snapshotFailures), legend: '{{instance}}' }],
       }),
     )
     .withPanel(

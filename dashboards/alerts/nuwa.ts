@@ -39,6 +39,16 @@ export const nuwaAlerts: AlertGroup = {
         'A write or a sync failed, so nobody knows what its disk holds. It takes part no more and never tries again by itself; the others go on without it.',
     },
     {
+      name: 'NuwaSnapshotsFail',
+      // One is tried a minute; one that failed for a moment's want of room is followed by one that does not.
+      expression: `${series(NUWA_METRICS.snapshotFailures)} >= 3`,
+      for: '0s',
+      severity: 'warning',
+      summary: 'The Nuwa server at {{ $labels.instance }} cannot make snapshots',
+      description:
+        'Its log grows with every change, on its disk and in its memory, until a snapshot takes the place of it: a full disk then ends its writes.',
+    },
+    {
       name: 'NuwaFollowerLags',
       expression: `${max(series(NUWA_METRICS.peerLag), 'peer')} > ${LAG_ENTRIES_MAX} and ${max(series(NUWA_METRICS.peerActive), 'peer')} == 1`,
       for: '2m',

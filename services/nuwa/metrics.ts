@@ -49,5 +49,10 @@ export const NUWA_METRICS = {
   syncSeconds: { kind: 'histogram', name: 'feitian_nuwa_log_sync_duration_seconds', help: 'Writing to the log and syncing it' },
   logBytes: { kind: 'gauge', name: 'feitian_nuwa_log_bytes', help: 'Bytes of the write-ahead log since the last snapshot' },
   snapshotBytes: { kind: 'gauge', name: 'feitian_nuwa_snapshot_bytes', help: 'Bytes of the newest snapshot' },
+  snapshotFailures: {
+    kind: 'gauge',
+    name: 'feitian_nuwa_snapshot_failures',
+    help: 'Snapshots that could not be made since the last one that could; the log grows meanwhile',
+  },
   snapshotIndex: { kind: 'gauge', name: 'feitian_nuwa_snapshot_index', help: 'Last entry in the newest snapshot' },
 } as const satisfies MetricSpecs;

@@ -33,6 +33,7 @@ export function tellNuwa({ group, watchers, storage }: { group: Group; watchers:
     unanswered: () => counts.unanswered,
     logBytes: () => storage.logBytes,
     snapshotBytes: () => storage.newestSnapshot().bytes,
+    snapshotFailures: () => group.snapshots.failures,
     snapshotIndex: () => storage.newestSnapshot().index,
   };
   const untell = [

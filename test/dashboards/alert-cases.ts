@@ -190,6 +190,26 @@ export const ALERT_CASES: readonly AlertCase[] = [
     fires: [],
   },
   {
+    title: 'fires when the third snapshot in a row failed',
+    alert: 'NuwaSnapshotsFail',
+    series: {
+      'feitian_nuwa_snapshot_failures{instance="n:1"}': '0x4 1x4 2x4 3x4',
+      'feitian_nuwa_snapshot_failures{instance="n:2"}': '0x16',
+    },
+    at: '4m',
+    fires: [{ instance: 'n:1' }],
+  },
+  {
+    title: 'is silent about one that failed, and after one that was made',
+    alert: 'NuwaSnapshotsFail',
+    series: {
+      'feitian_nuwa_snapshot_failures{instance="n:1"}': '0x4 1x4 2x4 3x4 0x4',
+      'feitian_nuwa_snapshot_failures{instance="n:2"}': '0x4 1x16',
+    },
+    at: '5m15s',
+    fires: [],
+  },
+  {
     title: 'fires for a member that answers and falls behind',
     alert: 'NuwaFollowerLags',
     series: {

@@ -37,6 +37,7 @@ describe('feitian nuwa', () => {
     test('are made, read, changed and removed', async () => {
       expect(await nuwa('create', '--parents', '/config/limit', '10')).toBe('/config/limit\n');
       expect(await nuwa('get', '/config/limit')).toBe('10');
+      expect(await nuwa('get', '/config/limit/')).toBe('10');
       expect(await json('set', '/config/limit', '12')).toMatchObject({ path: '/config/limit', version: 1 });
       expect(await json('get', '/config/limit')).toMatchObject({ value: 12, version: 1, creator: 'feitian' });
       expect(await nuwa('ls', '/config')).toBe('limit\n');
@@ -84,7 +85,16 @@ describe('feitian nuwa', () => {
     [['set', '/x', '--file', '/no/such/file'], 1, '/no/such/file is not there'],
     [['set', '/x', 'a', '--version', 'one'], 2, 'not a whole number'],
     [['get', 'relative'], 1, 'BadPath'],
+    [['get', '/x//'], 1, 'BadPath'],
+    [['create', '--sequential', '/x/'], 2, 'such as /x/job-'],
     [['lock', '/locks/x'], 2, "missing required argument 'command'"],
+    [['lock', '--ttl', '1ms', '/locks/x', 'true'], 2, '--ttl 1ms is not between 100 ms and 10 min'],
+    [['lock', '--ttl', '1h', '/locks/x', 'true'], 2, '--ttl 1h is not between 100 ms and 10 min'],
+    [['members', 'add', '', 'h:1'], 2, 'name the server'],
+    [['members', 'add', 'a b', 'h:1'], 1, '"a b" is no name of a server'],
+    [['members', 'add', 'nuwa-4', 'nonsense'], 1, 'tcp://nonsense is not where a server can answer'],
+    [['members', 'add', 'nuwa-4', 'h:99999'], 1, 'tcp://h:99999 is not where a server can answer'],
+    [['members', 'add', 'nuwa-1', 'h:1'], 1, 'nuwa-1 is a member already'],
     [['members', 'grow', 'x'], 2, ''],
     [['members', 'promote', 'nuwa-9'], 1, 'BadMembers'],
     [['members', 'remove', 'nuwa-9', '--dir', 'x', '--json', 'y'], 2, 'too many arguments'],
@@ -101,7 +111,15 @@ describe('feitian nuwa', () => {
       stderr: expect.stringContaining('--nuwa nowhere is not a list of host:port'),
     });
     const silent = await runVerbs([register], ['nuwa', 'status', '--nuwa', '127.0.0.1:1']);
-    expect(silent).toMatchObject({ code: 1, stdout: expect.stringMatching(/127\.0\.0\.1:1 +no answer[\s\S]*nobody leads/) });
+    expect(silent).toMatchObject({
+      code: 1,
+      stdout: expect.stringMatching(/127\.0\.0\.1:1 +no answer[\s\S]*no server answers at tcp:\/\/127\.0\.0\.1:1: connect ECONNREFUSED/),
+    });
+    for (const args of [['members'], ['members', 'promote', 'nuwa-2'], ['snapshot', join(here, 'none')], ['check']])
+      expect(await runVerbs([register], ['nuwa', ...args, '--nuwa', '127.0.0.1:1'])).toMatchObject({
+        code: 1,
+        stderr: expect.stringMatching(/^feitian: no server answers at tcp:\/\/127\.0\.0\.1:1: connect ECONNREFUSED/),
+      });
   });
 
   describe('watch', () => {
@@ -118,6 +136,18 @@ describe('feitian nuwa', () => {
       expect(lines.map((line) => JSON.parse(line))).toEqual([{ kind: 'changed', path: '/watched', revision: revision + 1, value: 'a\nb' }]);
     });
 
+    test('says that a revision is not reached yet, and waits for it', async () => {
+      const { revision } = await client.create('/ahead', Buffer.from('0'));
+      const watching = startFeitian(['nuwa', 'watch', '--after', `${revision + 2}`, '--count', '1', '/ahead', '--nuwa', addresses]);
+      await watching.said(/./);
+      for (const value of ['1', '2', '3']) await client.set('/ahead', Buffer.from(value));
+      expect(await watching.ended).toMatchObject({
+        code: 0,
+        stdout: `${revision + 3}  changed  /ahead  3\n`,
+        stderr: `feitian: revision ${revision + 2} is not reached yet, the group is at ${revision}: waiting for it …\n`,
+      });
+    });
+
     test('goes on until it is interrupted', async () => {
       const watching = startFeitian(['nuwa', 'watch', '--json', '/lasting', '--nuwa', addresses]);
       // It watches from some moment on: changes go on until one is seen.
@@ -130,65 +160,6 @@ describe('feitian nuwa', () => {
       }
       watching.child.kill('SIGINT');
       expect(await watching.ended).toMatchObject({ code: 130, stderr: '' });
-    });
-  });
-
-  describe('lock', () => {
-    const lockArgs = (options: string[], path: string, command: string[]): string[] => [
-      'nuwa',
-      'lock',
-      ...options,
-      '--nuwa',
-      addresses,
-      path,
-      '--',
-      ...command,
-    ];
-
-    test('runs a command under a growing token, and ends as it does', async () => {
-      const tokens: number[] = [];
-      for (const exit of [0, 7]) {
-        const { ended } = startFeitian(lockArgs([], '/locks/a', ['sh', '-c', `echo $FEITIAN_FENCING_TOKEN; exit ${exit}`]));
-        const { code, stdout } = await ended;
-        expect(code).toBe(exit);
-        tokens.push(Number(stdout));
-      }
-      expect(tokens[1]).toBeGreaterThan(tokens[0]!);
-      expect(tokens[0]).toBeGreaterThan(0);
-      expect((await client.list('/locks/a')).children).toEqual([]);
-    });
-
-    test('keeps others out, who may give up', async () => {
-      const first = startFeitian(lockArgs([], '/locks/b', ['sh', '-c', 'echo held; exec sleep 60']));
-      await first.said(/held/);
-      const second = await startFeitian(lockArgs(['--wait', '200ms'], '/locks/b', ['echo', 'never'])).ended;
-      expect(second).toMatchObject({ code: 1, stdout: '', stderr: expect.stringContaining('/locks/b is held by others') });
-      first.child.kill('SIGTERM');
-      expect((await first.ended).code).toBe(143);
-      expect((await client.list('/locks/b')).children).toEqual([]);
-    });
-
-    test('ends the command, with all that it started, when the lock is lost', async () => {
-      const file = join(here, 'beats');
-      // Deaf to SIGTERM, both of them.
-      const beat = `trap "" TERM; (while :; do echo x >> ${file}; sleep 0.05; done) & echo held; wait; while :; do sleep 1; done`;
-      const { said, ended } = startFeitian(lockArgs(['--grace', '300ms', '--json'], '/locks/c', ['sh', '-c', beat]));
-      await said(/held/);
-      const { children } = await client.list('/locks/c');
-      await client.delete(children[0]!.path);
-      const { code, stdout, stderr } = await ended;
-      expect(code).toBe(137);
-      expect(JSON.parse(stdout.replace('held\n', ''))).toMatchObject({ path: '/locks/c', exitCode: 137, lost: true });
-      expect(stderr).toContain('the lock was lost');
-      const written = (await readFile(file)).length;
-      await new Promise((resolve) => setTimeout(resolve, 150));
-      expect((await readFile(file)).length).toBe(written);
-    });
-
-    test('says which program there is not, and lets the lock go', async () => {
-      const { code, stderr } = await startFeitian(lockArgs([], '/locks/d', ['no-such-program-42'])).ended;
-      expect({ code, stderr }).toEqual({ code: 1, stderr: 'feitian: there is no program no-such-program-42\n' });
-      expect((await client.list('/locks/d')).children).toEqual([]);
     });
   });
 

@@ -5,6 +5,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { restoreServer } from '../../infra/cli/ui/nuwa-restore.ts';
 import { silentLogger } from '../../services/base/log.ts';
 import type { GroupConfig, SnapshotMark } from '../../services/nuwa/core/raft/types.ts';
+import { restoreFiles } from '../../services/nuwa/log/restore.ts';
 import { snapshotMark, writeSnapshot } from '../../services/nuwa/log/snapshot-file.ts';
 import { openStorage } from '../../services/nuwa/log/storage.ts';
 import { Harness, leaderOf } from '../services/nuwa/harness.ts';
@@ -23,7 +24,7 @@ describe('a group that is restored', () => {
     await rm(dir, { recursive: true });
   });
 
-  const files = { openStorage, snapshotMark };
+  const files = { restoreFiles, snapshotMark };
   const bar = { added: 0, add: (bytes: number) => void (bar.added += bytes), stop: () => {} };
 
   /** What a group of one, long gone and in its seventh term, held. */

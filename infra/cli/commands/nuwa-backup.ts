@@ -4,8 +4,8 @@ import { dirname, join, resolve } from 'node:path';
 import type { Command } from 'commander';
 import type { KuafuClient } from '../../../services/kuafu/contract.ts';
 import { nuwaService } from '../../../services/nuwa/contract.ts';
+import { restoreFiles } from '../../../services/nuwa/log/restore.ts';
 import { snapshotMark } from '../../../services/nuwa/log/snapshot-file.ts';
-import { openStorage } from '../../../services/nuwa/log/storage.ts';
 import { layoutOf } from '../../cluster/layout.ts';
 import { roleConfigs } from '../../config.ts';
 import { action, print, printJson, SilentFailure } from '../ui/action.ts';
@@ -15,7 +15,7 @@ import { type NuwaOptions, nuwaVerb, withServers } from '../ui/nuwa.ts';
 import { saveSnapshot } from '../ui/nuwa-backup.ts';
 import { type CheckedFiles, checkFiles } from '../ui/nuwa-check.ts';
 import { type Comparison, compareServers, type Seen } from '../ui/nuwa-compare.ts';
-import { askGroup, type GroupView, type ServerView, viewOf } from '../ui/nuwa-group.ts';
+import { askGroup, assertAnswered, type GroupView, type ServerView, viewOf } from '../ui/nuwa-group.ts';
 import { restoreServer } from '../ui/nuwa-restore.ts';
 import { renderTable } from '../ui/table.ts';
 import { formatBytes, formatCount } from '../ui/units.ts';
@@ -75,7 +75,9 @@ async function snapshot(file: string, options: NuwaOptions & { force?: boolean }
 }
 
 /** A follower that has all: the leader has enough to do. */
-function source({ leader, servers }: GroupView): ServerView {
+function source(view: GroupView): ServerView {
+  assertAnswered(view);
+  const { leader, servers } = view;
   if (leader === undefined)
     throw new Error('nobody leads the group, so nobody can say what is committed (see which servers answer with: feitian nuwa status)');
   const rank = ({ state, lag = 0 }: ServerView): number => lag + (state === 'leader' ? 1 : 0);
@@ -86,6 +88,7 @@ function source({ leader, servers }: GroupView): ServerView {
 async function checkGroup(options: NuwaOptions): Promise<void> {
   const { view, found, compared } = await withServers(options, async (kuafu, addresses) => {
     const view = viewOf(await askGroup(kuafu, addresses));
+    assertAnswered(view);
     const compared = view.servers.filter(({ status, state }) => status && state !== 'outsider');
     return { view, compared: compared.map(({ id }) => id), found: await compare(kuafu, compared) };
   });
@@ -145,7 +148,7 @@ async function restore(file: string, { data, id, members, json }: RestoreFlags):
   if (!existsSync(file)) throw new Error(`${file} is not there`);
   // As the role will read them, so that what is wrong with them shows now.
   const [config] = await roleConfigs(['nuwa'], { data, nuwaId: id, nuwaMembers: members }, {});
-  const files = { openStorage, snapshotMark };
+  const files = { restoreFiles, snapshotMark };
   const restoring = { file, dir: resolve(data), members: config!.nuwaServer!.members };
   const restored = await restoreServer(files, restoring, (bytes) => createBytesBar('restore', bytes));
   if (json) return printJson({ data: restoring.dir, id, ...restored });

@@ -1,8 +1,8 @@
 import type { Command } from 'commander';
 import type { ServerStatus } from '../../../services/nuwa/contract.ts';
-import { action, print, printJson } from '../ui/action.ts';
+import { action, print, printJson, UsageError } from '../ui/action.ts';
 import { asAddress, type NuwaOptions, nuwaVerb, withServers } from '../ui/nuwa.ts';
-import { askGroup, atLeader, type GroupView, groupTable, viewAsJson, viewOf } from '../ui/nuwa-group.ts';
+import { askGroup, assertAnswered, atLeader, type GroupView, groupTable, silenceOf, viewAsJson, viewOf } from '../ui/nuwa-group.ts';
 import { renderTable } from '../ui/table.ts';
 
 type Members = ServerStatus['members'];
@@ -36,6 +36,7 @@ export function registerServers(nuwa: Command): void {
     .action(
       action(async (options: NuwaOptions) => {
         const view = await withServers(options, async (kuafu, addresses) => viewOf(await askGroup(kuafu, addresses)));
+        assertAnswered(view);
         const list = view.servers.find(({ id }) => id === view.leader)?.status?.members ?? view.servers.flatMap(knownMember);
         if (options.json) printJson({ members: list });
         else print(membersTable(list));
@@ -86,10 +87,15 @@ When it has caught up (feitian nuwa status shows its lag), give it a vote:
   );
 }
 
+function assertNamed(id: string): void {
+  if (id.trim() === '') throw new UsageError('name the server, such as nuwa-4');
+}
+
 async function change(
   options: NuwaOptions,
   request: { kind: 'add' | 'promote' | 'remove' | 'move'; id: string; address?: string },
 ): Promise<void> {
+  assertNamed(request.id);
   const { members } = await withServers(options, (kuafu, addresses) =>
     atLeader(kuafu, addresses, async (server) => {
       // A new leader takes no change of the group before an entry of its term is committed, without which it answers no read either.
@@ -102,7 +108,10 @@ async function change(
 }
 
 /** Why, for each server that does not answer. */
-function problems({ leader, servers }: GroupView): string[] {
+function problems(view: GroupView): string[] {
+  const { leader, servers } = view;
+  const silence = silenceOf(view);
+  if (silence !== undefined) return ['', silence];
   const told = servers.flatMap(({ id, problem }) => (problem ? [`${id} does not answer: ${problem}`] : []));
   if (leader === undefined) told.push('nobody leads: nothing can be changed until more than half of the servers answer each other');
   return told.length > 0 ? ['', ...told] : [];

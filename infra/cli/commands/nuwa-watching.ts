@@ -1,12 +1,12 @@
 import type { Command } from 'commander';
-import type { NuwaEvent } from '../../../services/nuwa/contract.ts';
-import { action, print, printJson, SilentFailure } from '../ui/action.ts';
+import { type NuwaClient, type NuwaEvent, SESSION_TTL_MS_MAX, SESSION_TTL_MS_MIN } from '../../../services/nuwa/contract.ts';
+import { action, print, printJson, SilentFailure, UsageError } from '../ui/action.ts';
 import { wholeNumber } from '../ui/arguments.ts';
 import { colors as pc } from '../ui/colors.ts';
 import { untilInterrupted } from '../ui/interrupt.ts';
 import { asText, durationMs, type NuwaOptions, nodePath, nuwaVerb, valueAsJson, withNuwa } from '../ui/nuwa.ts';
 import { runUnderLock } from '../ui/run-under-lock.ts';
-import { parseMs } from '../ui/units.ts';
+import { formatMs, parseMs } from '../ui/units.ts';
 
 /** What lasts: `watch`, and `lock` around a command. */
 export function registerWatching(nuwa: Command): void {
@@ -38,8 +38,10 @@ export function registerWatching(nuwa: Command): void {
       `
 The command finds its fencing token in FEITIAN_FENCING_TOKEN: a number that grows with each grant of this lock. Whatever the
 lock protects should refuse a token below the highest it has seen. When the lock is lost (this machine was cut off or stood still,
-or somebody removed the lock's node) the command gets SIGTERM, and SIGKILL after --grace, with all that it started.
-A "feitian" that is itself killed with SIGKILL cannot do that any more: then only the token protects.`,
+or somebody removed the lock's node) the command gets SIGTERM, and SIGKILL after --grace, with all that it started. So it does on SIGINT,
+SIGTERM and SIGHUP, and the lock is kept until the command has ended. When "feitian" itself is killed with SIGKILL the same befalls the
+command, and others may have the lock when --ttl is over: keep --grace below half of --ttl. Where the machine dies or stands
+still, only the token protects.`,
     )
     .action(action(lock));
 }
@@ -56,6 +58,7 @@ async function watch(path: string, flags: WatchFlags): Promise<void> {
   if (left === 0) return;
   await untilInterrupted((signal) =>
     withNuwa(flags, async (client) => {
+      if (after !== undefined) await tellIfAhead(client, after);
       const options = { recursive, signal, ...(after === undefined ? {} : { afterRevision: after }) };
       for await (const event of client.watch(nodePath(path), options)) {
         print(flags.json ? JSON.stringify(eventAsJson(event)) : eventLine(event));
@@ -63,6 +66,13 @@ async function watch(path: string, flags: WatchFlags): Promise<void> {
       }
     }),
   );
+}
+
+/** It is waited for all the same: whoever knows of such a revision may be ahead of the servers that a restored group has, or mistaken. */
+async function tellIfAhead(client: NuwaClient, after: number): Promise<void> {
+  const { revision } = await client.listPage('/', { limit: 1 });
+  if (after > revision)
+    process.stderr.write(`feitian: revision ${after} is not reached yet, the group is at ${revision}: waiting for it …\n`);
 }
 
 const eventAsJson = ({ value, ...event }: NuwaEvent): object => ({ ...event, ...(value ? valueAsJson(value) : {}) });
@@ -91,6 +101,8 @@ interface LockFlags extends NuwaOptions {
 
 async function lock(path: string, command: string[], flags: LockFlags): Promise<void> {
   const ttlMs = durationMs(flags.ttl, '--ttl', parseMs);
+  if (ttlMs < SESSION_TTL_MS_MIN || ttlMs > SESSION_TTL_MS_MAX)
+    throw new UsageError(`--ttl ${flags.ttl} is not between ${formatMs(SESSION_TTL_MS_MIN)} and ${formatMs(SESSION_TTL_MS_MAX)}`);
   const graceMs = durationMs(flags.grace, '--grace', parseMs);
   const waitMs = flags.wait === undefined ? undefined : durationMs(flags.wait, '--wait', parseMs);
   const ran = await untilInterrupted((interrupted) =>

@@ -102,6 +102,8 @@ async function create(path: string, given: string | undefined, flags: CreateFlag
   const { parents, sequential, container, ephemeral, hold } = flags;
   if (ephemeral && !hold)
     throw new UsageError('an --ephemeral node goes when this command ends: add --hold, or run a command under a lock (feitian nuwa lock)');
+  if (sequential && path.endsWith('/'))
+    throw new UsageError(`a --sequential node begins with a name, behind which its number goes, such as ${path}job-`);
   const value = (await readValue(given, flags.file)) ?? new Uint8Array();
   const options: CreateOptions = {
     ...(parents ? { parents } : {}),

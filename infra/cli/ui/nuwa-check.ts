@@ -45,7 +45,7 @@ export async function checkFiles(dir: string): Promise<CheckedFiles> {
 }
 
 async function checkOnce(dir: string): Promise<CheckedFiles> {
-  const { segments, snapshots, temporary } = await listFiles(dir);
+  const { segments, snapshots, temporary, restoring } = await listFiles(dir);
   if (segments.length === 0 && snapshots.length === 0) throw new Error(`${dir} holds no files of a Nuwa server`);
   const files: CheckedFile[] = [];
   const problems: string[] = [];
@@ -63,6 +63,7 @@ async function checkOnce(dir: string): Promise<CheckedFiles> {
     });
   }
 
+  if (restoring) problems.push('a restore into it did not come to its end: no server starts from it; restore it again');
   const newest = snapshots.at(-1);
   if (!newest) problems.push('there is no snapshot, with which even the log of a new server begins');
   const log = new LogReader(newest?.index ?? 0);

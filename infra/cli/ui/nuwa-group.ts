@@ -157,13 +157,25 @@ export function viewAsJson({ leader, term, servers }: GroupView): object {
   };
 }
 
+/** Why nothing can be asked of the group: none of its servers answers. */
+export function silenceOf({ servers }: GroupView): string | undefined {
+  if (servers.some(({ status }) => status)) return undefined;
+  const reasons = new Set(servers.map(({ problem }) => problem?.replace(/^.*: (?=connect )/, '')).filter(Boolean));
+  return `no server answers at ${servers.map(({ address }) => address).join(', ')}${reasons.size > 0 ? `: ${[...reasons].join('; ')}` : ''}`;
+}
+
+export function assertAnswered(view: GroupView): void {
+  const silence = silenceOf(view);
+  if (silence !== undefined) throw new Error(silence);
+}
+
 export type NuwaServerClient = ServiceClient<typeof nuwaService>;
 
 /** A group that has lost its leader has a new one within seconds, if it is to have one. */
 const LEADER_MS_MAX = 10_000;
 const LEADER_AGAIN_MS = 200;
 
-/** Does `call` at the server that leads, wherever that is. Errors: the call's own; NotLeader when nobody leads for a while. */
+/** Does `call` at the server that leads, wherever that is. Errors: the call's own; nobody answers; NotLeader when nobody leads for a while. */
 export async function atLeader<T>(
   kuafu: KuafuClient,
   addresses: readonly string[],
@@ -171,7 +183,9 @@ export async function atLeader<T>(
 ): Promise<T> {
   const untilMs = performance.now() + LEADER_MS_MAX;
   for (;;) {
-    const { leader, servers } = viewOf(await askGroup(kuafu, addresses));
+    const view = viewOf(await askGroup(kuafu, addresses));
+    assertAnswered(view);
+    const { leader, servers } = view;
     const found = servers.find(({ id }) => id === leader);
     try {
       if (!found) throw new NuwaError('NotLeader', 'nobody leads the group');

@@ -96,8 +96,8 @@ export async function callingServers<T>(identity: Identity | undefined, use: (ku
   }
 }
 
-/** The path without a slash at its end. */
-export const nodePath = (path: string): string => (path.length > 1 ? path.replace(/\/+$/, '') || '/' : path);
+/** `ls` shows a node that has children as `a/`, so `/a/` is `/a`. Anything else that is no path is for the servers to refuse. */
+export const nodePath = (path: string): string => (path.length > 1 && path.endsWith('/') ? path.slice(0, -1) : path);
 
 /** What a node is to hold: given as an argument, `-` for standard input, or in a file. */
 export async function readValue(value: string | undefined, file: string | undefined): Promise<Uint8Array | undefined> {

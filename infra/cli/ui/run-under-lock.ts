@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process';
 import { constants } from 'node:os';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { HeldLock } from '../../../services/nuwa/contract.ts';
+import { guardGroup } from './guardian.ts';
 
 export interface RanUnderLock {
   /** Of the command; of one that was ended by a signal, as a shell says it: 128 and the signal's number. */
@@ -21,7 +22,8 @@ export interface UnderLock {
 }
 
 /**
- * Runs a command as long as the lock is held. It is a process group of its own, so that all it starts is ended with it; when the lock is lost nothing of it may go on.
+ * Runs a command as long as the lock is held. It is a process group of its own, so that all it starts is ended with it; when the lock is lost nothing of it may go on,
+ * and neither when this process dies, with which the lock goes a TTL later.
  * Errors: the command cannot be started.
  */
 export async function runUnderLock({ command, held, interrupted, graceMs }: UnderLock): Promise<RanUnderLock> {
@@ -45,6 +47,7 @@ export async function runUnderLock({ command, held, interrupted, graceMs }: Unde
     }
   };
 
+  const unguard = child.pid === undefined ? (): void => {} : guardGroup(child.pid, graceMs);
   let lost = held.lost.aborted;
   const over = new AbortController();
   const end = async (): Promise<void> => {
@@ -70,6 +73,7 @@ export async function runUnderLock({ command, held, interrupted, graceMs }: Unde
     const exitCode = code ?? 128 + (signal ? constants.signals[signal] : 0);
     return { exitCode, how: signal ? `ended by ${signal}` : `exit code ${code}`, lost };
   } finally {
+    unguard();
     over.abort();
     held.lost.removeEventListener('abort', onLost);
     interrupted.removeEventListener('abort', onInterrupted);

@@ -30,6 +30,8 @@ export class Snapshots {
   #making: Promise<SnapshotMark> | undefined;
   #fetching = false;
   #notBeforeMs = 0;
+  /** How many could not be made since the last one that could. */
+  failures = 0;
 
   constructor(options: SnapshotsOptions) {
     this.#options = options;
@@ -60,12 +62,14 @@ export class Snapshots {
     this.#making = storage.makeSnapshot(index);
     try {
       const mark = await this.#making;
+      this.failures = 0;
       log.info({ index, tookMs: Math.round(clock.monotonicMs() - startMs) }, 'nuwa.snapshot.made');
       onMade(mark);
       return mark;
     } catch (error) {
       this.#notBeforeMs = clock.monotonicMs() + RETRY_MS;
-      log.error({ err: error, index }, 'nuwa.snapshot.failed');
+      this.failures++;
+      log.error({ err: error, index, failures: this.failures, logBytes: storage.logBytes }, 'nuwa.snapshot.failed');
       throw error;
     } finally {
       this.#making = undefined;

@@ -1,5 +1,5 @@
-import { type FileHandle, mkdir, open, readdir, rename, rm, statfs } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
+import { type FileSystem, nodeFiles, type OpenFile } from './file-system.ts';
 
 /**
  * Files of a server's directory:
@@ -7,12 +7,14 @@ import { dirname, join, resolve } from 'node:path';
  *   log-<number>                 a segment of the log; segments follow one another by number
  *   snapshot-<index>-<number>    the state after that index of the log, which goes on in the segment of that number and those after it
  *   *.tmp                        half-written; removed at start
+ *   restoring                    what else is here is half of what a restore makes: no server starts from it
  *
  * A snapshot names the segment after it, so that one rename puts it in place and takes the segments before it out of use: a crash comes
  * before or after that, never between.
  */
 const NUMBER_DIGITS = 10;
 const INDEX_DIGITS = 16;
+export const RESTORING = 'restoring';
 
 export interface SnapshotName {
   index: number;
@@ -35,13 +37,16 @@ export interface Listing {
   snapshots: SnapshotName[];
   /** Half-written. */
   temporary: string[];
+  /** A restore did not come to its end. */
+  restoring: boolean;
 }
 
-export async function listFiles(dir: string): Promise<Listing> {
-  const listing: Listing = { segments: [], snapshots: [], temporary: [] };
-  for (const name of (await readdir(dir)).sort()) {
+export async function listFiles(dir: string, files: FileSystem = nodeFiles): Promise<Listing> {
+  const listing: Listing = { segments: [], snapshots: [], temporary: [], restoring: false };
+  for (const name of (await files.list(dir)).sort()) {
     const snapshot = /^snapshot-(\d{16})-(\d{10})$/.exec(name);
-    if (name.endsWith('.tmp')) listing.temporary.push(name);
+    if (name === RESTORING) listing.restoring = true;
+    else if (name.endsWith('.tmp')) listing.temporary.push(name);
     else if (snapshot) listing.snapshots.push({ index: Number(snapshot[1]), segment: Number(snapshot[2]) });
     else if (/^log-\d{10}$/.test(name)) listing.segments.push(Number(name.slice(4)));
   }
@@ -61,8 +66,9 @@ export async function writePieces(
   path: string,
   bytes: number,
   read: (offset: number, bytes: number) => Promise<Uint8Array>,
+  files: FileSystem = nodeFiles,
 ): Promise<void> {
-  const file = await open(path, 'w', 0o600);
+  const file = await files.open(path, 'w', 0o600);
   try {
     for (let offset = 0; offset < bytes; ) {
       const piece = await read(offset, Math.min(PIECE_BYTES, bytes - offset));
@@ -79,34 +85,34 @@ export async function writePieces(
 const PIECE_BYTES = 1024 * 1024;
 
 /** Makes a file appear whole or not at all, and stay: written aside, synced, renamed, its directory synced. */
-export async function writeAside(dir: string, name: string, write: (file: FileHandle) => Promise<unknown>): Promise<void> {
+export async function writeAside(dir: string, name: string, write: (file: OpenFile) => Promise<unknown>, files: FileSystem): Promise<void> {
   const temporary = join(dir, `${name}.tmp`);
   try {
-    const file = await open(temporary, 'wx');
+    const file = await files.open(temporary, 'wx');
     try {
       await write(file);
       await file.sync();
     } finally {
       await file.close();
     }
-    await rename(temporary, join(dir, name));
+    await files.rename(temporary, join(dir, name));
   } catch (error) {
-    await rm(temporary, { force: true }).catch(() => {});
+    await files.remove(temporary).catch(() => {});
     throw error;
   }
-  await syncDir(dir);
+  await syncDir(dir, files);
 }
 
 /** Makes a directory with its parents, to stay. */
-export async function makeDir(dir: string): Promise<void> {
-  const first = await mkdir(dir, { recursive: true });
+export async function makeDir(dir: string, files: FileSystem): Promise<void> {
+  const first = await files.makeDir(dir);
   if (first === undefined) return; // it was there
-  for (let made = resolve(dir); made !== dirname(first); made = dirname(made)) await syncDir(dirname(made));
+  for (let made = resolve(dir); made !== dirname(first); made = dirname(made)) await syncDir(dirname(made), files);
 }
 
 /** Names are durable only when their directory is. */
-export async function syncDir(dir: string): Promise<void> {
-  const handle = await open(dir, 'r');
+export async function syncDir(dir: string, files: FileSystem = nodeFiles): Promise<void> {
+  const handle = await files.open(dir, 'r');
   try {
     await handle.sync();
   } finally {
@@ -115,7 +121,7 @@ export async function syncDir(dir: string): Promise<void> {
 }
 
 /** `write` of a handle may write less than it was given. @returns where the next byte goes. */
-export async function writeAll(file: FileHandle, bytes: Uint8Array, position: number): Promise<number> {
+export async function writeAll(file: OpenFile, bytes: Uint8Array, position: number): Promise<number> {
   for (let done = 0; done < bytes.length; ) {
     const { bytesWritten } = await file.write(bytes, done, bytes.length - done, position + done);
     if (bytesWritten === 0) throw new Error('the file takes no more bytes');
@@ -125,7 +131,7 @@ export async function writeAll(file: FileHandle, bytes: Uint8Array, position: nu
 }
 
 /** Throws when the disk has less than `bytes` free. */
-export async function assertRoom(dir: string, bytes: number): Promise<void> {
-  const { bavail, bsize } = await statfs(dir);
-  if (bavail * bsize < bytes) throw new Error(`${dir} has ${bavail * bsize} bytes free, ${bytes} are wanted`);
+export async function assertRoom(dir: string, bytes: number, files: FileSystem): Promise<void> {
+  const free = await files.freeBytes(dir);
+  if (free < bytes) throw new Error(`${dir} has ${free} bytes free, ${bytes} are wanted`);
 }

@@ -1,5 +1,5 @@
-import { type FileHandle, open } from 'node:fs/promises';
 import { LogDamage } from './damage.ts';
+import type { FileSystem, OpenFile } from './file-system.ts';
 import { writeAll } from './files.ts';
 import { FILE_HEADER_BYTES, FRAME_HEADER_BYTES, fileHeader, frameOf, payloadAt, payloadBytesAt, saltOf } from './frame.ts';
 
@@ -18,7 +18,7 @@ const SYNC_BYTES = 4 * 1024 * 1024;
 export class FrameFileReader {
   readonly path: string;
   readonly fileBytes: number;
-  readonly #file: FileHandle;
+  readonly #file: OpenFile;
   readonly #salt: Buffer;
   /** Read and not looked at yet. */
   #part: Buffer = NOTHING;
@@ -28,8 +28,8 @@ export class FrameFileReader {
   readonly #zerosEnd: boolean;
 
   /** `zerosEnd`: zeros from a frame's end up to that of the file are no damage. Throws LogDamage where it is no file of this kind. */
-  static async open(path: string, kind: string, { zerosEnd = false } = {}): Promise<FrameFileReader> {
-    const file = await open(path, 'r');
+  static async open(files: FileSystem, path: string, kind: string, { zerosEnd = false } = {}): Promise<FrameFileReader> {
+    const file = await files.open(path, 'r');
     try {
       const header = Buffer.alloc(FILE_HEADER_BYTES);
       await readAll(file, header, 0);
@@ -42,7 +42,7 @@ export class FrameFileReader {
     }
   }
 
-  private constructor(path: string, file: FileHandle, fileBytes: number, salt: Buffer, zerosEnd: boolean) {
+  private constructor(path: string, file: OpenFile, fileBytes: number, salt: Buffer, zerosEnd: boolean) {
     this.path = path;
     this.#file = file;
     this.fileBytes = fileBytes;
@@ -117,18 +117,18 @@ export class FrameFileReader {
 
 /** Writes frames one after the other into a new file. */
 export class FrameFileWriter {
-  readonly #file: FileHandle;
+  readonly #file: OpenFile;
   readonly #salt: Uint8Array;
   #position = 0;
   #syncedPosition = 0;
 
-  static async begin(file: FileHandle, kind: string, salt: Uint8Array): Promise<FrameFileWriter> {
+  static async begin(file: OpenFile, kind: string, salt: Uint8Array): Promise<FrameFileWriter> {
     const writer = new FrameFileWriter(file, salt);
     await writer.#write(fileHeader(kind, salt));
     return writer;
   }
 
-  private constructor(file: FileHandle, salt: Uint8Array) {
+  private constructor(file: OpenFile, salt: Uint8Array) {
     this.#file = file;
     this.#salt = salt;
   }
@@ -148,7 +148,7 @@ export class FrameFileWriter {
 const NOTHING = Buffer.alloc(0);
 
 /** @returns how much there was. */
-async function readAll(file: FileHandle, into: Buffer, position: number): Promise<number> {
+async function readAll(file: OpenFile, into: Buffer, position: number): Promise<number> {
   let done = 0;
   while (done < into.length) {
     const { bytesRead } = await file.read(into, done, into.length - done, position + done);

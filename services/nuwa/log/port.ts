@@ -12,8 +12,8 @@ export interface LoadedSnapshot {
 /**
  * A server's files: log segments, which also hold the hard state, and snapshots.
  *
- * A failed write or sync is final: nobody knows what the disk holds then (the kernel may drop the pages and report the error once), so the
- * storage takes nothing more and a restart reads what is really there. Nothing is written over what an error left.
+ * A failed write of the log is final, and so is a failed sync of anything here: nobody knows what the disk holds then (the kernel may drop the pages
+ * and report the error once), so the storage takes nothing more and a restart reads what is really there. Nothing is written over what an error left.
  */
 export interface Storage {
   readonly stored: RaftStored;
@@ -30,7 +30,7 @@ export interface Storage {
    * priority, while writes go on; then removes what it stands for. Resolves with its mark. Rejections leave all as it was.
    */
   makeSnapshot(index: number): Promise<SnapshotMark>;
-  /** The newest snapshot on disk, for others to read; kept for a minute after a newer one came. Index 0: none. */
+  /** The newest snapshot on disk, for others to read; while somebody does, kept for a minute after a newer one came. Index 0: none. */
   newestSnapshot(): { index: number; term: number; bytes: number };
   /** Undefined when that snapshot is gone. */
   readSnapshot(index: number, offset: number, bytes: number): Promise<Buffer | undefined>;
@@ -43,6 +43,12 @@ export interface StorageOptions {
   dir: string;
   /** The group's first configuration, for a server that has none in its files. */
   initialConfig: GroupConfig;
+  /** A segment of the log ends when it is as long as this, whatever becomes of snapshots. @default 64 MiB */
+  segmentBytesMax?: number;
+  /** The open segment has so many zeros ahead of its end. @default 2 MiB */
+  aheadBytes?: number;
+  /** Also files of a restore that has not come to its end. @default false: they are refused */
+  restoring?: boolean;
   /** A snapshot is wanted when the log since the last one passes this, or that snapshot's own size if it is larger. @default 32 MiB */
   logBytesMax?: number;
 }

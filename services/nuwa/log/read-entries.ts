@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import type { Entry } from '../core/raft/types.ts';
+import { type FileSystem, nodeFiles } from './file-system.ts';
 import { segmentFile } from './files.ts';
 import { FrameFileReader } from './frame-file.ts';
 import { SEGMENT_KIND } from './read-log.ts';
@@ -16,12 +17,13 @@ export async function* readEntries(
   dir: string,
   segments: readonly number[],
   { afterIndex, throughIndex }: { afterIndex: number; throughIndex: number },
+  files: FileSystem = nodeFiles,
 ): AsyncGenerator<Entry> {
-  const steps = await stepsBack(dir, segments);
+  const steps = await stepsBack(files, dir, segments);
   let step = 0;
   let place = 0;
   let last = afterIndex;
-  for await (const { entry, where } of writtenEntries(dir, segments)) {
+  for await (const { entry, where } of writtenEntries(files, dir, segments)) {
     if (last === throughIndex) return;
     while (step < steps.length && steps[step]!.place <= place) step++;
     place++;
@@ -34,11 +36,11 @@ export async function* readEntries(
 }
 
 /** Where an entry was written that is not above the one before it, and the lowest index of those from there on: what stands before is void from it up. */
-async function stepsBack(dir: string, segments: readonly number[]): Promise<{ place: number; indexMin: number }[]> {
+async function stepsBack(files: FileSystem, dir: string, segments: readonly number[]): Promise<{ place: number; indexMin: number }[]> {
   const steps: { place: number; indexMin: number }[] = [];
   let place = 0;
   let last = 0;
-  for await (const { entry } of writtenEntries(dir, segments)) {
+  for await (const { entry } of writtenEntries(files, dir, segments)) {
     if (entry.index <= last) steps.push({ place, indexMin: entry.index });
     last = entry.index;
     place++;
@@ -48,9 +50,13 @@ async function stepsBack(dir: string, segments: readonly number[]): Promise<{ pl
 }
 
 /** All that were ever written, in their order. */
-async function* writtenEntries(dir: string, segments: readonly number[]): AsyncGenerator<{ entry: Entry; where: FrameFileReader }> {
+async function* writtenEntries(
+  files: FileSystem,
+  dir: string,
+  segments: readonly number[],
+): AsyncGenerator<{ entry: Entry; where: FrameFileReader }> {
   for (const segment of segments) {
-    const reader = await FrameFileReader.open(join(dir, segmentFile(segment)), SEGMENT_KIND, { zerosEnd: true });
+    const reader = await FrameFileReader.open(files, join(dir, segmentFile(segment)), SEGMENT_KIND, { zerosEnd: true });
     try {
       for (let payload = await reader.next(); payload; payload = await reader.next()) {
         for (const { entry } of decodeRecords(payload)) if (entry) yield { entry, where: reader };

@@ -1,7 +1,7 @@
-import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Entry, HardState } from '../core/raft/types.ts';
 import { LogDamage } from './damage.ts';
+import { type FileSystem, nodeFiles } from './file-system.ts';
 import { segmentFile } from './files.ts';
 import { FILE_HEADER_BYTES, FRAME_HEADER_BYTES, saltOf, scanFrames } from './frame.ts';
 import { decodeRecords } from './record.ts';
@@ -27,10 +27,12 @@ export class LogReader {
   readonly entries: Entry[] = [];
   hardState: HardState = { term: 0, vote: undefined };
   readonly #afterIndex: number;
+  readonly #files: FileSystem;
 
   /** Entries up to `afterIndex` are in a snapshot. */
-  constructor(afterIndex: number) {
+  constructor(afterIndex: number, files: FileSystem = nodeFiles) {
     this.#afterIndex = afterIndex;
+    this.#files = files;
   }
 
   get lastIndex(): number {
@@ -40,7 +42,7 @@ export class LogReader {
   /** Reads one more segment, in their order; `last`: none follows. Nothing is changed on the disk. Throws LogDamage. */
   async read(dir: string, segment: number, { last }: { last: boolean }): Promise<ReadSegment> {
     const path = join(dir, segmentFile(segment));
-    const file = await readFile(path);
+    const file = await this.#files.readFile(path);
     const salt = saltOf(file, SEGMENT_KIND);
     if (!salt) throw new LogDamage(path, 'its header is damaged');
     const { payloads, endOffset, after } = scanFrames(file, salt);

@@ -3,6 +3,7 @@ import type { NuwaEvent } from '../contract.ts';
 import type { SnapshotMark } from '../core/raft/types.ts';
 import { type NodeRow, nodeRows, type SessionRow, SnapshotRestorer, sessionRows } from '../core/tree/snapshot.ts';
 import { decode, encode } from './codec.ts';
+import { type FileSystem, nodeFiles } from './file-system.ts';
 import { writeAside } from './files.ts';
 import { SALT_BYTES } from './frame.ts';
 import { FrameFileReader, FrameFileWriter } from './frame-file.ts';
@@ -37,10 +38,15 @@ export interface SnapshotHead {
   events: number;
 }
 
-export async function writeSnapshot(dir: string, name: string, { mark, state, events }: LoadedSnapshot): Promise<void> {
+export async function writeSnapshot(
+  dir: string,
+  name: string,
+  { mark, state, events }: LoadedSnapshot,
+  files: FileSystem = nodeFiles,
+): Promise<void> {
   const { revision, sessions, nodes } = state;
   const head: SnapshotHead = { mark, revision, sessions: sessions.size, nodes: nodes + 1, events: events.length };
-  await writeFrames(dir, name, head, function* () {
+  await writeFrames(files, dir, name, head, function* () {
     for (const rows of portions(sessionRows(state), sessionBytes)) yield frame(SESSIONS, encode(rows));
     const writer = new NodeRowsWriter();
     for (const row of nodeRows(state)) {
@@ -53,10 +59,10 @@ export async function writeSnapshot(dir: string, name: string, { mark, state, ev
 }
 
 /** Throws LogDamage at the first thing that is wrong, as the others here do. */
-export async function loadSnapshot(path: string): Promise<LoadedSnapshot> {
+export async function loadSnapshot(path: string, files: FileSystem = nodeFiles): Promise<LoadedSnapshot> {
   let restorer!: SnapshotRestorer;
   const events: NuwaEvent[] = [];
-  const { mark } = await readRows(path, {
+  const { mark } = await readRows(files, path, {
     head: (head) => {
       restorer = new SnapshotRestorer({ index: head.mark.index, revision: head.revision });
     },
@@ -68,8 +74,8 @@ export async function loadSnapshot(path: string): Promise<LoadedSnapshot> {
 }
 
 /** What a snapshot stands for; reads its beginning only. */
-export async function snapshotMark(path: string): Promise<SnapshotMark> {
-  const reader = await FrameFileReader.open(path, SNAPSHOT_KIND);
+export async function snapshotMark(path: string, files: FileSystem = nodeFiles): Promise<SnapshotMark> {
+  const reader = await FrameFileReader.open(files, path, SNAPSHOT_KIND);
   try {
     return (await readHead(reader)).mark;
   } finally {
@@ -78,23 +84,34 @@ export async function snapshotMark(path: string): Promise<SnapshotMark> {
 }
 
 /** Reads all of it. */
-export async function checkSnapshot(path: string): Promise<SnapshotHead & { bytes: number }> {
-  return await readRows(path, {});
+export async function checkSnapshot(path: string, files: FileSystem = nodeFiles): Promise<SnapshotHead & { bytes: number }> {
+  return await readRows(files, path, {});
 }
 
-async function writeFrames(dir: string, name: string, head: SnapshotHead, frames: () => Iterable<Uint8Array>): Promise<void> {
+async function writeFrames(
+  files: FileSystem,
+  dir: string,
+  name: string,
+  head: SnapshotHead,
+  frames: () => Iterable<Uint8Array>,
+): Promise<void> {
   const headFrame = frame(HEAD, encode(head));
   const salt = createHash('sha256').update(headFrame).digest().subarray(0, SALT_BYTES);
-  await writeAside(dir, name, async (file) => {
-    const writer = await FrameFileWriter.begin(file, SNAPSHOT_KIND, salt);
-    await writer.write(headFrame);
-    let count = 1;
-    for (const each of frames()) {
-      await writer.write(each);
-      count++;
-    }
-    await writer.write(frame(END, encode(count)));
-  });
+  await writeAside(
+    dir,
+    name,
+    async (file) => {
+      const writer = await FrameFileWriter.begin(file, SNAPSHOT_KIND, salt);
+      await writer.write(headFrame);
+      let count = 1;
+      for (const each of frames()) {
+        await writer.write(each);
+        count++;
+      }
+      await writer.write(frame(END, encode(count)));
+    },
+    files,
+  );
 }
 
 interface Takers {
@@ -105,8 +122,8 @@ interface Takers {
 }
 
 /** All rows of a whole and undamaged file, in order, and counted. */
-async function readRows(path: string, take: Takers): Promise<SnapshotHead & { bytes: number }> {
-  const reader = await FrameFileReader.open(path, SNAPSHOT_KIND);
+async function readRows(files: FileSystem, path: string, take: Takers): Promise<SnapshotHead & { bytes: number }> {
+  const reader = await FrameFileReader.open(files, path, SNAPSHOT_KIND);
   try {
     const head = await readHead(reader);
     const ids = new Set<string>();

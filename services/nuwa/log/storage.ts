@@ -1,5 +1,3 @@
-import { randomBytes } from 'node:crypto';
-import { type FileHandle, open, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { assertInvariant } from '../../base/assert.ts';
 import { type Clock, systemClock } from '../../base/clock.ts';
@@ -7,9 +5,8 @@ import { messageOf } from '../../base/errors.ts';
 import type { Logger } from '../../base/log.ts';
 import type { DiskWrite, HardState, RaftStored, SnapshotMark } from '../core/raft/types.ts';
 import { newState } from '../core/tree/state.ts';
-import { runSnapshotter } from '../snapshotter/run.ts';
 import { LogDamage } from './damage.ts';
-import { lockDirectory } from './directory-lock.ts';
+import type { FileSystem, OpenFile } from './file-system.ts';
 import {
   assertRoom,
   listFiles,
@@ -22,22 +19,28 @@ import {
   writeAll,
   writePieces,
 } from './files.ts';
-import { fileHeader, frameOf, SALT_BYTES } from './frame.ts';
+import { withFinalSyncs } from './final-syncs.ts';
+import { frameOf } from './frame.ts';
+import { nodeHost, type StorageHost } from './host.ts';
+import { KeptSnapshots } from './kept-snapshots.ts';
+import { writeNewSegment } from './new-segment.ts';
 import type { LoadedSnapshot, Storage, StorageOptions } from './port.ts';
-import { LogReader, SEGMENT_KIND } from './read-log.ts';
+import { LogReader } from './read-log.ts';
 import { encodeWrites, portionsOf } from './record.ts';
 import { loadSnapshot, snapshotMark, writeSnapshot } from './snapshot-file.ts';
 
 /** 32 MiB replay in well under a second, and a snapshot of a small tree every 32 MiB costs little beside writing them. */
 const LOG_BYTES_MAX = 32 * 1024 * 1024;
-/** Who began to read a snapshot has this long to end. */
-const KEPT_MS = 60_000;
+/**
+ * A segment ends here even when no snapshot takes the log before it out of use, for want of room or time: a start reads each as a whole. Usually a
+ * snapshot is made, and a segment begun, at half of it.
+ */
+const SEGMENT_BYTES_MAX = 2 * LOG_BYTES_MAX;
 /**
  * The open segment is filled with zeros ahead of its end: a sync of bytes that the file had already has no size to write into the file system's
- * journal, and takes 0.28 ms instead of 0.43 where three servers share a disk. A step is what one write in many pays for.
+ * journal, and takes 0.28 ms instead of 0.43 where three servers share a disk. A step, a quarter of it, is what one write in many pays for.
  */
 const AHEAD_BYTES = 2 * 1024 * 1024;
-const AHEAD_STEP = Buffer.alloc(512 * 1024);
 
 interface Segment {
   number: number;
@@ -47,55 +50,82 @@ interface Segment {
 }
 
 /** Opens a server's files, or makes the first ones. Throws LogDamage where they cannot be what was written. */
-export async function openStorage(options: StorageOptions, log: Logger, clock: Clock = systemClock): Promise<Storage> {
-  const { dir, initialConfig, logBytesMax = LOG_BYTES_MAX } = options;
-  await makeDir(dir);
-  const unlock = await lockDirectory(dir);
+export async function openStorage(
+  options: StorageOptions,
+  log: Logger,
+  clock: Clock = systemClock,
+  host: StorageHost = nodeHost,
+): Promise<Storage> {
+  const { dir, initialConfig, logBytesMax = LOG_BYTES_MAX, segmentBytesMax = SEGMENT_BYTES_MAX, aheadBytes = AHEAD_BYTES } = options;
+  const { files } = host;
+  await makeDir(dir, files);
+  const unlock = await host.lock(dir);
   try {
-    const { segments, snapshots, temporary } = await listFiles(dir);
-    for (const name of temporary) if (!name.startsWith('lock')) await rm(join(dir, name), { force: true });
+    const { segments, snapshots, temporary, restoring } = await listFiles(dir, files);
+    if (restoring && !options.restoring)
+      throw new Error(`${dir}: a restore into it did not come to its end; refusing to start from half of it. Restore it again.`);
+    for (const name of temporary) if (!name.startsWith('lock')) await files.remove(join(dir, name));
     // A new directory begins with the group's first configuration as a snapshot of nothing: what a server was told once it keeps.
     if (snapshots.length === 0) {
       if (segments.length > 0) throw new LogDamage(join(dir, segmentFile(segments[0]!)), 'the snapshot before it is missing');
       const first = { index: 0, segment: 1 };
-      await writeSnapshot(dir, snapshotFile(first), { mark: { index: 0, term: 0, config: initialConfig }, state: newState(), events: [] });
+      const nothing = { mark: { index: 0, term: 0, config: initialConfig }, state: newState(), events: [] };
+      await writeSnapshot(dir, snapshotFile(first), nothing, files);
       snapshots.push(first);
     }
     const newest = snapshots.at(-1)!;
-    const loaded = await loadSnapshot(join(dir, snapshotFile(newest)));
+    const loaded = await loadSnapshot(join(dir, snapshotFile(newest)), files);
     if (loaded.mark.index !== newest.index)
       throw new LogDamage(join(dir, snapshotFile(newest)), 'it is not the snapshot that its name says');
-    const files = new StorageFiles({ dir, log, clock, logBytesMax, unlock, loaded, newest });
-    await files.openLog(segments.filter((each) => each >= newest.segment));
+    const storage = new StorageFiles({ dir, log, clock, host, logBytesMax, segmentBytesMax, aheadBytes, unlock, loaded, newest });
+    await storage.openLog(segments.filter((each) => each >= newest.segment));
     // What a crash left on the way from one snapshot to the next.
-    for (const old of segments) if (old < newest.segment) await rm(join(dir, segmentFile(old)), { force: true });
-    for (const old of snapshots.slice(0, -1)) await rm(join(dir, snapshotFile(old)), { force: true });
-    await syncDir(dir);
-    return files;
+    for (const old of segments) if (old < newest.segment) await files.remove(join(dir, segmentFile(old)));
+    for (const old of snapshots.slice(0, -1)) await files.remove(join(dir, snapshotFile(old)));
+    await syncDir(dir, files);
+    return storage;
   } catch (error) {
     await unlock();
     throw error;
   }
 }
 
+interface Opening {
+  dir: string;
+  log: Logger;
+  clock: Clock;
+  host: StorageHost;
+  logBytesMax: number;
+  segmentBytesMax: number;
+  aheadBytes: number;
+  unlock: () => Promise<void>;
+  loaded: LoadedSnapshot;
+  newest: SnapshotName;
+}
+
 class StorageFiles implements Storage {
   readonly #dir: string;
   readonly #log: Logger;
-  readonly #clock: Clock;
+  readonly #makeFile: StorageHost['makeSnapshot'];
+  readonly #files: FileSystem;
   readonly #logBytesMax: number;
+  readonly #segmentBytesMax: number;
+  readonly #aheadBytes: number;
+  readonly #aheadStep: Uint8Array;
   readonly #unlock: () => Promise<void>;
   #loaded: LoadedSnapshot | undefined;
   /** What was there at the start; the log's owner has it by the first write. */
   #stored: RaftStored | undefined;
   #newest: SnapshotName & { term: number; bytes: number };
-  /** The snapshots before it, kept for those who read them. */
-  #kept: { name: SnapshotName; untilMs: number }[] = [];
+  readonly #kept: KeptSnapshots;
   /** Ascending; the last one is open. */
   #segments: Segment[] = [];
-  #file!: FileHandle;
+  #file!: OpenFile;
   #salt!: Uint8Array;
   /** Up to where the open segment has zeros; infinite when there is no room for more. */
   #zerosUpTo = 0;
+  /** As long as the open segment may become. */
+  #sealAtBytes: number;
   #hardState: HardState = { term: 0, vote: undefined };
   #failure: Error | undefined;
   /** Writes, rotations and installations: one at a time. */
@@ -103,34 +133,32 @@ class StorageFiles implements Storage {
   readonly #closing = new AbortController();
   #making: Promise<unknown> = Promise.resolve();
 
-  constructor(from: {
-    dir: string;
-    log: Logger;
-    clock: Clock;
-    logBytesMax: number;
-    unlock: () => Promise<void>;
-    loaded: LoadedSnapshot;
-    newest: SnapshotName;
-  }) {
-    this.#dir = from.dir;
-    this.#log = from.log;
-    this.#clock = from.clock;
-    this.#logBytesMax = from.logBytesMax;
-    this.#unlock = from.unlock;
-    this.#loaded = from.loaded;
-    this.#newest = { ...from.newest, term: from.loaded.mark.term, bytes: 0 };
+  constructor({ dir, log, clock, host, logBytesMax, segmentBytesMax, aheadBytes, unlock, loaded, newest }: Opening) {
+    this.#dir = dir;
+    this.#log = log;
+    this.#makeFile = host.makeSnapshot;
+    this.#files = withFinalSyncs(host.files, (error) => this.#fail(error));
+    this.#logBytesMax = logBytesMax;
+    this.#segmentBytesMax = segmentBytesMax;
+    this.#sealAtBytes = segmentBytesMax;
+    this.#aheadBytes = aheadBytes;
+    this.#aheadStep = new Uint8Array(aheadBytes / 4);
+    this.#unlock = unlock;
+    this.#loaded = loaded;
+    this.#newest = { ...newest, term: loaded.mark.term, bytes: 0 };
+    this.#kept = new KeptSnapshots({ dir, files: host.files, clock, log, closing: this.#closing.signal });
   }
 
   /** Reads the segments and opens the last one at its end; a frame that a crash tore is cut off: nobody was told that it was written. */
   async openLog(numbers: readonly number[]): Promise<void> {
     const { mark } = this.#loaded!;
-    const reader = new LogReader(mark.index);
+    const reader = new LogReader(mark.index, this.#files);
     const missing = missingSegment(this.#newest, numbers);
     if (missing !== undefined) {
       const why = missing === this.#newest.segment ? 'the log begins with it' : 'another segment follows it';
       throw new LogDamage(join(this.#dir, segmentFile(missing)), `it is missing, and ${why}`);
     }
-    this.#newest.bytes = (await stat(join(this.#dir, snapshotFile(this.#newest)))).size;
+    this.#newest.bytes = await this.#files.bytesOf(join(this.#dir, snapshotFile(this.#newest)));
     let last: { salt: Uint8Array; endOffset: number } | undefined;
     for (const number of numbers) {
       const path = join(this.#dir, segmentFile(number));
@@ -149,7 +177,7 @@ class StorageFiles implements Storage {
       return;
     }
     this.#salt = last.salt;
-    this.#file = await open(join(this.#dir, segmentFile(this.#open.number)), 'r+');
+    this.#file = await this.#files.open(join(this.#dir, segmentFile(this.#open.number)), 'r+');
     await this.#file.truncate(last.endOffset);
     await this.#file.sync();
     this.#zerosUpTo = last.endOffset;
@@ -175,8 +203,8 @@ class StorageFiles implements Storage {
     return this.#failure === undefined && this.logBytes > Math.max(this.#logBytesMax, this.#newest.bytes);
   }
 
-  write(writes: readonly DiskWrite[]): Promise<void> {
-    return this.#inTurn(async () => {
+  async write(writes: readonly DiskWrite[]): Promise<void> {
+    await this.#inTurn(async () => {
       this.#stored = undefined;
       await this.#append(writes);
       for (const { hardState, entries } of writes) {
@@ -184,6 +212,13 @@ class StorageFiles implements Storage {
         if (entries.length > 0) this.#open.maxIndex = Math.max(this.#open.maxIndex, entries.at(-1)!.index);
       }
     });
+    if (this.#open.bytes >= this.#sealAtBytes) this.#seal();
+  }
+
+  /** After the write that made the segment long, and before the next; who wrote it need not wait. */
+  #seal(): void {
+    this.#sealAtBytes = this.#open.bytes + this.#segmentBytesMax / 8; // where it does not go, it is not tried at every write
+    this.#inTurn(() => this.#rotate()).catch((error: unknown) => this.#log.warn({ err: error }, 'nuwa.log.not-sealed'));
   }
 
   makeSnapshot(index: number): Promise<SnapshotMark> {
@@ -198,9 +233,10 @@ class StorageFiles implements Storage {
   }
 
   async readSnapshot(index: number, offset: number, bytes: number): Promise<Buffer | undefined> {
-    const name = this.#newest.index === index ? this.#newest : this.#kept.find((kept) => kept.name.index === index)?.name;
+    const name = this.#newest.index === index ? this.#newest : this.#kept.find(index);
     if (!name) return undefined;
-    const file = await open(join(this.#dir, snapshotFile(name)), 'r').catch(() => undefined);
+    this.#kept.noteRead(index);
+    const file = await this.#files.open(join(this.#dir, snapshotFile(name)), 'r').catch(() => undefined);
     if (!file) return undefined;
     try {
       const buffer = Buffer.allocUnsafe(bytes);
@@ -222,9 +258,9 @@ class StorageFiles implements Storage {
   ): Promise<LoadedSnapshot> {
     const aside = `fetched-${index}.tmp`;
     try {
-      await assertRoom(this.#dir, bytes + this.#logBytesMax);
-      await writePieces(join(this.#dir, aside), bytes, read);
-      const loaded = await loadSnapshot(join(this.#dir, aside));
+      await assertRoom(this.#dir, bytes + this.#logBytesMax, this.#files);
+      await writePieces(join(this.#dir, aside), bytes, read, this.#files);
+      const loaded = await loadSnapshot(join(this.#dir, aside), this.#files);
       if (loaded.mark.index !== index) throw new LogDamage(join(this.#dir, aside), `it is of index ${loaded.mark.index}, not ${index}`);
       await this.#inTurn(async () => {
         await this.#rotate();
@@ -234,7 +270,7 @@ class StorageFiles implements Storage {
       });
       return loaded;
     } catch (error) {
-      await rm(join(this.#dir, aside), { force: true }).catch(() => {});
+      await this.#files.remove(join(this.#dir, aside)).catch(() => {});
       throw error;
     }
   }
@@ -276,15 +312,15 @@ class StorageFiles implements Storage {
 
   /** Nothing is written any more. @returns why, to be thrown. */
   #fail(error: unknown): Error {
-    this.#failure = new Error(`the log could not be written: ${messageOf(error)}`, { cause: error });
+    this.#failure ??= new Error(`the log could not be written: ${messageOf(error)}`, { cause: error });
     return this.#failure;
   }
 
   async #fillAhead(end: number): Promise<void> {
-    if (this.#zerosUpTo - end >= AHEAD_BYTES) return;
+    if (this.#zerosUpTo - end >= this.#aheadBytes) return;
     const from = Math.max(this.#zerosUpTo, end);
     try {
-      this.#zerosUpTo = await writeAll(this.#file, AHEAD_STEP, from);
+      this.#zerosUpTo = await writeAll(this.#file, this.#aheadStep, from);
     } catch {
       this.#zerosUpTo = Number.POSITIVE_INFINITY; // syncs go on as they did
       await this.#file.truncate(from).catch(() => {});
@@ -293,74 +329,67 @@ class StorageFiles implements Storage {
 
   async #makeSnapshot(index: number): Promise<SnapshotMark> {
     const { index: newestIndex } = this.newestSnapshot();
-    if (index <= newestIndex) return snapshotMark(join(this.#dir, snapshotFile(this.#newest)));
+    if (index <= newestIndex) return snapshotMark(join(this.#dir, snapshotFile(this.#newest)), this.#files);
     // Two trees, the old one and the new, and the log that goes on meanwhile.
-    await assertRoom(this.#dir, 2 * this.#newest.bytes + 2 * this.logBytes);
+    await assertRoom(this.#dir, 2 * this.#newest.bytes + 2 * this.logBytes, this.#files);
     // What the snapshotter reads is sealed.
     await this.#inTurn(() => this.#rotate());
     const next = this.#segments.find(({ maxIndex }) => maxIndex > index) ?? this.#open;
     const name = { index, segment: next.number };
     const from = { snapshot: this.#newest, segments: this.#segments.slice(0, -1).map(({ number }) => number) };
     const to = `made-${index}.tmp`;
-    const mark = await runSnapshotter({ dir: this.#dir, index, from, to, log: this.#log, signal: this.#closing.signal });
-    await this.#inTurn(async () => this.#become(name, mark.term, (await stat(join(this.#dir, to))).size, to));
+    const mark = await this.#makeFile({ dir: this.#dir, index, from, to, log: this.#log, signal: this.#closing.signal });
+    try {
+      await this.#inTurn(async () => this.#become(name, mark.term, await this.#files.bytesOf(join(this.#dir, to)), to));
+    } catch (error) {
+      await this.#files.remove(join(this.#dir, to)).catch(() => {});
+      throw error;
+    }
     return mark;
   }
 
   /** A snapshot that is whole on the disk takes its place; what it stands for goes. From the rename on there is no way back. */
   async #become(name: SnapshotName, term: number, bytes: number, aside: string): Promise<void> {
-    if (name.index <= this.#newest.index) throw new Error(`a snapshot of ${name.index} comes after one of ${this.#newest.index}`);
-    await rename(join(this.#dir, aside), join(this.#dir, snapshotFile(name)));
-    await syncDir(this.#dir).catch((error: unknown) => {
-      throw this.#fail(error);
-    });
-    this.#kept.push({ name: this.#newest, untilMs: this.#clock.monotonicMs() + KEPT_MS });
+    // Another server's snapshot may have taken the place of the log that this one was to go on with.
+    if (name.index <= this.#newest.index || name.segment < this.#newest.segment)
+      throw new Error(`a snapshot of ${name.index} comes after one of ${this.#newest.index}`);
+    const replaced = this.#newest;
+    await this.#files.rename(join(this.#dir, aside), join(this.#dir, snapshotFile(name)));
+    await syncDir(this.#dir, this.#files);
     this.#newest = { ...name, term, bytes };
     const before = this.#segments.filter(({ number }) => number < name.segment).map(({ number }) => segmentFile(number));
     this.#segments = this.#segments.filter(({ number }) => number >= name.segment);
-    const old = this.#kept.filter(({ untilMs }) => untilMs <= this.#clock.monotonicMs()).map((kept) => snapshotFile(kept.name));
-    this.#kept = this.#kept.filter(({ untilMs }) => untilMs > this.#clock.monotonicMs());
     // What cannot be removed now is removed at the next start.
-    for (const file of [...before, ...old])
-      await rm(join(this.#dir, file), { force: true }).catch((error: unknown) =>
-        this.#log.warn({ err: error, file }, 'nuwa.log.not-removed'),
-      );
+    for (const file of before)
+      await this.#files
+        .remove(join(this.#dir, file))
+        .catch((error: unknown) => this.#log.warn({ err: error, file }, 'nuwa.log.not-removed'));
+    await this.#kept.replaced(replaced);
   }
 
   /** Seals the open segment. When that fails, the old one goes on. */
   async #rotate(): Promise<void> {
     const old = this.#file;
     await this.#beginSegment(this.#open.number + 1);
+    this.#sealAtBytes = this.#segmentBytesMax;
     await old.close();
   }
 
-  /** Each segment begins with the hard state, so that those before it can go. */
   async #beginSegment(number: number): Promise<void> {
     const name = segmentFile(number);
-    const salt = randomBytes(SALT_BYTES);
-    const first = encodeWrites([{ seq: 0, hardState: this.#hardState, entries: [] }]);
-    const bytes = Buffer.concat([fileHeader(SEGMENT_KIND, salt), frameOf(first, salt)]);
     const aside = join(this.#dir, `${name}.tmp`);
-    const file = await open(aside, 'wx+');
+    const { file, salt, bytes } = await writeNewSegment(this.#files, aside, this.#hardState);
     try {
-      await writeAll(file, bytes, 0);
-      await file.sync();
-    } catch (error) {
-      await file.close();
-      await rm(aside, { force: true }).catch(() => {});
-      throw error;
-    }
-    try {
-      await rename(aside, join(this.#dir, name));
-      await syncDir(this.#dir);
+      await this.#files.rename(aside, join(this.#dir, name));
+      await syncDir(this.#dir, this.#files);
     } catch (error) {
       // Whether the segment is there nobody knows, and its hard state must not grow old.
       await file.close();
       throw this.#fail(error);
     }
     this.#file = file;
-    this.#zerosUpTo = bytes.length;
+    this.#zerosUpTo = bytes;
     this.#salt = salt;
-    this.#segments.push({ number, maxIndex: 0, bytes: bytes.length });
+    this.#segments.push({ number, maxIndex: 0, bytes });
   }
 }

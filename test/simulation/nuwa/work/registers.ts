@@ -6,21 +6,21 @@ import { mustHold } from '../failure.ts';
 export const KEYS = ['/a', '/b'] as const;
 
 /** Values of one node, as a client sees them. */
-type Input =
+export type Input =
   | { do: 'get' }
   | { do: 'create'; value: string }
   | { do: 'set'; value: string; version?: number }
   | { do: 'delete'; version?: number };
-interface Output {
+export interface Output {
   /** Of a change: whether it was made. */
   done?: boolean;
   value?: string;
   version?: number;
 }
 /** Absent: no node is there. */
-type State = { node?: { value: string; version: number } };
+export type State = { node?: { value: string; version: number } };
 
-const REGISTER: Model<State, Input, Output> = {
+export const REGISTER: Model<State, Input, Output> = {
   initial: {},
   step({ node }, input, output) {
     const fits = (done: boolean, next: State): State | undefined =>
