@@ -213,6 +213,44 @@ test('a good conversation with some bytes changed never crashes the server', asy
   );
 });
 
+test('whatever frames a server answers with, its caller hears how the stream ended', async () => {
+  const noise = fc.record({
+    kind: fc.constantFrom(...Object.values(FRAME_KINDS), data, data, credit),
+    id: fc.constantFrom(0, 1, 1, 1, 2),
+    number: fc.oneof(fc.nat(2), fc.nat(0xffff)),
+    body: fc.oneof(fc.uint8Array({ maxLength: 20 }), fc.constantFrom(...[{ i: 1 }, { sent: 1 }, 300_000, -1, undefined].map(encodeBody))),
+  });
+  let answer: Buffer[] = [];
+  const bad = createServer((socket) => {
+    sockets.push(socket);
+    socket.on('error', () => {});
+    socket.write(HELLO);
+    const parser = new FrameParser(({ kind }) => {
+      if (kind === request) socket.end(Buffer.concat(answer));
+    });
+    socket.on('data', (chunk: Buffer) => parser.push(chunk));
+  });
+  bad.listen(0, '127.0.0.1');
+  await once(bad, 'listening');
+  const { port } = bad.address() as { port: number };
+  await fc.assert(
+    fc.asyncProperty(fc.array(noise, { maxLength: 10 }), fc.nat(20), async (frames, cutBytes) => {
+      const bytes = Buffer.concat(frames.map(({ kind, id, number, body }) => frame(kind, id, body, { number })));
+      answer = [bytes.subarray(0, Math.max(0, bytes.length - cutBytes))];
+      const client = createKuafuClient();
+      const call = client.service(streamerService, `tcp://127.0.0.1:${port}`).count({ to: 3 });
+      await drain(call).catch((error) => expect(error.code).toMatch(/^[A-Z]/));
+      await call.reply.then(
+        (reply) => expect(reply).toEqual({ sent: 1 }),
+        (error) => expect(error.code).toMatch(/^[A-Z]/),
+      );
+      await client.close();
+    }),
+    { numRuns: 80 },
+  );
+  bad.close();
+});
+
 test.each([
   ['data without credit', 'count', [...flood(6)], { code: 'Unavailable' }],
   ['data for a call that wants none', 'sum', [frame(data, 1, { i: 1 })], { code: 'Internal' }],
