@@ -48,9 +48,18 @@ test('refusals are told at once with their reason, and repetitions counted', () 
   for (let i = 0; i < 315; i++) audit.refused(caller('user/eve'), 'pangu.read', 'read', `pangu://local/${i}`, 'no capability');
   audit.refused(NOBODY, 'pangu.read', 'read', 'pangu://local/0', 'no identity came with the call');
   expect(of('zhongkui.refused')).toHaveLength(4);
-  expect(of('zhongkui.refused')[0]).toMatchObject({ who: 'user/eve', method: 'pangu.read', operation: 'read', resource: 'pangu://local/0', allowed: false, reason: 'no capability' });
+  expect(of('zhongkui.refused')[0]).toMatchObject({
+    who: 'user/eve',
+    method: 'pangu.read',
+    operation: 'read',
+    resource: 'pangu://local/0',
+    allowed: false,
+    reason: 'no capability',
+  });
   audit.flush();
-  expect(of('zhongkui.refused and')).toEqual([expect.objectContaining({ msg: 'zhongkui.refused and 312 more', more: 312, who: 'user/eve' })]);
+  expect(of('zhongkui.refused and')).toEqual([
+    expect.objectContaining({ msg: 'zhongkui.refused and 312 more', more: 312, who: 'user/eve' }),
+  ]);
   audit.flush();
   expect(of('zhongkui.refused')).toHaveLength(5);
 });
@@ -95,10 +104,16 @@ test('no token, proof or key is ever in it', async () => {
   audit.flush();
   expect(of('zhongkui.admitted')).toEqual([expect.objectContaining({ who: 'user/alice', key: laptop.keyPair.fingerprint })]);
   expect(of('zhongkui.allowed')).toEqual([expect.objectContaining({ prefix: 'pangu://local/a', calls: 1 })]);
-  expect(of('zhongkui.turned-away').map(({ code }) => code)).toEqual(expect.arrayContaining(['WrongHolder', 'TokenForged', 'TokenMalformed', 'TokenRevoked']));
+  expect(of('zhongkui.turned-away').map(({ code }) => code)).toEqual(
+    expect.arrayContaining(['WrongHolder', 'TokenForged', 'TokenMalformed', 'TokenRevoked']),
+  );
   const secrets = [
     ...shown.token.split(/[.~]/),
-    ...[alice, laptop].flatMap(({ keyPair }) => [keyPair.x, keyPair.privateKey.export({ format: 'jwk' }).d!, ...formatPrivateKey(keyPair).split('\n').slice(1, -2)]),
+    ...[alice, laptop].flatMap(({ keyPair }) => [
+      keyPair.x,
+      keyPair.privateKey.export({ format: 'jwk' }).d!,
+      ...formatPrivateKey(keyPair).split('\n').slice(1, -2),
+    ]),
     Buffer.from(shown.proof).toString('base64url'),
     Buffer.from(shown.proof).toString('base64'),
     Buffer.from(shown.proof).toString('hex'),

@@ -28,7 +28,14 @@ export class Stage {
   async issued(
     options: { name?: string; capabilities?: Capability[]; ttlMs?: number; keyPair?: KeyPair; cluster?: string; by?: KeyPair } = {},
   ): Promise<Holding & { id: string }> {
-    const { name = 'user/alice', capabilities = EVERYTHING, ttlMs = HOUR_MS, keyPair = createKeyPair(), cluster = 'local', by = this.issuerKey } = options;
+    const {
+      name = 'user/alice',
+      capabilities = EVERYTHING,
+      ttlMs = HOUR_MS,
+      keyPair = createKeyPair(),
+      cluster = 'local',
+      by = this.issuerKey,
+    } = options;
     const { token, id } = await issue({ cluster, keyPair: by }, { name, holder: keyPair, capabilities, ttlMs }, this.clock.nowMs());
     return { token, id, keyPair };
   }

@@ -34,11 +34,14 @@ describe('revocations', () => {
     expect(applyRevocations(['id', 'parent', 'key'], list)).toMatchObject({ of: 'parent', fromMs: Number.NEGATIVE_INFINITY });
   });
 
-  test.each(['', '{', '[]', 'null', '{"expiresAtMs":"1","reason":"x"}', '{"expiresAtMs":1}'])('count, at once and for ever, if they cannot be read: %j', (text) => {
-    const revocation = parseRevocation(text);
-    expect(revocation.fromMs).toBeUndefined();
-    expect(hasEnded(revocation, Number.MAX_SAFE_INTEGER)).toBe(false);
-  });
+  test.each(['', '{', '[]', 'null', '{"expiresAtMs":"1","reason":"x"}', '{"expiresAtMs":1}'])(
+    'count, at once and for ever, if they cannot be read: %j',
+    (text) => {
+      const revocation = parseRevocation(text);
+      expect(revocation.fromMs).toBeUndefined();
+      expect(hasEnded(revocation, Number.MAX_SAFE_INTEGER)).toBe(false);
+    },
+  );
 
   test('are forgotten only when no clock can have a token that they end', () => {
     const revocation = { expiresAtMs: 1_000, reason: 'x' };
@@ -89,7 +92,9 @@ describe('the text of a proof', () => {
   test('is the one that the README tells other languages', () => {
     const field = (bytes: string): string => (bytes.length / 2).toString(16).padStart(8, '0') + bytes;
     const text = (word: string): string => Buffer.from(word).toString('hex');
-    expect(hex(facts)).toBe(text('feitian proof 1\0') + field(text('local')) + field('01'.repeat(32)) + field('00') + field('02'.repeat(32)));
+    expect(hex(facts)).toBe(
+      text('feitian proof 1\0') + field(text('local')) + field('01'.repeat(32)) + field('00') + field('02'.repeat(32)),
+    );
     expect(hex({ ...facts, binding: Uint8Array.of(9) })).toContain(`${field('0109')}`);
   });
 

@@ -121,6 +121,7 @@ describe('the guard turns away', () => {
   });
 
   test('nobody who should be let in', async () => {
-    for (const holding of tokens) await expect(guard.admit(credentialsOf(holding, challenge), challenge)).resolves.toMatchObject({ name: 'user/alice' });
+    for (const holding of tokens)
+      await expect(guard.admit(credentialsOf(holding, challenge), challenge)).resolves.toMatchObject({ name: 'user/alice' });
   });
 });

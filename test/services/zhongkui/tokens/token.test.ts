@@ -54,7 +54,9 @@ describe('a token', () => {
     );
     const [first, second] = laptop.token.split('~');
     expect(first).toBe(alice.token);
-    expect(JSON.parse(Buffer.from(second!.split('.')[1]!, 'base64url').toString()).prev).toBe(createHash('sha256').update(first!).digest('base64url'));
+    expect(JSON.parse(Buffer.from(second!.split('.')[1]!, 'base64url').toString()).prev).toBe(
+      createHash('sha256').update(first!).digest('base64url'),
+    );
   });
 
   test('names keys as RFC 7638 does', () => {
@@ -148,7 +150,8 @@ describe('what no honest holder makes', () => {
     await expect(verify(`${alice.token}~${alice.token}`)).rejects.toThrow(refused('TokenForged'));
   });
 
-  const signed = (header: object, payload: string, key: KeyPair) => new CompactSign(Buffer.from(payload)).setProtectedHeader(header as never).sign(key.privateKey);
+  const signed = (header: object, payload: string, key: KeyPair) =>
+    new CompactSign(Buffer.from(payload)).setProtectedHeader(header as never).sign(key.privateKey);
   const payloadOf = (token: string): string => Buffer.from(token.split('.')[1]!, 'base64url').toString();
   const { fingerprint } = stage.issuerKey;
   const header = headerOf(fingerprint);
@@ -218,7 +221,15 @@ describe('what no honest holder makes', () => {
 
   test('more than a token holds is refused at once', async () => {
     const startMs = performance.now();
-    for (const text of ['x'.repeat(1e7), '~'.repeat(TOKEN_BYTES_MAX), '.'.repeat(TOKEN_BYTES_MAX), `${alice.token}~`.repeat(12), '~', '..', '…'])
+    for (const text of [
+      'x'.repeat(1e7),
+      '~'.repeat(TOKEN_BYTES_MAX),
+      '.'.repeat(TOKEN_BYTES_MAX),
+      `${alice.token}~`.repeat(12),
+      '~',
+      '..',
+      '…',
+    ])
       await expect(verify(text)).rejects.toThrow(expect.objectContaining({ name: 'ZhongkuiError' }));
     expect(performance.now() - startMs).toBeLessThan(500);
   });
