@@ -12,7 +12,11 @@ type Line = Record<string, unknown> & { msg: string };
 function logged() {
   const lines: Line[] = [];
   let text = '';
-  const log = pino({ base: {} }, { write: (line: string) => void ((text += line), lines.push(JSON.parse(line))) });
+  const write = (line: string): void => {
+    text += line;
+    lines.push(JSON.parse(line));
+  };
+  const log = pino({ base: {} }, { write });
   return { lines, log, text: () => text, of: (event: string) => lines.filter(({ msg }) => msg.startsWith(event)) };
 }
 

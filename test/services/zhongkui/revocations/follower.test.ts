@@ -41,7 +41,10 @@ class FakeNuwa {
 }
 
 const entry = (name: string, value: object | string): NuwaNode =>
-  ({ path: `${REVOCATIONS_PATH}/${name}`, value: Buffer.from(typeof value === 'string' ? value : JSON.stringify(value)) }) as NuwaNode;
+  ({
+    path: `${REVOCATIONS_PATH}/${name}`,
+    value: Buffer.from(typeof value === 'string' ? value : JSON.stringify(value)),
+  }) as unknown as NuwaNode;
 const event = (kind: 'created' | 'deleted', name: string, revision: number, value: object = {}): Followed => ({
   kind: 'event',
   event: {
