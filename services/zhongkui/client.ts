@@ -19,7 +19,7 @@ export { formatCapability, parseCapability } from './core/capability.ts';
 export { covers, isResource, parseResource } from './core/resource.ts';
 export { createGuard, type GuardOptions } from './guard.ts';
 export { type IssueOptions, type Issuer, TOKEN_TTL_MS_MAX } from './issuer.ts';
-export { ensureIssuer, type KeyDirectory, keyDirectory, openIssuer, rotateIssuer } from './key-directory.ts';
+export { ensureIdentity, ensureIssuer, type KeyDirectory, keyDirectory, openIssuer, rotateIssuer } from './key-directory.ts';
 export {
   type FileIdentity,
   type HeldIdentity,

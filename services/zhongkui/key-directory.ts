@@ -1,10 +1,11 @@
 import { mkdir, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { hasCode } from '../base/errors.ts';
-import { ZhongkuiError } from './contract.ts';
+import { type Capability, ZhongkuiError } from './contract.ts';
+import { formatCapability } from './core/capability.ts';
 import { isName } from './core/names.ts';
-import type { Issuer } from './issuer.ts';
-import { readKeyFile, writeKeyFile } from './keys/identity-file.ts';
+import { type IssueOptions, type Issuer, issue } from './issuer.ts';
+import { identityOf, type KeyFile, readKeyFile, writeKeyFile } from './keys/identity-file.ts';
 import { createKeyPair, type PublicKey } from './keys/key-pair.ts';
 import { readTrustFile, writeTrustFile } from './keys/trust-file.ts';
 import { fileStore, type IssuedStore } from './store.ts';
@@ -90,6 +91,40 @@ export async function ensureIssuer(keys: KeyDirectory, cluster: string): Promise
     throw new ZhongkuiError('KeyExists', `the keys in ${keys.path} are those of cluster ${trust.cluster}, not of ${cluster}`);
   return openIssuer(keys);
 }
+
+/**
+ * The file of an identity that has these rights and no others: made when it is not there, given a new token when it has none, when its token is of another issuer or
+ * another name, says something else, or has less than half of its time left. Whoever starts processes calls it before each start.
+ */
+export async function ensureIdentity(issuer: Issuer, file: string, wanted: Omit<IssueOptions, 'holder'>, nowMs: number): Promise<string> {
+  await writeKeyFile(file, { keyPair: createKeyPair() }, { fresh: true }).catch((error: unknown) => {
+    if (!hasCode(error, 'KeyExists')) throw error;
+  });
+  const found = await readKeyFile(file);
+  if (isAsWanted(found, issuer, wanted, nowMs)) return file;
+  const { token } = await issue(issuer, { ...wanted, holder: found.keyPair }, nowMs);
+  await writeKeyFile(file, { keyPair: found.keyPair, token });
+  return file;
+}
+
+function isAsWanted(
+  { keyPair, token }: KeyFile,
+  issuer: Issuer,
+  { name, capabilities, ttlMs }: Omit<IssueOptions, 'holder'>,
+  nowMs: number,
+): boolean {
+  if (token === undefined) return false;
+  try {
+    const { grant, cluster } = identityOf({ keyPair, token });
+    const same = grant.name === name && cluster === issuer.cluster && rightsOf(grant.capabilities) === rightsOf(capabilities);
+    return same && grant.revocableBy[0] === issuer.keyPair.fingerprint && grant.expiresAtMs - nowMs > ttlMs / 2;
+  } catch (error) {
+    if (error instanceof ZhongkuiError) return false;
+    throw error;
+  }
+}
+
+const rightsOf = (capabilities: readonly Capability[]): string => capabilities.map(formatCapability).join(' ');
 
 /**
  * A new key for the issuer. The old one is trusted for a while, until all have new tokens: what it signed ends then. The new one is trusted before it is

@@ -82,7 +82,7 @@ export function register(program: Command): void {
   nuwaVerb(
     key,
     'revoke <who>',
-    'end a key, or one token by its id, with all that was delegated from it; it holds everywhere within half a minute',
+    'end a key, or one token by its id, with all that was delegated from it; it holds everywhere within half a minute. Before a fingerprint that begins with a dash: --',
     'feitian key revoke alice --reason "laptop stolen"',
     'feitian key revoke 7h2k9m4p0qrs8t1v',
   )
