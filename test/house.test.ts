@@ -92,7 +92,10 @@ const MAY_IMPORT: Record<Place, { own: Rule; packages: Rule }> = {
     packages: PURE_PACKAGES,
   },
   // A contract is what others may know, workflows among them, so it is as pure as a core. It may speak in another contract's words.
-  contract: { own: anyOf(isContract, coreOfRoom, isPureBase, types(base)), packages: anyOf(PURE_PACKAGES, types(packages('node:stream'))) },
+  contract: {
+    own: anyOf(isContract, coreOfRoom, isPureBase, types(base)),
+    packages: anyOf(PURE_PACKAGES, types(packages('node:stream'))),
+  },
   // Every room answers its calls through Kuafu's server.
   shell: { own: anyOf(sameRoom, isClient, isContract, base, path('services/kuafu/server.ts')), packages: () => true },
   // A role is told whom it is and whom it answers, whatever decides that.

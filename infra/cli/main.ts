@@ -9,6 +9,7 @@ const GROUPS: Record<string, () => Promise<{ register(program: Command): void }>
   job: () => import('./commands/job.ts'),
   nuwa: () => import('./commands/nuwa.ts'),
   rpc: () => import('./commands/rpc.ts'),
+  key: () => import('./commands/key.ts'),
   events: () => import('./commands/events.ts'),
   dayu: () => import('./commands/dayu.ts'),
   run: () => import('./commands/run.ts'),

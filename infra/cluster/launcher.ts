@@ -106,7 +106,7 @@ class Launcher {
     if (old) await this.#step('leftovers cleared', () => clearLeftovers(layout, old));
     const nodes = await readNodes(layout.nodesFile);
     if (nodes) this.#shape = { ...this.#shape, nodes };
-    const identities = await Identities.open(layout, this.#shape.name);
+    const identities = await Identities.open(layout.keys, this.#shape.name);
     this.#keepRenewing(identities);
     const cluster = await startEverything({
       layout,

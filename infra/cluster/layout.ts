@@ -19,14 +19,6 @@ export interface Layout {
   readonly logs: string;
   readonly keys: string;
   readonly adminKey: string;
-  /** Signs the tokens of this cluster. */
-  readonly issuerKey: string;
-  /** Whose tokens count. */
-  readonly trustFile: string;
-  /** Records of what was issued. */
-  readonly issued: string;
-  /** Key and token of one process. */
-  identityOf(process: string): string;
   logOf(role: string, node?: string): string;
   /** All that one node keeps. */
   nodeDirectory(node: string): string;
@@ -56,10 +48,6 @@ export function layoutOf(directory: string): Layout {
     logs,
     keys,
     adminKey: join(keys, 'admin.pem'),
-    issuerKey: join(keys, 'issuer.pem'),
-    trustFile: join(keys, 'trust.json'),
-    issued: join(keys, 'issued'),
-    identityOf: (process) => join(keys, 'services', `${process.replaceAll('/', '-')}.pem`),
     logOf: (role, node) => join(logs, `${node ? `${role}-${node}` : role}.log`),
     nodeDirectory: (node) => join(dir, 'nodes', node),
     dataOf: (role, node) => (node ? join(dir, 'nodes', node, role) : join(dir, role)),

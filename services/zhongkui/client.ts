@@ -16,9 +16,21 @@ import { NO_REVOCATIONS, type RevocationView } from './revocations/view.ts';
 import { type DelegateOptions, delegate as delegateAt, type Holding, type IssuedToken } from './tokens/delegate.ts';
 
 export { NO_AUDIT } from './audit.ts';
+export { formatCapability, parseCapability } from './core/capability.ts';
+export { covers, isResource, parseResource } from './core/resource.ts';
 export { createGuard, type GuardOptions } from './guard.ts';
-export type { IssueOptions, Issuer } from './issuer.ts';
-export { type FileIdentity, type HeldIdentity, identityOf, openIdentity, readKeyFile, writeKeyFile } from './keys/identity-file.ts';
+export { type IssueOptions, type Issuer, TOKEN_TTL_MS_MAX } from './issuer.ts';
+export { ensureIdentity, ensureIssuer, type KeyDirectory, keyDirectory, openIssuer, rotateIssuer } from './key-directory.ts';
+export {
+  type FileIdentity,
+  type HeldIdentity,
+  identityOf,
+  type KeyFile,
+  openIdentity,
+  parseKeyFile,
+  readKeyFile,
+  writeKeyFile,
+} from './keys/identity-file.ts';
 export {
   createKeyPair,
   formatPrivateKey,
@@ -28,9 +40,12 @@ export {
   parsePrivateKey,
   parsePublicKey,
 } from './keys/key-pair.ts';
+export { writePrivateFile } from './keys/private-file.ts';
 export { readTrustFile, type Trust, trustOf, writeTrustFile } from './keys/trust-file.ts';
 export { NO_REVOCATIONS, type RevocationView } from './revocations/view.ts';
+export { rotateKeyFile } from './rotate.ts';
 export { fileStore, type IssuedRecord, type IssuedStore } from './store.ts';
+export { decodeToken } from './tokens/decode-token.ts';
 export type { DelegateOptions, Holding, IssuedToken } from './tokens/delegate.ts';
 
 /** Gives part of what an identity may do to another key; needs nobody else. Errors: TokenWidened, InvalidCapability. */
