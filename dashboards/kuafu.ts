@@ -55,6 +55,20 @@ export function kuafuDashboard(settings: Settings): Dashboard {
     )
     .withPanel(
       graph({
+        title: 'Calls that were refused',
+        description:
+          'Calls that servers refused before they ran, by method and code. PermissionDenied and Unauthenticated: somebody calls who may not. Overloaded: more comes than is worked off.',
+        unit: 'reqps',
+        queries: [
+          {
+            expression: top(10, sum(rate(KUAFU_METRICS.refused, HERE), 'service', 'method', 'code')),
+            legend: '{{service}}.{{method}} {{code}}',
+          },
+        ],
+      }),
+    )
+    .withPanel(
+      graph({
         title: 'Time of a call at the server, 99th percentile',
         description: 'From the request to the reply, the ten slowest methods. Polls wait on purpose.',
         unit: 's',

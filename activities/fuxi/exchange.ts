@@ -1,4 +1,5 @@
-import { type AttemptPlace, attemptTokenParts, type Exchange } from '../../services/fuxi/contract.ts';
+import { type AttemptPlace, attemptTokenParts } from '../../services/fuxi/attempt-contract.ts';
+import type { Exchange } from '../../services/fuxi/contract.ts';
 import { revoke, tokenIdOf } from '../../services/zhongkui/client.ts';
 import type { FuxiServices } from './services.ts';
 

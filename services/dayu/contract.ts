@@ -3,6 +3,9 @@ import { FeitianError } from '../base/errors.ts';
 import { defineService, method } from '../kuafu/contract.ts';
 import { resourceOf, wholeOf } from '../kuafu/resource-contract.ts';
 
+// One front door: what activities ask an agent stands in a file of its own for its length only.
+export type * from './agent-contract.ts';
+
 /**
  * Dayu's public words, shared by workflows, activities, the master, the agents and the command.
  *
@@ -394,25 +397,3 @@ export const dayuAgentService = defineService(DAYU_AGENT_SERVICE, {
     }),
   },
 });
-
-/** What the activities of a node's queue (`tubo:<node>`) need of its agent. Every method may be called again after it was cut off. */
-export interface DayuAgent {
-  readonly node: string;
-  /**
-   * Makes the node run this deployment of the application, and nothing else of it: unpacked and checked beside the old one, old instances out of Nuwa,
-   * drained and stopped, the switch, new instances started and healthy, and into Nuwa. A deployment that runs already and is healthy is left alone.
-   *
-   * @throws DayuError BadPackage and StorageFailed, before anything was stopped; StartFailed or Unhealthy, with the end of the log
-   */
-  deploy(deployment: Deployment, control: DayuControl & { healthyWithinMs: number }): Promise<Instance[]>;
-  /** Stops all instances of the application; also when there are none. */
-  remove(application: string, control: DayuControl): Promise<void>;
-  /** Resolves when all instances of the application stayed healthy for `ms`. @throws DayuError Unhealthy, as soon as one is not */
-  observe(application: string, control: DayuControl & { ms: number }): Promise<Instance[]>;
-}
-
-export interface DayuControl {
-  signal: AbortSignal;
-  /** To be called at least every few seconds with what is going on, in a few words. */
-  heartbeat(doing: string): void;
-}

@@ -101,7 +101,7 @@ describe('what dies is started again', () => {
   test('a Nuwa server by its name, at the same address, and the others go on without it', async () => {
     const { pid } = await cluster.kill('nuwa', 'nuwa-2');
     const [member] = cluster.info.nuwa.kuafu;
-    const { code } = await feitian(['nuwa', 'ls', '--nuwa', member!]);
+    const { code } = await feitian(['nuwa', 'ls', '--nuwa', member!, '--dir', dir]);
     expect(code).toBe(0);
     expect(await cluster.awaitRestart('nuwa', 'nuwa-2', pid!)).toMatchObject({
       instance: 'nuwa-2',

@@ -5,7 +5,8 @@ import { pathResource } from '../../pangu/client.ts';
 import type { PanguClient } from '../../pangu/contract.ts';
 import { createKeyPair, formatPrivateKey, revoke, tokenIdOf } from '../../zhongkui/client.ts';
 import type { Capability, ProcessIdentity } from '../../zhongkui/contract.ts';
-import { type AttemptPlace, attemptPath, attemptTokenParts, type BatchRequest, type SplitsFile } from '../contract.ts';
+import { type AttemptPlace, attemptTokenParts } from '../attempt-contract.ts';
+import { attemptPath, type BatchRequest, type SplitsFile } from '../contract.ts';
 import { inputFilesOf, narrowest } from '../core/attempt-inputs.ts';
 import type { AttemptIdentity } from '../runner/messages.ts';
 

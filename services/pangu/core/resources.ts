@@ -1,3 +1,4 @@
+import { isPlainPath } from '../../base/plain-path.ts';
 import { checkName, childPath, formatPath, parsePath } from './path.ts';
 
 /**
@@ -5,6 +6,8 @@ import { checkName, childPath, formatPath, parsePath } from './path.ts';
  * none throws as it does there. Whoever may write at a path may also have its missing parents made, and move it away.
  */
 export function pathResource(path: string, cluster: string): string {
+  // Most paths are plain and mean themselves; to take one apart and put it together again costs as much as half a call.
+  if (isPlainPath(path)) return `pangu://${cluster}${path}`;
   return `pangu://${cluster}${formatPath(parsePath(path, cluster).names)}`;
 }
 

@@ -1,11 +1,12 @@
+import { isPlainPath } from '../../../base/plain-path.ts';
 import { NuwaError } from '../../contract.ts';
-import { joinPath, parsePath } from './path.ts';
+import { parsePath } from './path.ts';
 
 /** What requests touch, as `nuwa://<cluster>/<path>`. A path that is none is refused as the operations refuse it. Errors: BadPath. */
 export function pathResource({ path }: { path: string }, cluster: string): string {
-  const { segments, problem } = parsePath(path);
-  if (!segments) throw new NuwaError('BadPath', `${path}: ${problem}`);
-  return `nuwa://${cluster}${joinPath(segments)}`;
+  const problem = isPlainPath(path) ? undefined : parsePath(path).problem;
+  if (problem !== undefined) throw new NuwaError('BadPath', `${path}: ${problem}`);
+  return `nuwa://${cluster}${path}`;
 }
 
 /** A node to be made; the counter of a sequential one is part of its name, and any will do. */

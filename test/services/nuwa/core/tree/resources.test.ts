@@ -1,0 +1,34 @@
+import fc from 'fast-check';
+import { expect, test } from 'vitest';
+import { parsePath } from '../../../../../services/nuwa/core/tree/path.ts';
+import { newNodeResource, operationResources, pathResource } from '../../../../../services/nuwa/core/tree/resources.ts';
+
+test('the resource of a path is the path, and what is no path has none', () => {
+  const piece = fc.oneof(
+    fc.constantFrom('/', '/', '/', '.', '..', 'a', '\0', '\t', 'é', '\ud800', 'x'.repeat(130)),
+    fc.string({ maxLength: 3 }),
+  );
+  fc.assert(
+    fc.property(fc.array(piece, { maxLength: 8 }), (pieces) => {
+      const path = `/${pieces.join('')}`;
+      if (parsePath(path).problem === undefined) expect(pathResource({ path }, 'local')).toBe(`nuwa://local${path}`);
+      else expect(() => pathResource({ path }, 'local')).toThrow(/^BadPath: /);
+    }),
+    { numRuns: 3_000 },
+  );
+});
+
+test('a sequential node may be named by its counter alone, below the directory that is asked of', () => {
+  expect(newNodeResource({ path: '/locks/', sequential: true }, 'local')).toBe('nuwa://local/locks/0');
+  expect(newNodeResource({ path: '/locks/l-', sequential: true }, 'local')).toBe('nuwa://local/locks/l-0');
+  expect(() => newNodeResource({ path: '/locks/' }, 'local')).toThrow(/BadPath/);
+});
+
+test('a transaction touches the node of each of its operations', () => {
+  const operations = [
+    { kind: 'check', path: '/a' },
+    { kind: 'create', path: '/b/', sequential: true },
+    { kind: 'delete', path: '/' },
+  ];
+  expect(operationResources(operations, 'local')).toEqual(['nuwa://local/a', 'nuwa://local/b/0', 'nuwa://local/']);
+});
