@@ -94,7 +94,7 @@ describe('the name of a resource', () => {
     const startMs = performance.now();
     for (const text of [`pangu://local/${'/'.repeat(1e6)}`, `pangu://local/${'é'.repeat(4_200)}`, 'x'.repeat(1e7)])
       expect(isResource(text)).toBe(false);
-    expect(performance.now() - startMs).toBeLessThan(200);
+    expect(performance.now() - startMs).toBeLessThan(2_000);
   });
 });
 
