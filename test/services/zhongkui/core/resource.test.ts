@@ -86,7 +86,7 @@ describe('the name of a resource', () => {
         );
         expect(each.normalize('NFC')).toBe(each);
       }),
-      { numRuns: 800 },
+      { numRuns: 400 },
     );
   });
 
@@ -124,7 +124,7 @@ describe('a prefix', () => {
       fc.property(fc.oneof(fc.tuple(resource, resource), below), ([prefix, name]) => {
         if (isResource(name)) expect(covers(prefix, name)).toBe(naive(prefix, name));
       }),
-      { numRuns: 3_000 },
+      { numRuns: 1_000 },
     );
   });
 });

@@ -104,7 +104,7 @@ describe('the guard turns away', () => {
         await isTurnedAway({ token: tokens[0]!.token, proof });
         await isTurnedAway(token);
       }),
-      { numRuns: 500 },
+      { numRuns: 200 },
     );
   });
 
