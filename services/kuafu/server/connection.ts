@@ -73,8 +73,11 @@ export class ServerConnection implements ChannelEvents {
       shared.calls += requests;
       shared.requestBytes += bytes;
     };
-    const resume = (frame: Frame, waitedMs: number): void => this.#handleRequest(frame, waitedMs);
-    this.#callers = new Callers({ admission, binding: channel.binding, clock, alarm, log, resume, counted });
+    const resume = (frame: Frame, waitedMs: number): void =>
+      frame.kind === FRAME_KINDS.request ? this.#handleRequest(frame, waitedMs) : this.frame(frame);
+    const overloaded = (id: number): void =>
+      this.#refuse(id, 'Overloaded', 'too much came before its caller was known', { retryAfterMs: shared.retryAfterMs });
+    this.#callers = new Callers({ admission, binding: channel.binding, clock, alarm, log, resume, overloaded, counted });
   }
 
   start(): void {
@@ -110,6 +113,11 @@ export class ServerConnection implements ChannelEvents {
             return this.#handleRequest(frame);
           case FRAME_KINDS.cancel:
             return this.#handleCancel(frame.id);
+          case FRAME_KINDS.data:
+          case FRAME_KINDS.end:
+          case FRAME_KINDS.credit:
+            if (this.#callers?.maybeFollow(frame)) return;
+            return this.violated(`a frame of kind ${frame.kind} from a caller`);
           case FRAME_KINDS.identify:
             return this.#handleIdentify(frame);
           case FRAME_KINDS.ping:
@@ -283,6 +291,8 @@ export class ServerConnection implements ChannelEvents {
     // A handler that stops because its caller is gone reports the reason it was given: say that, whatever it wrapped it in.
     const told = call.abortedWith ?? ownError(error);
     call.meter.failed(codeOf(told), call.tookMs());
+    if (told instanceof KuafuError && told.code === 'PermissionDenied')
+      this.#shared.admission?.refusedByHandler(`${service}.${name}`, call.caller, told);
     if (!(told instanceof FeitianError)) this.#shared.log.error({ err: error, service, method: name }, 'kuafu.handler.failed');
     if (this.#state !== 'closed') this.#sendError(call.id, told);
   }
