@@ -19,16 +19,8 @@ import {
   workflowInfo,
 } from '@temporalio/workflow';
 import type { Activities, NodeActivities } from '../../activities/index.ts';
-import type {
-  AttemptPlace,
-  BatchResult,
-  Decision,
-  GrantSignal,
-  TaskInput,
-  TaskOutput,
-  TaskProgress,
-  Winners,
-} from '../../services/fuxi/contract.ts';
+import type { AttemptPlace } from '../../services/fuxi/attempt-contract.ts';
+import type { BatchResult, Decision, GrantSignal, TaskInput, TaskOutput, TaskProgress, Winners } from '../../services/fuxi/contract.ts';
 import { tuboQueue } from '../../services/fuxi/contract.ts';
 import { BATCH_BUDGET_MS } from '../../services/fuxi/core/batching.ts';
 import { taskDetails } from '../../services/fuxi/core/details.ts';

@@ -51,6 +51,18 @@ export class Admission {
     return undefined;
   }
 
+  /** A handler looked closer, at what its request does not name. Why it refused is told to the audit log in full, and to the caller as the handler put it. */
+  refusedByHandler(what: string, caller: Caller, error: KuafuError): void {
+    const { operation = '', resource = NO_RESOURCE } = error.details;
+    this.guard.refused(
+      caller,
+      what,
+      String(operation),
+      String(resource),
+      error.cause instanceof Error ? error.cause.message : error.reason,
+    );
+  }
+
   #resources(asked: Asked, caller: Caller, request: unknown): string | readonly string[] {
     const access = asked.method.access as { operation: string; on(request: unknown, cluster: string): string | readonly string[] };
     try {

@@ -3,7 +3,7 @@ import { FeitianError, messageOf } from '../../base/errors.ts';
 import type { Logger } from '../../base/log.ts';
 import type { Alarm, Alarmed } from '../alarm.ts';
 import { KuafuError } from '../contract.ts';
-import type { Frame } from '../core/frame.ts';
+import { FRAME_KINDS, type Frame } from '../core/frame.ts';
 import { readIdentify } from '../core/identify.ts';
 import { type Caller, type Challenge, NOBODY } from '../guard-contract.ts';
 import type { Admission } from './admission.ts';
@@ -18,7 +18,7 @@ interface Slot {
   /** NOBODY unless admitted. */
   caller: Caller;
   failure: KuafuError | undefined;
-  /** Requests that came while admitting, in order. */
+  /** Requests that came while admitting, and what followed them, in order. */
   waiting: Waiting[];
   timeout: Alarmed | undefined;
 }
@@ -30,6 +30,11 @@ interface Waiting {
 
 /** A guard looks into memory and at signatures. One that has not decided by then waits for something that is away. */
 const ADMISSION_TIMEOUT_MS = 5_000;
+/** What may follow requests that wait, messages of streams above all, over one connection; a window of each of a dozen streams. */
+const FOLLOWING_BYTES_MAX = 4 * 1024 * 1024;
+/** A frame weighs more than its bytes: a flood of empty ones is bounded too. */
+const FRAME_WEIGHT_BYTES = 256;
+
 const NONE: Slot = {
   state: 'refused',
   caller: NOBODY,
@@ -47,8 +52,10 @@ export interface CallersOptions {
   clock: Clock;
   alarm: Alarm;
   log: Logger;
-  /** A request that waited for its caller goes on. It is handed over like a new one, and `callerOf` knows its caller by then. */
+  /** A frame that waited goes on. It is handed over like a new one; if it is a request, `callerOf` knows its caller by then. */
   resume(frame: Frame, waitedMs: number): void;
+  /** More follows a request than may wait: it waits no longer, and is not to be run. */
+  overloaded(id: number): void;
   /** So many more requests, and bytes of them, wait or wait no longer: they count as under way, so that waiting is as bounded as running. */
   counted(requests: number, bytes: number): void;
 }
@@ -59,8 +66,9 @@ export class Callers {
   readonly #options: CallersOptions;
   readonly #slots: (Slot | undefined)[] = [];
   #closed = false;
-  /** Requests that wait. */
-  waiting = 0;
+  /** The calls that wait, by id, with the slot that they wait for. */
+  readonly #calls = new Map<number, Slot>();
+  #followingBytes = 0;
 
   constructor(options: CallersOptions) {
     this.#options = options;
@@ -81,21 +89,38 @@ export class Callers {
   maybeWait(frame: Frame): boolean {
     const slot = this.#slots[frame.number];
     if (slot?.state !== 'admitting') return false;
-    // The body may lie in a read buffer that is used again.
-    slot.waiting.push({ frame: { ...frame, body: Buffer.from(frame.body) }, sinceMs: this.#options.clock.monotonicMs() });
-    this.#count(frame, 1);
+    if (this.#calls.has(frame.id)) return true; // the same one, twice: it waits once
+    this.#calls.set(frame.id, slot);
+    this.#keep(slot, frame);
+    this.#options.counted(1, bytesOf(frame));
     return true;
+  }
+
+  /** Keeps what belongs to a call that waits, such as the first messages of a stream. False: its call does not wait. */
+  maybeFollow(frame: Frame): boolean {
+    const slot = this.#calls.get(frame.id);
+    if (!slot) return false;
+    this.#followingBytes += weightOf(frame);
+    this.#keep(slot, frame);
+    if (this.#followingBytes > FOLLOWING_BYTES_MAX) {
+      this.withdraw(frame.id);
+      this.#options.overloaded(frame.id);
+    }
+    return true;
+  }
+
+  /** Calls that wait. */
+  get waiting(): number {
+    return this.#calls.size;
   }
 
   /** Its caller gave up. False: it does not wait here. */
   withdraw(id: number): boolean {
-    for (const slot of this.#slots) {
-      const at = slot?.waiting.findIndex(({ frame }) => frame.id === id) ?? -1;
-      if (at < 0) continue;
-      for (const { frame } of slot!.waiting.splice(at, 1)) this.#count(frame, -1);
-      return true;
-    }
-    return false;
+    const slot = this.#calls.get(id);
+    if (!slot) return false;
+    for (const { frame } of slot.waiting) if (frame.id === id) this.#release(frame);
+    slot.waiting = slot.waiting.filter(({ frame }) => frame.id !== id);
+    return true;
   }
 
   /** Credentials came. Returns in one sentence what is wrong with the frame itself. */
@@ -105,8 +130,10 @@ export class Callers {
     if (typeof credentials === 'string') return credentials;
     const before = this.#slots[number];
     if (before) this.#forget(before);
+    // A caller that replaces what is being looked at has its requests run as whoever that becomes.
     const slot: Slot = { state: 'admitting', caller: NOBODY, failure: undefined, waiting: before?.waiting ?? [], timeout: undefined };
     this.#slots[number] = slot;
+    for (const { frame } of slot.waiting) this.#calls.set(frame.id, slot);
     const { admission, alarm, clock } = this.#options;
     let admitted: Promise<Caller> | Caller;
     try {
@@ -135,7 +162,7 @@ export class Callers {
     for (const slot of this.#slots) {
       if (!slot) continue;
       this.#forget(slot);
-      for (const { frame } of slot.waiting) this.#count(frame, -1);
+      for (const { frame } of slot.waiting) this.#release(frame);
       slot.waiting = [];
     }
   }
@@ -161,8 +188,10 @@ export class Callers {
     slot.state = state;
     const waiting = slot.waiting;
     slot.waiting = [];
+    // All are let go before the first goes on, so that what follows a request finds it running.
+    for (const { frame } of waiting) this.#release(frame);
     for (const { frame, sinceMs } of waiting) {
-      this.#count(frame, -1);
+      if (this.#closed) return; // what was resumed may have ended the connection
       this.#options.resume(frame, this.#options.clock.monotonicMs() - sinceMs);
     }
   }
@@ -177,8 +206,25 @@ export class Callers {
     slot.timeout = undefined;
   }
 
-  #count(frame: Frame, sign: 1 | -1): void {
-    this.waiting += sign;
-    this.#options.counted(sign, sign * (frame.body.length + frame.attachment.length));
+  /** The body may lie in a read buffer that is used again. */
+  #keep(slot: Slot, frame: Frame): void {
+    slot.waiting.push({ frame: { ...frame, body: Buffer.from(frame.body) }, sinceMs: this.#options.clock.monotonicMs() });
   }
+
+  #release(frame: Frame): void {
+    if (frame.kind !== FRAME_KINDS.request) {
+      this.#followingBytes -= weightOf(frame);
+      return;
+    }
+    this.#calls.delete(frame.id);
+    this.#options.counted(-1, -bytesOf(frame));
+  }
+}
+
+function bytesOf(frame: Frame): number {
+  return frame.body.length + frame.attachment.length;
+}
+
+function weightOf(frame: Frame): number {
+  return FRAME_WEIGHT_BYTES + bytesOf(frame);
 }

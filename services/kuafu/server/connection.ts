@@ -79,8 +79,11 @@ export class ServerConnection implements ChannelEvents {
       shared.calls += requests;
       shared.requestBytes += bytes;
     };
-    const resume = (frame: Frame, waitedMs: number): void => this.#handleRequest(frame, waitedMs);
-    this.#callers = new Callers({ admission, binding: channel.binding, clock, alarm, log, resume, counted });
+    const resume = (frame: Frame, waitedMs: number): void =>
+      frame.kind === FRAME_KINDS.request ? this.#handleRequest(frame, waitedMs) : this.frame(frame);
+    const overloaded = (id: number): void =>
+      this.#refuse(id, 'Overloaded', 'too much came before its caller was known', { retryAfterMs: shared.retryAfterMs });
+    this.#callers = new Callers({ admission, binding: channel.binding, clock, alarm, log, resume, overloaded, counted });
   }
 
   start(): void {
@@ -120,7 +123,7 @@ export class ServerConnection implements ChannelEvents {
             return this.#handleStreamed(frame);
           case FRAME_KINDS.cancel:
             return this.#handleCancel(frame.id);
-          case FRAME_KINDS.identify:
+            case FRAME_KINDS.identify:
             return this.#handleIdentify(frame);
           case FRAME_KINDS.ping:
             return this.#channel.send({ kind: FRAME_KINDS.pong, id: frame.id, body: NOTHING });
@@ -274,6 +277,8 @@ export class ServerConnection implements ChannelEvents {
 
   /** Data, end or credit of a stream; those of one that is over are still on their way when it ends. */
   #handleStreamed(frame: Frame): void {
+    // Of a request that still waits for its caller, it waits with it.
+    if (this.#callers?.maybeFollow(frame)) return;
     const call = this.#calls.get(frame.id);
     if (!call) return;
     if (!(call instanceof ServerStream)) return this.violated(`a frame of kind ${frame.kind} for a call that is no stream`);
@@ -340,6 +345,8 @@ export class ServerConnection implements ChannelEvents {
     // A handler that stops because its caller is gone reports the reason it was given: say that, whatever it wrapped it in.
     const told = call.abortedWith ?? ownError(error);
     call.meter.failed(codeOf(told), call.tookMs());
+    if (told instanceof KuafuError && told.code === 'PermissionDenied')
+      this.#shared.admission?.refusedByHandler(`${service}.${name}`, call.caller, told);
     if (!(told instanceof FeitianError))
       this.#shared.log.error({ err: error, service, method: name, trace: call.trace }, 'kuafu.handler.failed');
     const toldAlready = call instanceof ServerStream && call.told;

@@ -32,6 +32,8 @@ export const guardedService = defineService('guarded', {
     wait: method({ request: z.object({}), response: who, access: 'identified' }),
     /** Asks somebody else, who does not know this server. */
     forward: method({ request: z.object({}), response: who, access: 'open' }),
+    /** Its handler looks closer than the contract can. */
+    closer: method({ request: z.object({}), response: who, access: 'identified' }),
     broken: method({
       request: z.object({}),
       response: who,
@@ -105,6 +107,10 @@ export class Guarded {
       },
       forward: async () => {
         throw new KuafuError('Unauthenticated', 'who are you?', { details: { cause: 'TokenExpired' } });
+      },
+      closer: async (_request, { caller }) => {
+        const reason = caller.refusal('write', 'pangu://local/secret');
+        throw new KuafuError('PermissionDenied', 'not that', { details: { operation: 'write' }, cause: new Error(reason) });
       },
       broken: tell,
       unsaid: tell,

@@ -309,6 +309,12 @@ test('a call that is denied is not sent again, to whomever', async () => {
   expect(world.guard.log).toEqual(['refused user/a guarded.read read pangu://local/x']);
 });
 
+test('what a handler refuses is told to the audit log too', async () => {
+  const { service } = world.client(new TestIdentity('user/a'));
+  await expect(service.closer({})).rejects.toMatchObject({ code: 'PermissionDenied', reason: 'not that', details: { operation: 'write' } });
+  expect(world.guard.log).toEqual(['allowed user/a guarded.closer identified', 'refused user/a guarded.closer write']);
+});
+
 test('what a handler was told about itself is not told to its caller as if it was about that one', async () => {
   const { service } = world.client(new TestIdentity('user/alice'));
   await expect(service.forward({})).rejects.toMatchObject({ code: 'Internal', reason: expect.stringContaining('who are you?') });

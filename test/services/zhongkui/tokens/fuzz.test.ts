@@ -62,7 +62,7 @@ describe('the guard turns away', () => {
         if (tokens.some(({ token }) => token === altered)) return;
         await isTurnedAway({ ...credentialsOf(holding, challenge), token: altered });
       }),
-      { numRuns: 1_500 },
+      { numRuns: 600 },
     );
   });
 
@@ -104,7 +104,7 @@ describe('the guard turns away', () => {
         await isTurnedAway({ token: tokens[0]!.token, proof });
         await isTurnedAway(token);
       }),
-      { numRuns: 500 },
+      { numRuns: 200 },
     );
   });
 

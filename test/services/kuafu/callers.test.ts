@@ -1,0 +1,136 @@
+import { beforeEach, expect, test } from 'vitest';
+import { ManualClock } from '../../../services/base/clock.ts';
+import { silentLogger } from '../../../services/base/log.ts';
+import { Alarm } from '../../../services/kuafu/alarm.ts';
+import { FRAME_KINDS, type Frame, type FrameKind } from '../../../services/kuafu/core/frame.ts';
+import { Admission } from '../../../services/kuafu/server/admission.ts';
+import { Callers } from '../../../services/kuafu/server/callers.ts';
+import { TestGuard, TestIdentity } from './guard-under-test.ts';
+
+/** What waits while a guard decides who calls: requests, and what follows them. */
+const { request, data, end } = FRAME_KINDS;
+let guard: TestGuard;
+let callers: Callers;
+let open: () => void;
+let resumed: string[];
+let overloaded: number[];
+let underWay: { requests: number; bytes: number };
+
+beforeEach(() => {
+  guard = new TestGuard();
+  guard.gate = new Promise((resolve) => {
+    open = resolve;
+  });
+  resumed = [];
+  overloaded = [];
+  underWay = { requests: 0, bytes: 0 };
+  const clock = new ManualClock();
+  callers = new Callers({
+    admission: new Admission(guard, 'local'),
+    binding: undefined,
+    clock,
+    alarm: new Alarm(clock),
+    log: silentLogger,
+    resume: ({ kind, id, body, number }) => resumed.push(`${kind} ${id} ${body} ${callers.callerOf(number).name}`),
+    overloaded: (id) => overloaded.push(id),
+    counted: (requests, bytes) => {
+      underWay.requests += requests;
+      underWay.bytes += bytes;
+    },
+  });
+});
+
+const frame = (kind: FrameKind, id: number, text: string, number = 0): Frame => ({
+  kind,
+  id,
+  number,
+  flags: 0,
+  body: Buffer.from(text),
+  attachment: Buffer.alloc(0),
+});
+
+function identify(slot: number, name: string): void {
+  const { token, proof } = new TestIdentity(name).present(callers.challenge);
+  expect(callers.identify(frame(FRAME_KINDS.identify, slot, ''), [token, proof])).toBeUndefined();
+}
+
+const settled = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+
+test('requests and the messages that follow them go on in the order in which they came', async () => {
+  identify(1, 'user/a');
+  const body = Buffer.from('first');
+  expect(callers.maybeWait({ ...frame(request, 7, '', 1), body })).toBe(true);
+  body.fill(0); // a read buffer is used again
+  expect(callers.maybeFollow(frame(data, 7, 'm0'))).toBe(true);
+  expect(callers.maybeWait(frame(request, 8, 'other', 1))).toBe(true);
+  expect(callers.maybeFollow(frame(data, 7, 'm1', 1))).toBe(true);
+  expect(callers.maybeFollow(frame(end, 7, ''))).toBe(true);
+  expect(callers.maybeFollow(frame(data, 9, 'of another call'))).toBe(false);
+  expect(underWay).toEqual({ requests: 2, bytes: 10 });
+  open();
+  await settled();
+  expect(resumed).toEqual([
+    `${request} 7 first user/a`,
+    `${data} 7 m0 nobody`,
+    `${request} 8 other user/a`,
+    `${data} 7 m1 user/a`,
+    `${end} 7  nobody`,
+  ]);
+  expect(underWay).toEqual({ requests: 0, bytes: 0 });
+  expect(callers.maybeFollow(frame(data, 7, 'm2'))).toBe(false);
+});
+
+test('a request that comes twice waits once', async () => {
+  identify(1, 'user/a');
+  for (let i = 0; i < 2; i++) expect(callers.maybeWait(frame(request, 7, 'once', 1))).toBe(true);
+  open();
+  await settled();
+  expect(resumed).toEqual([`${request} 7 once user/a`]);
+});
+
+test('what was given up is gone, with all that followed it', async () => {
+  identify(1, 'user/a');
+  callers.maybeWait(frame(request, 7, 'gone', 1));
+  callers.maybeFollow(frame(data, 7, 'm0'));
+  callers.maybeWait(frame(request, 8, 'kept', 1));
+  expect([callers.withdraw(7), callers.withdraw(7), callers.waiting]).toEqual([true, false, 1]);
+  open();
+  await settled();
+  expect(resumed).toEqual([`${request} 8 kept user/a`]);
+  expect(underWay).toEqual({ requests: 0, bytes: 0 });
+});
+
+test.each([
+  ['large messages', 5 * 1024 * 1024, 1],
+  ['empty messages', 0, 20_000],
+])('%s do not pile up behind a request that waits', async (_name, bytes, count) => {
+  identify(1, 'user/a');
+  callers.maybeWait(frame(request, 7, 'flooded', 1));
+  callers.maybeWait(frame(request, 8, 'kept', 1));
+  for (let i = 0; i < count; i++) callers.maybeFollow({ ...frame(data, 7, ''), attachment: Buffer.alloc(bytes) });
+  expect(overloaded).toEqual([7]);
+  expect(callers.maybeFollow(frame(data, 8, 'm0'))).toBe(true); // there is room again
+  open();
+  await settled();
+  expect(resumed).toEqual([`${request} 8 kept user/a`, `${data} 8 m0 nobody`]);
+});
+
+test('new credentials for a slot that is being looked at take over what waits', async () => {
+  identify(1, 'user/a');
+  callers.maybeWait(frame(request, 7, 'x', 1));
+  identify(1, 'user/b');
+  expect(callers.maybeFollow(frame(data, 7, 'm0'))).toBe(true);
+  open();
+  await settled();
+  expect(resumed).toEqual([`${request} 7 x user/b`, `${data} 7 m0 nobody`]);
+});
+
+test('nothing goes on once the connection is closed, and nothing counts', async () => {
+  identify(1, 'user/a');
+  callers.maybeWait(frame(request, 7, 'x', 1));
+  callers.close();
+  expect(underWay).toEqual({ requests: 0, bytes: 0 });
+  open();
+  await settled();
+  expect(resumed).toEqual([]);
+});
