@@ -144,10 +144,7 @@ async function newRoot(cluster: string, nowMs: number, announcedMs: number): Pro
     notAfter: new Date(notAfterMs),
     keys: await cryptoKeysOf(key),
     signingAlgorithm: ALGORITHM,
-    extensions: [
-      new x509.BasicConstraintsExtension(true, 0, true),
-      new x509.KeyUsagesExtension(x509.KeyUsageFlags.keyCertSign, true),
-    ],
+    extensions: [new x509.BasicConstraintsExtension(true, 0, true), new x509.KeyUsagesExtension(x509.KeyUsageFlags.keyCertSign, true)],
   });
   return { certificate: `${certificate.toString('pem')}\n`, key, notBeforeMs, notAfterMs, signsFromMs };
 }

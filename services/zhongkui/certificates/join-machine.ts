@@ -34,7 +34,11 @@ export interface JoinOptions {
 export async function joinMachine(options: JoinOptions): Promise<MachineCertificate> {
   const { machine, files, ask, clock = systemClock } = options;
   const token = parseJoinToken(options.token.trim());
-  if (!token) throw new ZhongkuiError('JoinRefused', 'that is no join token: it is one line that begins with feitian-join and has been cut or altered');
+  if (!token)
+    throw new ZhongkuiError(
+      'JoinRefused',
+      'that is no join token: it is one line that begins with feitian-join and has been cut or altered',
+    );
   const { cluster, id, secret, roots: believed } = token;
   const addresses = (options.addresses ?? []).map((text) => {
     const address = canonicalAddress(text);

@@ -24,7 +24,8 @@ export async function createJoinToken(
   { authority, store, clock = systemClock }: { authority: Authority; store: JoinStore; clock?: Clock },
   { machine, addresses, ttlMs = JOIN_TTL_MS_DEFAULT }: JoinTokenOptions = {},
 ): Promise<{ id: string; token: string; expiresAtMs: number }> {
-  if (machine !== undefined && !isLabel(machine)) throw refused(`${machine} is no name for a machine: lower-case letters, digits and dashes`);
+  if (machine !== undefined && !isLabel(machine))
+    throw refused(`${machine} is no name for a machine: lower-case letters, digits and dashes`);
   if (!(ttlMs > 0 && ttlMs <= JOIN_TTL_MS_MAX)) throw refused(`a token is good for at most ${JOIN_TTL_MS_MAX / 3_600_000} hours`);
   const createdAtMs = clock.nowMs();
   const expiresAtMs = createdAtMs + ttlMs;

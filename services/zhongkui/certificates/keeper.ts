@@ -1,8 +1,8 @@
 import { constants } from 'node:crypto';
 import { type FSWatcher, watch } from 'node:fs';
+import { isIP } from 'node:net';
 import { basename, dirname } from 'node:path';
 import { checkServerIdentity, createSecureContext, type SecureContext, type SecureContextOptions } from 'node:tls';
-import { isIP } from 'node:net';
 import { type Clock, systemClock } from '../../base/clock.ts';
 import { messageOf } from '../../base/errors.ts';
 import { type Logger, silentLogger } from '../../base/log.ts';
@@ -56,7 +56,7 @@ class Keeper implements CertificateKeeper {
   #current: MachineCertificate;
   #context: SecureContext;
   #jitter: number;
-  #failures = 0;
+  #failedAtMs: number | undefined;
   #watcher: FSWatcher | undefined;
   #looking: Promise<void> | undefined;
   #ended: Promise<void> = Promise.resolve();
@@ -126,23 +126,21 @@ class Keeper implements CertificateKeeper {
 
   async #keep(): Promise<void> {
     while (!this.#closing.signal.aborted) {
-      const { urgency, waitMs } = renewalPlan(this.#current, this.#clock.nowMs(), this.#failures, this.#jitter);
+      const nowMs = this.#clock.nowMs();
+      const { urgency, waitMs } = renewalPlan(this.#current, nowMs, this.#failedAtMs, this.#jitter);
       if (waitMs > 0 || !this.#ask) {
         await this.#pause(this.#ask ? Math.min(waitMs, LOOK_MS) : LOOK_MS);
-        const left = waitMs > LOOK_MS || !this.#ask;
         await this.#look();
-        if (left || this.#failures === 0) continue;
+        continue;
       }
-      if (this.#closing.signal.aborted) return;
-      const { serial } = this.#current;
+      const { serial, machine, notAfterMs } = this.#current;
       try {
-        await this.#look();
+        await this.#look(); // another process of this machine may have been first
         if (this.#current.serial === serial) await this.renewNow();
       } catch (error) {
-        this.#failures++;
-        const fields = { machine: this.#current.machine, urgency, expires: new Date(this.#current.notAfterMs).toISOString(), error };
-        if (urgency === 'due') this.#log.warn(fields, 'certificate.unrenewed');
-        else this.#log.error(fields, 'certificate.unrenewed');
+        this.#failedAtMs = nowMs;
+        const level = urgency === 'due' ? 'warn' : 'error';
+        this.#log[level]({ machine, urgency, expires: new Date(notAfterMs).toISOString(), error }, 'certificate.unrenewed');
       }
     }
   }
@@ -176,8 +174,11 @@ class Keeper implements CertificateKeeper {
     this.#context = createSecureContext(contextOf(found));
     this.#current = found;
     this.#jitter = this.#random.next();
-    this.#failures = 0;
-    this.#log.info({ machine: found.machine, serial: found.serial, expires: new Date(found.notAfterMs).toISOString() }, 'certificate.taken');
+    this.#failedAtMs = undefined;
+    this.#log.info(
+      { machine: found.machine, serial: found.serial, expires: new Date(found.notAfterMs).toISOString() },
+      'certificate.taken',
+    );
     for (const listener of [...this.#listeners]) listener();
     this.#wake.abort();
   }

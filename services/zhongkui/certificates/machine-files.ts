@@ -29,11 +29,15 @@ export async function loadMachine(files: MachineFiles): Promise<MachineCertifica
   // Between the reading of the one and of the other a renewal may have come to its end: then all is read anew.
   for (let tries = 1; ; tries++) {
     const bundle = await textOf(certificateFile);
-    if (bundle === undefined) throw new ZhongkuiError('NoSuchKey', `there is no certificate in ${certificateFile}: join with a token first`);
+    if (bundle === undefined)
+      throw new ZhongkuiError('NoSuchKey', `there is no certificate in ${certificateFile}: join with a token first`);
     const next = await keyIn(nextOf(files));
     const key = await keyIn(keyFile);
     try {
-      return readMachineCertificate(bundle, [key, next].flatMap((pem) => pem ?? []));
+      return readMachineCertificate(
+        bundle,
+        [key, next].flatMap((pem) => pem ?? []),
+      );
     } catch (error) {
       if (tries < 3) continue;
       const reason = error instanceof ZhongkuiError ? error.reason : String(error);

@@ -5,9 +5,9 @@
  * too, such as Temporal and browsers; and the one that Node 20 offers to the library without calling it experimental, which Ed25519 is there.
  */
 import 'reflect-metadata';
-import * as x509 from '@peculiar/x509';
 import { createHash, createPrivateKey, createPublicKey, generateKeyPairSync, type KeyObject, webcrypto } from 'node:crypto';
-import { SocketAddress, isIP } from 'node:net';
+import { isIP, SocketAddress } from 'node:net';
+import * as x509 from '@peculiar/x509';
 
 x509.cryptoProvider.set(webcrypto as never);
 
@@ -20,7 +20,7 @@ export function newPrivateKeyPem(): string {
 }
 
 export function spkiOf(key: KeyObject): Buffer {
-  return createPublicKey(key as never).export({ type: 'spki', format: 'der' });
+  return (key.type === 'private' ? createPublicKey(key as never) : key).export({ type: 'spki', format: 'der' });
 }
 
 /** As the library takes keys. */

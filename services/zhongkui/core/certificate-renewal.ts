@@ -8,7 +8,7 @@
  *
  * Invariants, for a life L and any jitter in [0, 1):
  *   1. the first try is due in (L × (2/3 − 1/20), L × 2/3] after the beginning;
- *   2. from a pause that begins before the end, the next try comes before the end, as long as there is a second left;
+ *   2. after a failure before the end the next try comes before the end, as long as there is more than a second left;
  *   3. urgency never falls as time goes on.
  */
 export interface Life {
@@ -40,15 +40,20 @@ export function renewalDueMs({ notBeforeMs, notAfterMs }: Life, jitter: number):
   return notBeforeMs + (notAfterMs - notBeforeMs) * (DUE_SHARE - JITTER_SHARE * jitter);
 }
 
-/** `failures`: tries in a row that got none. `jitter`: in [0, 1), drawn once for each certificate. */
-export function renewalPlan(life: Life, nowMs: number, failures: number, jitter: number): RenewalPlan {
-  const { notAfterMs } = life;
+/** `failedAtMs`: when the last try got none, if it did. `jitter`: in [0, 1), drawn once for each certificate. */
+export function renewalPlan(life: Life, nowMs: number, failedAtMs: number | undefined, jitter: number): RenewalPlan {
   const dueMs = renewalDueMs(life, jitter);
-  const leftMs = notAfterMs - nowMs;
-  if (leftMs <= 0) return { urgency: 'expired', waitMs: failures === 0 ? 0 : PAUSE_EXPIRED_MS };
-  if (nowMs < dueMs) return { urgency: 'fresh', waitMs: dueMs - nowMs };
-  const urgency = nowMs < (dueMs + notAfterMs) / 2 ? 'due' : 'late';
-  if (failures === 0) return { urgency, waitMs: 0 };
-  const pauseMs = leftMs * PAUSE_SHARE * (0.75 + 0.5 * jitter);
-  return { urgency, waitMs: Math.max(PAUSE_MS_MIN, Math.min(PAUSE_MS_MAX, pauseMs)) };
+  const tryMs = failedAtMs === undefined ? dueMs : Math.max(dueMs, failedAtMs + pauseMs(life.notAfterMs - failedAtMs, jitter));
+  return { urgency: urgencyAt(life, nowMs, dueMs), waitMs: Math.max(0, tryMs - nowMs) };
+}
+
+function urgencyAt({ notAfterMs }: Life, nowMs: number, dueMs: number): Urgency {
+  if (nowMs >= notAfterMs) return 'expired';
+  if (nowMs < dueMs) return 'fresh';
+  return nowMs < (dueMs + notAfterMs) / 2 ? 'due' : 'late';
+}
+
+function pauseMs(leftMs: number, jitter: number): number {
+  if (leftMs <= 0) return PAUSE_EXPIRED_MS;
+  return Math.max(PAUSE_MS_MIN, Math.min(PAUSE_MS_MAX, leftMs * PAUSE_SHARE * (0.75 + 0.5 * jitter)));
 }

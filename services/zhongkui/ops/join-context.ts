@@ -1,10 +1,10 @@
 import type { Clock } from '../../base/clock.ts';
 import type { Logger } from '../../base/log.ts';
-import type { MachineRecord } from '../core/admission.ts';
 import type { Authority, SigningRoot } from '../certificates/authority.ts';
 import type { JoinStore } from '../certificates/join-store.ts';
 import { signAnswer } from '../certificates/proofs.ts';
 import type { ReadRequest } from '../certificates/request.ts';
+import type { MachineRecord } from '../core/admission.ts';
 import type { CertificateAnswer } from '../join-contract.ts';
 
 /** What both ways to a certificate work on. */

@@ -1,6 +1,6 @@
-import { ZhongkuiError } from '../contract.ts';
 import { provesJoin } from '../certificates/proofs.ts';
 import { readRequest } from '../certificates/request.ts';
+import { ZhongkuiError } from '../contract.ts';
 import { placeProblem, tokenProblem } from '../core/admission.ts';
 import { isTokenId } from '../core/join-token.ts';
 import type { CertificateAnswer, JoinRequest } from '../join-contract.ts';
@@ -25,8 +25,7 @@ export function join(context: JoinContext) {
         const requested = await readRequest(csr, authority.cluster);
         const nowMs = clock.nowMs();
         const problem =
-          tokenProblem(token, await store.useOf(id), requested, nowMs) ??
-          placeProblem(token, requested, await store.machines(), nowMs);
+          tokenProblem(token, await store.useOf(id), requested, nowMs) ?? placeProblem(token, requested, await store.machines(), nowMs);
         if (problem) throw refused(problem);
         // Another process over the same files may have been faster.
         const use = await store.claim(id, { key: requested.key, machine: requested.machine, atMs: nowMs });
