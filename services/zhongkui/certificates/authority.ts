@@ -137,7 +137,7 @@ async function newRoot(cluster: string, nowMs: number, announcedMs: number): Pro
   const notBeforeMs = Math.floor((nowMs - CERTIFICATE_BACKDATE_MS) / 1_000) * 1_000;
   const notAfterMs = notBeforeMs + ROOT_LIFE_MS;
   const certificate = await x509.X509CertificateGenerator.createSelfSigned({
-    serialNumber: newSerial(),
+    serialNumber: positive(newSerial()),
     // Each root has a name of its own, or a chain could be tried with the wrong one.
     name: `CN=feitian ${cluster} ${randomBytes(6).toString('hex')}`,
     notBefore: new Date(notBeforeMs),
@@ -159,7 +159,7 @@ async function issue(
   const notAfterMs = Math.floor((nowMs + CERTIFICATE_LIFE_MS) / 1_000) * 1_000;
   const keys = await cryptoKeysOf(by.key.export({ type: 'pkcs8', format: 'pem' }).toString());
   const certificate = await x509.X509CertificateGenerator.create({
-    serialNumber: serial,
+    serialNumber: positive(serial),
     issuer: new x509.X509Certificate(by.certificate).subject,
     subject: `CN=${machine}`,
     notBefore: new Date(nowMs - CERTIFICATE_BACKDATE_MS),
@@ -177,12 +177,14 @@ async function issue(
   return { certificate: `${certificate.toString('pem')}\n`, serial, notAfterMs };
 }
 
-/** 128 random bits, with a zero before them: a serial number is a positive integer. */
 function newSerial(): string {
-  return `00${randomBytes(16).toString('hex')}`;
+  return randomBytes(16).toString('hex');
 }
 
-/** Undefined: these are no certificates of a machine by one of these roots, now. The name is not looked at. */
+/** A serial number is an integer above zero: with its first bit set it would be read as one below. */
+const positive = (serial: string): string => `00${serial}`;
+
+/** The root by which a machine's certificate is; undefined: by none of these, or not valid now. The name is not looked at. */
 export function issuerOf<R extends Root>(certificate: X509Certificate, roots: readonly R[], nowMs: number, skewMs: number): R | undefined {
   if (certificate.ca || nowMs < Date.parse(certificate.validFrom) - skewMs || nowMs >= Date.parse(certificate.validTo) + skewMs)
     return undefined;
