@@ -1,6 +1,6 @@
 import { createPrivateKey, type KeyObject, randomBytes, X509Certificate } from 'node:crypto';
-import { mkdir, readFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { mkdir, readFile, stat } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import { z } from 'zod';
 import { type Clock, systemClock } from '../../base/clock.ts';
 import { ZhongkuiError } from '../contract.ts';
@@ -16,7 +16,7 @@ import {
   trustedRoots,
 } from '../core/authority-rotation.ts';
 import { isLabel, machineNameOf } from '../core/machine-names.ts';
-import { assertPrivate, createFile, replaceFile } from './durable-file.ts';
+import { assertPrivate, createFile, replaceFile, unlessGone } from './durable-file.ts';
 import { subjectAltName } from './request.ts';
 import { ALGORITHM, cryptoKeysOf, newPrivateKeyPem, x509 } from './x509.ts';
 
@@ -66,36 +66,21 @@ const fileSchema = z.object({ version: z.literal(1), cluster: z.string(), roots:
 type StoredRoot = z.infer<typeof rootSchema>;
 
 export interface AuthorityOptions {
-  /** Its directory, made when missing. */
   directory: string;
-  cluster: string;
+  /** Whose it is to be where none is there: then it is founded. @default that of the authority in the directory */
+  cluster?: string;
   clock?: Clock;
 }
 
-/** Opens the authority that is there, or founds it. Errors: KeyUnsafe, KeyMalformed. */
-export async function openAuthority({ directory, cluster, clock = systemClock }: AuthorityOptions): Promise<Authority> {
-  if (!isLabel(cluster)) throw new ZhongkuiError('CertificateRefused', `${cluster} is no name for a cluster with certificates`);
-  await mkdir(directory, { recursive: true, mode: 0o700 });
+/** Opens the authority that is there, or founds it. Errors: KeyUnsafe, KeyMalformed, NoSuchKey. */
+export async function openAuthority({ directory, cluster: given, clock = systemClock }: AuthorityOptions): Promise<Authority> {
   const path = join(directory, 'authority.json');
-  const write = (roots: readonly StoredRoot[]): string => `${JSON.stringify({ version: 1, cluster, roots }, null, 2)}\n`;
-
-  const roots = async (): Promise<StoredRoot[]> => {
-    await assertPrivate(path);
-    const parsed = fileSchema.safeParse(jsonOf(await readFile(path, 'utf8')));
-    if (!parsed.success) throw new ZhongkuiError('KeyMalformed', `${path} is not a file of an authority`, { cause: parsed.error });
-    if (parsed.data.cluster !== cluster)
-      throw new ZhongkuiError('KeyMalformed', `${path} is the authority of ${parsed.data.cluster}, not of ${cluster}`);
-    return parsed.data.roots;
-  };
-
-  try {
-    await roots();
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
-    // Another process may found it at this moment: one of the two files stands, and both go by that.
-    await createFile(path, write([await newRoot(cluster, clock.nowMs(), 0)]));
-    await roots();
-  }
+  if (given !== undefined) await found(path, given, clock);
+  const { cluster } = await readAuthority(path);
+  if (given !== undefined && given !== cluster)
+    throw new ZhongkuiError('KeyMalformed', `${path} is the authority of ${cluster}, not of ${given}`);
+  const roots = async (): Promise<StoredRoot[]> => (await readAuthority(path)).roots;
+  const write = (kept: readonly StoredRoot[]): string => textOf(cluster, kept);
 
   return {
     cluster,
@@ -126,12 +111,33 @@ export async function openAuthority({ directory, cluster, clock = systemClock }:
   };
 }
 
+/** Unless it is there. */
+async function found(path: string, cluster: string, clock: Clock): Promise<void> {
+  if (!isLabel(cluster)) throw new ZhongkuiError('CertificateRefused', `${cluster} is no name for a cluster with certificates`);
+  await mkdir(dirname(path), { recursive: true, mode: 0o700 });
+  if (await stat(path).catch(unlessGone)) return;
+  // Another process may do so at this moment: one of the two files stands, and both go by that.
+  await createFile(path, textOf(cluster, [await newRoot(cluster, clock.nowMs(), 0)]));
+}
+
+const textOf = (cluster: string, roots: readonly StoredRoot[]): string => `${JSON.stringify({ version: 1, cluster, roots }, null, 2)}\n`;
+
+async function readAuthority(path: string): Promise<z.infer<typeof fileSchema>> {
+  const text = await readFile(path, 'utf8').catch(unlessGone);
+  if (text === undefined) throw new ZhongkuiError('NoSuchKey', `there is no authority in ${dirname(path)}`);
+  await assertPrivate(path);
+  const parsed = fileSchema.safeParse(jsonOf(text));
+  if (!parsed.success) throw new ZhongkuiError('KeyMalformed', `${path} is not a file of an authority`, { cause: parsed.error });
+  return parsed.data;
+}
+
 function needed(roots: readonly StoredRoot[], nowMs: number): StoredRoot[] {
   return trustedRoots(roots, nowMs).map((root) => (needsKey(roots, root, nowMs) ? root : { ...root, key: undefined }));
 }
 
 async function newRoot(cluster: string, nowMs: number, announcedMs: number): Promise<StoredRoot> {
   const key = newPrivateKeyPem();
+  const keys = await cryptoKeysOf(key);
   const signsFromMs = nowMs + announcedMs;
   // Whole seconds, as certificates have them.
   const notBeforeMs = Math.floor((nowMs - CERTIFICATE_BACKDATE_MS) / 1_000) * 1_000;
@@ -142,9 +148,13 @@ async function newRoot(cluster: string, nowMs: number, announcedMs: number): Pro
     name: `CN=feitian ${cluster} ${randomBytes(6).toString('hex')}`,
     notBefore: new Date(notBeforeMs),
     notAfter: new Date(notAfterMs),
-    keys: await cryptoKeysOf(key),
+    keys,
     signingAlgorithm: ALGORITHM,
-    extensions: [new x509.BasicConstraintsExtension(true, 0, true), new x509.KeyUsagesExtension(x509.KeyUsageFlags.keyCertSign, true)],
+    extensions: [
+      await x509.SubjectKeyIdentifierExtension.create(keys.publicKey),
+      new x509.BasicConstraintsExtension(true, 0, true),
+      new x509.KeyUsagesExtension(x509.KeyUsageFlags.keyCertSign, true),
+    ],
   });
   return { certificate: `${certificate.toString('pem')}\n`, key, notBeforeMs, notAfterMs, signsFromMs };
 }
@@ -167,7 +177,10 @@ async function issue(
     publicKey: spki as never,
     signingKey: keys.privateKey,
     signingAlgorithm: ALGORITHM,
+    // As RFC 5280, 4.2.1 wants them of a certificate that others check.
     extensions: [
+      await x509.AuthorityKeyIdentifierExtension.create(keys.publicKey),
+      await x509.SubjectKeyIdentifierExtension.create(spki as never),
       new x509.BasicConstraintsExtension(false, undefined, true),
       new x509.KeyUsagesExtension(x509.KeyUsageFlags.digitalSignature, true),
       new x509.ExtendedKeyUsageExtension([x509.ExtendedKeyUsage.serverAuth, x509.ExtendedKeyUsage.clientAuth]),

@@ -58,3 +58,9 @@ export async function assertPrivate(path: string): Promise<void> {
   if (self !== undefined && self !== 0 && uid !== self)
     throw new ZhongkuiError('KeyUnsafe', `${path} belongs to somebody else`, { details: { path } });
 }
+
+/** For `catch`: what is not there is undefined. */
+export function unlessGone(error: NodeJS.ErrnoException): undefined {
+  if (error.code !== 'ENOENT') throw error;
+  return undefined;
+}

@@ -5,7 +5,7 @@ import { ZhongkuiError } from '../contract.ts';
 import type { MachineRecord, TokenRecord, TokenUse } from '../core/admission.ts';
 import { isTokenId } from '../core/join-token.ts';
 import { isLabel } from '../core/machine-names.ts';
-import { createFile, replaceFile } from './durable-file.ts';
+import { createFile, replaceFile, unlessGone } from './durable-file.ts';
 
 /**
  * What the authority keeps besides its key. No secret is in it: of a token there is the public half of its key.
@@ -101,12 +101,7 @@ function checked(name: string, isOne: (name: string) => boolean): string {
 const textOf = (value: unknown): string => `${JSON.stringify(value)}\n`;
 
 async function read<T>(path: string, schema: z.ZodType<T>): Promise<T | undefined> {
-  let text: string;
-  try {
-    text = await readFile(path, 'utf8');
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
-    throw error;
-  }
+  const text = await readFile(path, 'utf8').catch(unlessGone);
+  if (text === undefined) return undefined;
   return schema.parse(JSON.parse(text));
 }

@@ -2,7 +2,14 @@ import { constants } from 'node:crypto';
 import { type FSWatcher, watch } from 'node:fs';
 import { isIP } from 'node:net';
 import { basename, dirname } from 'node:path';
-import { checkServerIdentity, createSecureContext, type SecureContext, type SecureContextOptions } from 'node:tls';
+import {
+  type ConnectionOptions,
+  checkServerIdentity,
+  createSecureContext,
+  type SecureContext,
+  type SecureContextOptions,
+  type TlsOptions,
+} from 'node:tls';
 import { type Clock, systemClock } from '../../base/clock.ts';
 import { messageOf } from '../../base/errors.ts';
 import { type Logger, silentLogger } from '../../base/log.ts';
@@ -20,6 +27,8 @@ import { loadMachine, type MachineFiles } from './machine-files.ts';
  * certificate at hand goes on.
  */
 export interface CertificateKeeper extends TlsMaterial {
+  clientOptions(host: string): ConnectionOptions;
+  serverOptions(): TlsOptions;
   readonly current: MachineCertificate;
   /** Asks for a new certificate now, due or not. Errors: CertificateRefused, Unavailable. */
   renewNow(): Promise<void>;
@@ -91,9 +100,11 @@ class Keeper implements CertificateKeeper {
     return this.#current;
   }
 
-  clientOptions(host: string): ReturnType<TlsMaterial['clientOptions']> {
+  clientOptions(host: string): ConnectionOptions {
     const name = certifiedNameOf(host, this.#current.cluster);
     return {
+      ...contextOf(this.#current),
+      // Made once, not for each connection; whoever makes one of its own finds what it needs above.
       secureContext: this.#context,
       rejectUnauthorized: true,
       checkServerIdentity: (_, certificate) => checkServerIdentity(name, certificate),
@@ -102,7 +113,7 @@ class Keeper implements CertificateKeeper {
     };
   }
 
-  serverOptions(): ReturnType<TlsMaterial['serverOptions']> {
+  serverOptions(): TlsOptions {
     return { ...contextOf(this.#current), requestCert: true, rejectUnauthorized: true };
   }
 

@@ -2,7 +2,7 @@ import { createPrivateKey } from 'node:crypto';
 import { mkdir, readFile, rename, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { ZhongkuiError } from '../contract.ts';
-import { assertPrivate, createFile, replaceFile, syncDirectory } from './durable-file.ts';
+import { assertPrivate, createFile, replaceFile, syncDirectory, unlessGone } from './durable-file.ts';
 import { type MachineCertificate, readMachineCertificate } from './machine-certificate.ts';
 import { newPrivateKeyPem, spkiOf } from './x509.ts';
 
@@ -106,9 +106,4 @@ async function keyIn(path: string): Promise<string | undefined> {
 
 async function textOf(path: string): Promise<string | undefined> {
   return await readFile(path, 'utf8').catch(unlessGone);
-}
-
-function unlessGone(error: NodeJS.ErrnoException): undefined {
-  if (error.code !== 'ENOENT') throw error;
-  return undefined;
 }
