@@ -1,0 +1,124 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { text as textOfStream } from 'node:stream/consumers';
+import { type Command, InvalidArgumentError } from 'commander';
+import { openAuthority } from '../../../services/zhongkui/certificates/authority.ts';
+import { joinMachine } from '../../../services/zhongkui/certificates/join-machine.ts';
+import { openJoinStore } from '../../../services/zhongkui/certificates/join-store.ts';
+import { createJoinToken } from '../../../services/zhongkui/certificates/join-tokens.ts';
+import { joinService } from '../../../services/zhongkui/join-contract.ts';
+import { authorityFiles } from '../../../services/zhongkui/server.ts';
+import { layoutOf } from '../../cluster/layout.ts';
+import { action, print, printJson, UsageError } from '../ui/action.ts';
+import { callingServers } from '../ui/nuwa.ts';
+import { formatMs, parseMs } from '../ui/units.ts';
+import { type VerbOptions, verb } from '../ui/verb.ts';
+
+/** How a machine becomes one of the cluster's: a token made where the authority is, used once on the machine. */
+export function registerJoin(key: Command): void {
+  verb(
+    key,
+    'join-token',
+    'make a token that lets one new machine into the cluster, once; on the machine that keeps the authority',
+    'feitian key join-token --machine node-7 --address 10.77.0.7',
+    'feitian key join-token --ttl 10m --json',
+  )
+    .option('--machine <name>', 'the only machine it is for; needed to let a known machine in again (default: any that is not known yet)')
+    .option(
+      '--address <ip>',
+      'the only addresses that the machine may have, each with an --address of its own (default: any that no other has)',
+      collect,
+    )
+    .option('--ttl <time>', 'how long it is good, at most 24h', ttl, 3_600_000)
+    .option('--authority <directory>', 'where the authority keeps its files, the data directory of role zhongkui (default: <dir>/zhongkui)')
+    .action(action(makeToken));
+
+  verb(
+    key,
+    'join',
+    'make this machine one of the cluster: it gets a key, a certificate and the certificates of the authority',
+    'feitian key join --server tcp://10.77.0.1:20700 --machine node-7 --address 10.77.0.7 < token',
+    'FEITIAN_JOIN_TOKEN=… feitian key join --server tcp://10.77.0.1:20700 --machine node-7 --out /etc/feitian',
+  )
+    .requiredOption('--server <address>', 'where role zhongkui answers, tcp://host:port')
+    .requiredOption('--machine <name>', 'what this machine is called: lower-case letters, digits and dashes')
+    .option(
+      '--address <ip>',
+      'by which others call this machine, each with an --address of its own; 127.0.0.1 and ::1 are always among them',
+      collect,
+    )
+    .option('--token-file <file>', 'a file with the token (default: FEITIAN_JOIN_TOKEN, or else standard input)')
+    .option('--out <directory>', 'where machine.crt and machine.key go (default: <dir>/machine)')
+    .addHelpText(
+      'after',
+      `
+The token never leaves this machine, and the answer is believed because the token names the authority's certificate: the way there
+may be any network. What was interrupted can be done again with the same token, on this machine and with the same --out.`,
+    )
+    .action(action(joinCluster));
+}
+
+interface TokenFlags extends VerbOptions {
+  machine?: string;
+  address?: string[];
+  ttl: number;
+  authority?: string;
+}
+
+async function makeToken({ dir, json, machine, address, ttl, authority: given }: TokenFlags): Promise<void> {
+  const files = authorityFiles(given ?? layoutOf(dir).dataOf('zhongkui'));
+  const authority = await openAuthority({ directory: files.authority });
+  const store = await openJoinStore(files.joins);
+  const made = await createJoinToken(
+    { authority, store },
+    { ttlMs: ttl, ...(machine === undefined ? {} : { machine }), ...(address === undefined ? {} : { addresses: address }) },
+  );
+  const expires = new Date(made.expiresAtMs).toISOString();
+  if (json) return printJson({ id: made.id, token: made.token, cluster: authority.cluster, expires });
+  // The token alone on standard output, so that it can be piped to where it is needed.
+  print(made.token);
+  process.stderr.write(`for ${machine ?? 'one new machine'}, once, within ${formatMs(ttl)}; it is not shown again. On the machine:
+  feitian key join --server tcp://<host of role zhongkui>:<port> --machine ${machine ?? '<name>'} --address <ip>\n`);
+}
+
+interface JoinFlags extends VerbOptions {
+  server: string;
+  machine: string;
+  address?: string[];
+  tokenFile?: string;
+  out?: string;
+}
+
+async function joinCluster({ dir, json, server, machine, address = [], tokenFile, out }: JoinFlags): Promise<void> {
+  const directory = out ?? join(layoutOf(dir).dir, 'machine');
+  const files = { certificateFile: join(directory, 'machine.crt'), keyFile: join(directory, 'machine.key') };
+  const token = await readToken(tokenFile);
+  const addresses = [...new Set([...address, '127.0.0.1', '::1'])];
+  const machineCertificate = await callingServers((kuafu) =>
+    joinMachine({ token, machine, addresses, files, ask: kuafu.service(joinService, server) }),
+  );
+  const { cluster, notAfterMs } = machineCertificate;
+  const expires = new Date(notAfterMs).toISOString();
+  if (json) return printJson({ machine, cluster, addresses: machineCertificate.addresses, ...files, expires });
+  print(
+    `${machine} is one of ${cluster}: ${files.certificateFile}, ${files.keyFile}. The certificate is good until ${expires} and is renewed before that.`,
+  );
+}
+
+/** Not as an argument, where all users of the machine could read it. */
+async function readToken(file: string | undefined): Promise<string> {
+  if (file !== undefined) return await readFile(file, 'utf8');
+  if (process.env.FEITIAN_JOIN_TOKEN) return process.env.FEITIAN_JOIN_TOKEN;
+  if (process.stdin.isTTY) throw new UsageError('give the token in --token-file, in FEITIAN_JOIN_TOKEN, or on standard input');
+  return await textOfStream(process.stdin);
+}
+
+function collect(value: string, before: string[] = []): string[] {
+  return [...before, value];
+}
+
+function ttl(text: string): number {
+  const ms = parseMs(text);
+  if (ms === undefined || ms === 0) throw new InvalidArgumentError('not a time, such as 10m or 24h.');
+  return ms;
+}

@@ -1,0 +1,73 @@
+import { X509Certificate } from 'node:crypto';
+import { type Clock, systemClock } from '../../base/clock.ts';
+import { ZhongkuiError } from '../contract.ts';
+import { parseJoinToken } from '../core/join-token.ts';
+import type { CertificateAnswer, JoinRequest, RenewRequest } from '../join-contract.ts';
+import { readAnswer } from './answer.ts';
+import type { MachineCertificate } from './machine-certificate.ts';
+import { install, type MachineFiles, nextKey } from './machine-files.ts';
+import { proveJoin, proveRenewal } from './proofs.ts';
+import { createRequest } from './request.ts';
+import { canonicalAddress, fingerprintOf } from './x509.ts';
+
+/** How the authority is asked: `joinService` of a Kuafu client fits. */
+export interface AskAuthority {
+  join(request: JoinRequest): Promise<CertificateAnswer>;
+  renew(request: RenewRequest): Promise<CertificateAnswer>;
+}
+
+export interface JoinOptions {
+  /** As `createJoinToken` made it. */
+  token: string;
+  machine: string;
+  /** By which the machine is called. @default none: it is called by its name only */
+  addresses?: readonly string[];
+  files: MachineFiles;
+  ask: Pick<AskAuthority, 'join'>;
+  clock?: Clock;
+}
+
+/**
+ * Makes this machine one of the cluster's: its files are there afterwards. What was interrupted is done again with the same token: the key is on disk before it is asked for, and the
+ * authority gives the same key its certificate again. Errors: JoinRefused, CertificateRefused, KeyUnsafe.
+ */
+export async function joinMachine(options: JoinOptions): Promise<MachineCertificate> {
+  const { machine, files, ask, clock = systemClock } = options;
+  const token = parseJoinToken(options.token.trim());
+  if (!token)
+    throw new ZhongkuiError(
+      'JoinRefused',
+      'that is no join token: it is one line that begins with feitian-join and has been cut or altered',
+    );
+  const { cluster, id, secret, roots: believed } = token;
+  const addresses = (options.addresses ?? []).map((text) => {
+    const address = canonicalAddress(text);
+    if (address === undefined) throw new ZhongkuiError('CertificateRefused', `${text} is no address`);
+    return address;
+  });
+  const keyPem = await nextKey(files);
+  const csr = await createRequest(keyPem, { machine, cluster, addresses });
+  const request = { token: id, csr };
+  const answer = await ask.join({ ...request, proof: proveJoin(cluster, secret, request) });
+  const received = readAnswer(answer, { cluster, machine, addresses, csr, keyPem, believed }, clock.nowMs());
+  await install(files, received);
+  return received;
+}
+
+/** Gets the present certificate's successor, for the next key, and makes it the machine's. Errors: CertificateRefused; of the way there: Unavailable and the like. */
+export async function renewMachine(
+  files: MachineFiles,
+  current: MachineCertificate,
+  ask: Pick<AskAuthority, 'renew'>,
+  nowMs: () => number,
+): Promise<MachineCertificate> {
+  const { machine, cluster, addresses, certificate, key } = current;
+  const keyPem = await nextKey(files, current);
+  const csr = await createRequest(keyPem, { machine, cluster, addresses });
+  const request = { certificate, csr };
+  const answer = await ask.renew({ ...request, proof: proveRenewal(cluster, key, request) });
+  const believed = current.roots.map((root) => fingerprintOf(new X509Certificate(root).raw));
+  const received = readAnswer(answer, { cluster, machine, addresses, csr, keyPem, believed }, nowMs());
+  await install(files, received);
+  return received;
+}

@@ -1,0 +1,80 @@
+import { createPublicKey } from 'node:crypto';
+import { messageOf } from '../../base/errors.ts';
+import { ZhongkuiError } from '../contract.ts';
+import { type Requested, requestProblem } from '../core/admission.ts';
+import { machineNameOf } from '../core/machine-names.ts';
+import { CSR_BYTES_MAX } from '../join-contract.ts';
+import { ALGORITHM, canonicalAddress, cryptoKeysOf, fingerprintOf, isP256, x509 } from './x509.ts';
+
+/** A request for a certificate (PKCS#10, DER) by the holder of a key. */
+export async function createRequest(
+  privateKeyPem: string,
+  { machine, cluster, addresses }: { machine: string; cluster: string; addresses: readonly string[] },
+): Promise<Buffer> {
+  const request = await x509.Pkcs10CertificateRequestGenerator.create({
+    name: `CN=${machine}`,
+    keys: await cryptoKeysOf(privateKeyPem),
+    signingAlgorithm: ALGORITHM,
+    extensions: [subjectAltName(machineNameOf(machine, cluster), addresses)],
+  });
+  return Buffer.from(request.rawData);
+}
+
+export function subjectAltName(name: string, addresses: readonly string[]): InstanceType<typeof x509.SubjectAlternativeNameExtension> {
+  return new x509.SubjectAlternativeNameExtension([
+    { type: 'dns', value: name },
+    ...addresses.map((value) => ({ type: 'ip' as const, value })),
+  ]);
+}
+
+/** What a request asks for, and the key it is for. */
+export interface ReadRequest extends Requested {
+  readonly spki: Uint8Array;
+}
+
+const EXTENSION_REQUEST = '1.2.840.113549.1.9.14';
+const SUBJECT_ALT_NAME = '2.5.29.17';
+
+/** Reads what anybody may have sent. Errors: CertificateRefused, and nothing else. */
+export async function readRequest(der: Uint8Array, cluster: string): Promise<ReadRequest> {
+  if (der.length > CSR_BYTES_MAX) throw refused(`it has more than ${CSR_BYTES_MAX} bytes`);
+  let read: ReadRequest | string;
+  try {
+    read = await parse(der);
+  } catch (error) {
+    throw refused(`it cannot be read: ${messageOf(error).slice(0, 200)}`, error);
+  }
+  const problem = typeof read === 'string' ? read : requestProblem(read, cluster);
+  if (problem) throw refused(problem);
+  return read as ReadRequest;
+}
+
+/** @returns a text: what is wrong. */
+async function parse(der: Uint8Array): Promise<ReadRequest | string> {
+  const request = new x509.Pkcs10CertificateRequest(der as never);
+  // Bytes after the end, or a length written in a longer way than need be: two texts for one request.
+  if (!Buffer.from(request.rawData).equals(der)) return 'there is more in it than a request';
+  const spki = Buffer.from(request.publicKey.rawData);
+  if (!isP256(createPublicKey({ key: spki, type: 'spki', format: 'der' }))) return 'its key must be of P-256';
+  if (!(await request.verify())) return 'it is not signed by the key it is for';
+
+  if (request.attributes.some(({ type }) => type !== EXTENSION_REQUEST)) return 'it asks for more than names';
+  const [names, ...others] = request.extensions;
+  if (names?.type !== SUBJECT_ALT_NAME || others.length > 0) return 'it must ask for names and nothing else';
+  const items = new x509.SubjectAlternativeNameExtension(names.rawData as never).names.items;
+  const addresses: string[] = [];
+  for (const { type, value } of items) {
+    if (type !== 'dns' && type !== 'ip') return `it asks for a name of type ${type}`;
+    if (type !== 'ip') continue;
+    const address = canonicalAddress(value);
+    if (address === undefined) return `it asks for ${JSON.stringify(value.slice(0, 60))}, which is no address`;
+    addresses.push(address);
+  }
+  const [machine, ...more] = request.subjectName.getField('CN');
+  if (machine === undefined || more.length > 0 || request.subject !== `CN=${machine}`) return 'its subject must be CN=<machine>';
+  return { machine, names: items.flatMap(({ type, value }) => (type === 'dns' ? [value] : [])), addresses, key: fingerprintOf(spki), spki };
+}
+
+function refused(reason: string, cause?: unknown): ZhongkuiError {
+  return new ZhongkuiError('CertificateRefused', `the request for a certificate: ${reason}`, { cause });
+}
