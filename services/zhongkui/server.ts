@@ -34,7 +34,13 @@ export async function start(
   const keeping = keepAuthority({ authority, store, clock, log, signal: closing.signal });
 
   const context = createJoinContext({ authority, store, clock, log });
-  const server = await serve({ address: config.listen, implementations: [implement(joinService, joinHandlers(context))], log });
+  const server = await serve({
+    address: config.listen,
+    implementations: [implement(joinService, joinHandlers(context))],
+    guard: config.guard ?? 'none',
+    cluster: config.cluster,
+    log,
+  });
   // Machines that join do not know Nuwa yet: they are told this address. Those that renew find it there.
   const nuwa = config.nuwa.length === 0 ? undefined : await register(config, server.address, log);
   log.info({ address: server.address, roots: (await authority.trusted()).length }, 'zhongkui.started');
@@ -56,7 +62,7 @@ async function register(
   log: Logger,
 ): Promise<{ unregister(): Promise<void>; leave(): Promise<void> }> {
   const instance = newId('zhongkui');
-  const cluster = await joinCluster({ cluster: config.cluster, nuwa: config.nuwa, creator: instance, log });
+  const cluster = await joinCluster({ cluster: config.cluster, nuwa: config.nuwa, creator: instance, identity: config.identity, log });
   const registration = await cluster.nuwa.register(ZHONGKUI_JOIN_SERVICE, instance, { address, pid: process.pid });
   return { unregister: () => registration.unregister().catch(() => {}), leave: () => cluster.leave() };
 }

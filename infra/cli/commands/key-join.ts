@@ -94,7 +94,7 @@ async function joinCluster({ dir, json, server, machine, address = [], tokenFile
   const files = { certificateFile: join(directory, 'machine.crt'), keyFile: join(directory, 'machine.key') };
   const token = await readToken(tokenFile);
   const addresses = [...new Set([...address, '127.0.0.1', '::1'])];
-  const machineCertificate = await callingServers((kuafu) =>
+  const machineCertificate = await callingServers(undefined, (kuafu) =>
     joinMachine({ token, machine, addresses, files, ask: kuafu.service(joinService, server) }),
   );
   const { cluster, notAfterMs } = machineCertificate;

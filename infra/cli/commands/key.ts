@@ -26,6 +26,7 @@ import { holderOf, nameOf, placeOf, revocableOf, subjectOf, textFrom } from '../
 import { type NuwaOptions, nuwaVerb, withNuwa } from '../ui/nuwa.ts';
 import { formatTime, parseMs } from '../ui/units.ts';
 import { type VerbOptions, verb } from '../ui/verb.ts';
+import { registerJoin } from './key-join.ts';
 
 const DAY_MS = 86_400_000;
 const OVERLAP_MS = 3_600_000;
@@ -33,6 +34,7 @@ const OVERLAP_MS = 3_600_000;
 /** `feitian key …`: who may do what. Keys are files below `<dir>/keys`; nothing but `revoke`, and `rotate` for the old key, speaks with the cluster. */
 export function register(program: Command): void {
   const key = program.command('key').description('keys of users and services, and what they may do');
+  registerJoin(key);
 
   verb(
     key,

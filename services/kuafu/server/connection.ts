@@ -123,7 +123,7 @@ export class ServerConnection implements ChannelEvents {
             return this.#handleStreamed(frame);
           case FRAME_KINDS.cancel:
             return this.#handleCancel(frame.id);
-            case FRAME_KINDS.identify:
+          case FRAME_KINDS.identify:
             return this.#handleIdentify(frame);
           case FRAME_KINDS.ping:
             return this.#channel.send({ kind: FRAME_KINDS.pong, id: frame.id, body: NOTHING });
