@@ -33,6 +33,8 @@ function placeOf(path: string): Place {
 const roomOf = (path: string): string => path.split('/').slice(0, 2).join('/');
 /** Kuafu's port to whoever decides which calls may be made is words alone, like a contract. */
 const GUARD_PORT = 'services/kuafu/guard-contract.ts';
+/** The same for who keeps certificates. */
+const TLS_PORT = 'services/kuafu/tls-material.ts';
 const isContract = (path: string): boolean => /^services\/[^/]+\/([a-z-]+-)?contract\.ts$/.test(path) || path === GUARD_PORT;
 const isClient = (path: string): boolean => /^services\/[^/]+\/client\.ts$/.test(path);
 /** Says what is counted and runs nothing, so that dashboards and workflows can read it. */
@@ -97,9 +99,12 @@ const MAY_IMPORT: Record<Place, { own: Rule; packages: Rule }> = {
     packages: anyOf(PURE_PACKAGES, types(packages('node:stream'))),
   },
   // Every room answers its calls through Kuafu's server.
-  shell: { own: anyOf(sameRoom, isClient, isContract, base, path('services/kuafu/server.ts')), packages: () => true },
+  shell: {
+    own: anyOf(sameRoom, isClient, isContract, base, path('services/kuafu/server.ts'), types(path(TLS_PORT))),
+    packages: () => true,
+  },
   // A role is told whom it is and whom it answers, whatever decides that.
-  base: { own: anyOf(base, types(path(GUARD_PORT))), packages: () => true },
+  base: { own: anyOf(base, types(path(GUARD_PORT)), types(path('services/zhongkui/contract.ts'))), packages: () => true },
   dashboards: {
     own: anyOf(sameTop, isMetrics),
     // Node's own are for writing the files out.

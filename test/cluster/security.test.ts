@@ -1,10 +1,7 @@
-import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { WorkflowHandle } from '@temporalio/client';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createExchange } from '../../activities/fuxi/exchange.ts';
 import { callByName, describeServices } from '../../infra/cli/ui/rpc.ts';
-import { openDatabase } from '../../services/base/database.ts';
 import { silentLogger } from '../../services/base/log.ts';
 import { type AttemptPlace, attemptTokenParts } from '../../services/fuxi/attempt-contract.ts';
 import { attemptPath, type BatchRequest, FUXI_MASTER_SERVICE, fuxiMasterService } from '../../services/fuxi/contract.ts';
@@ -16,19 +13,10 @@ import { SERVICES_PATH, serviceInfoSchema } from '../../services/nuwa/contract.t
 import { chunkServerService } from '../../services/pangu/chunk-contract.ts';
 import { createPangu } from '../../services/pangu/client.ts';
 import { MASTER_SERVICE, masterService } from '../../services/pangu/master-contract.ts';
-import { ticketKeys } from '../../services/pangu/tables.ts';
-import {
-  delegate,
-  identityOf,
-  keyDirectory,
-  openIdentity,
-  parsePrivateKey,
-  readKeyFile,
-  tokenIdOf,
-} from '../../services/zhongkui/client.ts';
+import { delegate, identityOf, keyDirectory, openIdentity, parsePrivateKey, tokenIdOf } from '../../services/zhongkui/client.ts';
 import { REVOCATION_FRESH_MS, REVOCATIONS_PATH } from '../../services/zhongkui/contract.ts';
 import { openCluster, outputLines, progressOf, resultOf, type TestCluster } from '../helpers/cluster.ts';
-import { scrapeText, targetsOf } from '../helpers/scrape.ts';
+import { placesToSearch, secretsOf } from '../helpers/secrets.ts';
 import { feitian } from '../infra/feitian.ts';
 
 /** Everything here is asked of the real processes of one cluster, with keys that `feitian up` and `feitian key` made. */
@@ -117,7 +105,7 @@ it('every method of every process is refused to whoever is nobody', async () => 
         else open.push(`${service}.${name}: ${code}`);
       }
   };
-  await Promise.all([...addresses.keys()].map(ask));
+  for (const address of addresses.keys()) await ask(address);
   expect(new Set(open)).toEqual(new Set(['kuafu.health: OK']));
   // One Nuwa server, three masters, Shennong, and two nodes with a chunk server, Tubo and Dayu's agent each.
   expect(addresses.size).toBeGreaterThanOrEqual(8);
@@ -182,6 +170,19 @@ describe('a user who may read one directory', () => {
     await expect(alice.chunkServer(address!).list({ node, limit: 10 })).rejects.toMatchObject(DENIED);
     await expect(alice.chunkServer(address!).delete({ node, chunks: [chunk] })).rejects.toMatchObject(DENIED);
   });
+
+  it('is held to the limits that it was given', async () => {
+    await command('key', 'create', 'carol');
+    await command('key', 'grant', 'carol', 'pangu://local/in:read;callsPerSecond=5;bytesPerCall=64', 'nuwa://local/services:read');
+    const carol = await actingAs(await openIdentity(keyFile('user/carol'), { watch: false }));
+    const atOnce = await Promise.all(
+      Array.from({ length: 40 }, () => outcome(carol.masters.stat({ path: '/in/text' }, { timeoutMs: 30 }))),
+    );
+    expect(new Set(atOnce)).toContain('OK');
+    expect(atOnce.filter((code) => code === 'OK').length).toBeLessThan(20);
+    await expect(carol.masters.stat({ path: `/in/${'x'.repeat(100)}` })).rejects.toMatchObject(DENIED);
+    await carol.leave();
+  }, 30_000);
 
   it('is nobody within the bound once its key is revoked, and others are not touched by it', async () => {
     const { chunks } = await alice.masters.open({ path: '/in/text' });
@@ -303,7 +304,7 @@ describe('after all that', () => {
   it('no key, token or secret of tickets stands in a history, a log or a metric', async () => {
     const secrets = await secretsOf(test);
     expect(secrets.length).toBeGreaterThan(20);
-    const places = [...(await historiesOf(test)), ...(await logsOf(test)), ...(await metricsOf(test))];
+    const places = await placesToSearch(test);
     for (const kind of ['history', 'log', 'metrics'])
       expect(places.filter(({ where }) => where.startsWith(kind)).length, kind).toBeGreaterThan(2);
     const found = places.flatMap(({ where, text }) =>
@@ -331,66 +332,4 @@ const WORDS = {
 async function admin<T>(use: (acting: Acting) => Promise<T>): Promise<T> {
   const acting = await actingAs(await openIdentity(test.cluster.info.admin.keyFile, { watch: false }));
   return await use(acting).finally(() => acting.leave());
-}
-
-interface Text {
-  where: string;
-  text: string;
-}
-
-/** Those of this cluster, and what any key and any token begins with. */
-async function secretsOf({ dir, cluster }: TestCluster): Promise<{ what: string; value: string }[]> {
-  const secrets = [
-    { what: 'a token', value: Buffer.from('{"alg":"EdDSA","typ":"feitian-link').toString('base64url') },
-    { what: 'a private key', value: 'MC4CAQAwBQYDK2VwBCIEI' },
-  ];
-  const add = (what: string, bytes: Uint8Array): void => {
-    for (const encoding of ['base64', 'base64url', 'hex', 'latin1'] as const)
-      secrets.push({ what, value: Buffer.from(bytes).toString(encoding).replace(/=+$/, '') });
-  };
-  for (const name of await readdir(join(dir, 'keys'), { recursive: true })) {
-    if (!name.endsWith('.pem')) continue;
-    const { keyPair, token } = await readKeyFile(join(dir, 'keys', name));
-    add(`the key of ${name}`, Buffer.from(keyPair.privateKey.export({ format: 'jwk' }).d!, 'base64url'));
-    if (token !== undefined) secrets.push({ what: `the token of ${name}`, value: token.split('.').at(-1)! });
-  }
-  const database = openDatabase(cluster.info.postgres.url, { connectionsMax: 1 });
-  for (const { id, secret } of await database.db.select().from(ticketKeys)) add(`the key of tickets ${id}`, secret);
-  await database.close();
-  return secrets;
-}
-
-async function historiesOf({ temporal }: TestCluster): Promise<Text[]> {
-  const texts: Text[] = [];
-  for await (const { workflowId, runId } of temporal.workflow.list()) {
-    const handle: WorkflowHandle = temporal.workflow.getHandle(workflowId, runId);
-    const pieces: string[] = [];
-    collect(await handle.fetchHistory(), pieces);
-    texts.push({ where: `history of ${workflowId}`, text: pieces.join('\n') });
-  }
-  return texts;
-}
-
-/** All strings, and all bytes as the text that they mostly are. */
-function collect(value: unknown, into: string[]): void {
-  if (typeof value === 'string') into.push(value);
-  else if (value instanceof Uint8Array) into.push(Buffer.from(value).toString('latin1'));
-  else if (typeof value === 'object' && value !== null) for (const each of Object.values(value)) collect(each, into);
-}
-
-async function logsOf({ dir }: TestCluster): Promise<Text[]> {
-  const texts: Text[] = [];
-  for (const name of await readdir(dir, { recursive: true }))
-    if (name.endsWith('.log') || /(^|\/)logs\//.test(name))
-      texts.push({ where: `log ${name}`, text: await readFile(join(dir, name), 'latin1').catch(() => '') });
-  return texts;
-}
-
-async function metricsOf(cluster: TestCluster): Promise<Text[]> {
-  const { children } = await cluster.nuwa.list(`${SERVICES_PATH}/shennong`);
-  const { http } = serviceInfoSchema.parse(JSON.parse(Buffer.from(children[0]!.value).toString())).attributes;
-  const targets = await targetsOf(String(http).replace('http://', ''));
-  return await Promise.all(
-    targets.map(async ({ targets: [address] }) => ({ where: `metrics of ${address}`, text: await scrapeText(address) })),
-  );
 }
