@@ -270,7 +270,8 @@ export class Connection implements Notified {
   }
 
   /** A check by itself is a transaction of one. */
-  #submitCheck(xid: number, { operation }: ChangeRequest): void {
+  #submitCheck(xid: number, { operation, error = ERRORS.badArguments }: ChangeRequest): void {
+    if (!operation) return this.#answered(() => this.#reply(xid, error));
     const slot = this.#wait(false);
     this.#submit({ kind: 'transaction', operations: [operation as Check], ...this.#requestId() }, slot, (reply) => {
       this.#reply(xid, reply.kind === 'done' ? ERRORS.ok : errorOf(reply), undefined, reply.revision);

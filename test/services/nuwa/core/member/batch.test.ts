@@ -65,7 +65,14 @@ function randomBatch(random: Random): CommandBatch {
   const command = (): Command => {
     switch (random.int(8)) {
       case 0:
-        return { kind: 'openSession', session: pick(TEXTS), ttlMs: pick(INTEGERS), creator: pick(TEXTS), password: maybe(value) };
+        return {
+          kind: 'openSession',
+          session: pick(TEXTS),
+          ttlMs: pick(INTEGERS),
+          creator: pick(TEXTS),
+          password: maybe(value),
+          holder: maybe(() => pick(TEXTS)),
+        };
       case 1:
         return { kind: 'closeSession', session: pick(TEXTS), why: pick(['closed', 'expired'] as const) };
       case 2:
