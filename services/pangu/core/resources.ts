@@ -1,16 +1,17 @@
 import { escapePath, escapeSegment } from '../../base/escape-segment.ts';
-import { isPlainPath } from '../../base/plain-path.ts';
+import { ResourceMemo } from '../../base/resource-memo.ts';
 import { checkName, childPath, formatPath, parsePath } from './path.ts';
 
 /**
- * What requests touch, as `pangu://<cluster>/<path>`, with what names of resources may not hold escaped. Read by the same parser that the operations use, so what is checked is what is used; a path that is
- * none throws as it does there. Whoever may write at a path may also have its missing parents made, and move it away.
+ * What requests touch, as `pangu://<cluster>/<path>`, with what names of resources may not hold escaped. Read by the same parser that the operations use, so what
+ * is checked is what is used; a path that is none throws as it does there. Whoever may write at a path may also have its missing parents made, and move it away.
  */
 export function pathResource(path: string, cluster: string): string {
   // Most paths are plain and mean themselves; to take one apart and put it together again costs as much as half a call.
-  if (isPlainPath(path)) return `pangu://${cluster}${path}`;
-  return `pangu://${cluster}${escapePath(formatPath(parsePath(path, cluster).names))}`;
+  return plain.of(path, cluster) ?? `pangu://${cluster}${escapePath(formatPath(parsePath(path, cluster).names))}`;
 }
+
+const plain = new ResourceMemo((path, cluster) => `pangu://${cluster}${path}`);
 
 interface Publication {
   directory: string;

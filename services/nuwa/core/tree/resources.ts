@@ -1,5 +1,5 @@
 import { escapePath } from '../../../base/escape-segment.ts';
-import { isPlainPath } from '../../../base/plain-path.ts';
+import { ResourceMemo } from '../../../base/resource-memo.ts';
 import { NuwaError } from '../../contract.ts';
 import { isUnder, parsePath } from './path.ts';
 
@@ -12,9 +12,15 @@ export const ZHONGKUI_PATH = '/zhongkui';
  * read the whole tree hears of it when he watches the root; nothing secret stands there.
  */
 export function pathResource({ path }: { path: string }, cluster: string): string {
-  const escaped = isPlainPath(path) ? path : escapeGood(path);
-  if (!isUnder(path, ZHONGKUI_PATH, true)) return `nuwa://${cluster}${escaped}`;
-  return `zhongkui://${cluster}${escaped.slice(ZHONGKUI_PATH.length) || '/'}`;
+  return plain.of(path, cluster) ?? format(escapeGood(path), cluster);
+}
+
+const plain = new ResourceMemo(format);
+
+/** Of a path that is escaped: what Zhongkui keeps has a name that means itself. */
+function format(path: string, cluster: string): string {
+  if (!isUnder(path, ZHONGKUI_PATH, true)) return `nuwa://${cluster}${path}`;
+  return `zhongkui://${cluster}${path.slice(ZHONGKUI_PATH.length) || '/'}`;
 }
 
 function escapeGood(path: string): string {
