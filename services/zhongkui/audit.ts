@@ -106,13 +106,21 @@ class CallCounts {
   #byCaller = new Map<Caller, Map<string, Calls[]>>();
   #size = 0;
   #others = 0;
+  /** Most calls are like the one before. */
+  #last: { caller: Caller; method: string; operation: string; prefix: string; calls: Calls } | undefined;
 
   count(caller: Caller, method: string, operation: string, prefix: string): void {
+    const last = this.#last;
+    if (last && last.caller === caller && last.method === method && last.operation === operation && last.prefix === prefix) {
+      last.calls.count++;
+      return;
+    }
     const known = this.#byCaller.get(caller)?.get(method);
     if (known)
       for (const calls of known) {
         if (calls.fields.operation !== operation || calls.fields.prefix !== prefix) continue;
         calls.count++;
+        this.#last = { caller, method, operation, prefix, calls };
         return;
       }
     this.#add(caller, method, operation, prefix);
@@ -136,6 +144,7 @@ class CallCounts {
     const all = [...this.#byCaller.values()].flatMap((methods) => [...methods.values()].flat());
     if (this.#others > 0) all.push({ fields: { others: true }, count: this.#others });
     this.#byCaller = new Map();
+    this.#last = undefined;
     this.#size = 0;
     this.#others = 0;
     return all;

@@ -22,7 +22,7 @@ export interface CallerFacts {
 }
 
 export interface CallerSources {
-  readonly clock: Clock;
+  readonly clock: Pick<Clock, 'nowMs' | 'monotonicMs'>;
   readonly trust: Trust;
   readonly revocations: RevocationView;
   /** Whether what is known of revocations counts, however old it is. */
@@ -55,7 +55,7 @@ export class GuardedCaller implements Caller {
   readonly grant: Grant;
   readonly #issuer: string;
   readonly #sources: CallerSources;
-  readonly #clock: Clock;
+  readonly #clock: CallerSources['clock'];
   readonly #trust: Trust;
   readonly #revocations: RevocationView;
   #goodUntilMs = Number.NEGATIVE_INFINITY;
@@ -63,6 +63,9 @@ export class GuardedCaller implements Caller {
   #seenRevocations = -1;
   #young = new Map<string, Verdict>();
   #old = new Map<string, Verdict>();
+  /** Of the question before, which is mostly asked again for the audit log. */
+  #lastResource = '';
+  #last: Verdict | undefined;
 
   constructor({ grant, issuer }: CallerFacts, sources: CallerSources) {
     this.name = grant.name;
@@ -133,6 +136,13 @@ export class GuardedCaller implements Caller {
   }
 
   #verdict(operation: string, resource: string): Verdict {
+    if (this.#last !== undefined && this.#last.operation === operation && this.#lastResource === resource) return this.#last;
+    this.#last = this.#look(operation, resource);
+    this.#lastResource = resource;
+    return this.#last;
+  }
+
+  #look(operation: string, resource: string): Verdict {
     let known = this.#young.get(resource);
     for (let verdict = known; verdict; verdict = verdict.next) if (verdict.operation === operation) return verdict;
     if (known === undefined) {

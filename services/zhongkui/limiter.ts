@@ -24,10 +24,10 @@ const BUCKETS_MAX = 16_384;
  * them or from none.
  */
 export class Limiter {
-  readonly #clock: Clock;
+  readonly #clock: Pick<Clock, 'monotonicMs'>;
   readonly #buckets = new Map<string, CallBucket>();
 
-  constructor(clock: Clock) {
+  constructor(clock: Pick<Clock, 'monotonicMs'>) {
     this.#clock = clock;
   }
 
