@@ -26,7 +26,8 @@ import { neverRan } from './core/messages.ts';
 import { type Choice, type Facts, type PickState, pickInstance, type Rule } from './core/pick.ts';
 import { mayRetry } from './core/retry.ts';
 import { type CallMeter, codeOf, meterOf } from './meter.ts';
-import type { Transports } from './transports/index.ts';
+import type { TlsMaterial } from './tls-material.ts';
+import { type Transports, transportsWith } from './transports/index.ts';
 import { byteLength } from './transports/outbox.ts';
 
 export interface KuafuClientOptions {
@@ -36,6 +37,8 @@ export interface KuafuClientOptions {
   random?: Random;
   log?: Logger;
   transports?: Transports;
+  /** Needed for `tls://` addresses. */
+  tls?: TlsMaterial;
 }
 
 const TIMEOUT_MS_DEFAULT = 10_000;
@@ -70,12 +73,12 @@ class Client implements KuafuClient {
   readonly #waits = new Set<(why: KuafuError) => void>();
   #closed = false;
 
-  constructor({ resolver, clock = systemClock, random = systemRandom, log = silentLogger, transports }: KuafuClientOptions) {
+  constructor({ resolver, clock = systemClock, random = systemRandom, log = silentLogger, transports, tls }: KuafuClientOptions) {
     this.#resolver = resolver;
     this.#clock = clock;
     this.#random = random;
     this.#alarm = new Alarm(clock);
-    this.#connections = new Connections({ clock, random, log, alarm: this.#alarm, transports });
+    this.#connections = new Connections({ clock, random, log, alarm: this.#alarm, transports: transportsWith(tls, transports) });
     this.#instances = new Instances(() => clock.monotonicMs());
   }
 

@@ -5,7 +5,10 @@ import { Alarm } from './alarm.ts';
 import { type Implementation, KuafuError, type KuafuServer, type ServiceContract, type ServiceHandlers } from './contract.ts';
 import { meterOf, totals } from './meter.ts';
 import { type ServedMethods, ServerConnection, type ServerShared } from './server/connection.ts';
-import { type Transports, transportOf } from './transports/index.ts';
+import type { TlsMaterial } from './tls-material.ts';
+import type { Channel } from './transport.ts';
+import { type Transports, transportOf, transportsWith } from './transports/index.ts';
+import { refusePeer } from './transports/refuse.ts';
 
 /** Joins a contract with the functions that fulfil it; `serve` takes any number of them. */
 export function implement<S extends ServiceContract>(contract: S, handlers: ServiceHandlers<S>): Implementation {
@@ -36,24 +39,29 @@ export interface ServerLimits {
   callsMax?: number;
   /** Request bytes of calls under way. @default 512 MiB */
   requestBytesMax?: number;
+  /** An idle one takes some 12 KB; more than this many processes of one cluster go through proxies. @default 20_000 */
+  connectionsMax?: number;
 }
 
 export interface ServeOptions {
-  /** `tcp://host:port` (port 0: any free one) or `mem://name`. */
+  /** `tcp://host:port` or `tls://host:port` (port 0: any free one), `unix:///path` or `mem://name`. */
   address: string;
   implementations: readonly Implementation[];
   limits?: ServerLimits;
   log?: Logger;
   clock?: Clock;
   transports?: Transports;
+  /** Needed for `tls://`. */
+  tls?: TlsMaterial;
 }
 
 /** What is hinted to a caller that was refused: about the time a full server needs to work off a good part of its calls. */
 const RETRY_AFTER_MS = 50;
 
 export async function serve(options: ServeOptions): Promise<KuafuServer> {
-  const { address, implementations, limits = {}, log = silentLogger, clock = systemClock, transports } = options;
+  const { address, implementations, limits = {}, log = silentLogger, clock = systemClock, transports, tls } = options;
   const connections = new Set<ServerConnection>();
+  const connectionsMax = limits.connectionsMax ?? 20_000;
   let onIdle: (() => void) | undefined;
   const alarm = new Alarm(clock);
   const shared: ServerShared = {
@@ -73,12 +81,18 @@ export async function serve(options: ServeOptions): Promise<KuafuServer> {
     },
   };
 
-  const listener = await transportOf(address, transports).listen(address, (channel) => {
+  const onRefused = (peer: string, reason: string): void => log.warn({ peer, reason }, 'kuafu.connection.refused');
+  const onChannel = (channel: Channel): void => {
+    if (connections.size >= connectionsMax) {
+      refusePeer(channel, 'too many connections');
+      return onRefused(channel.peer, 'too many connections');
+    }
     const connection = new ServerConnection(channel, shared);
     connections.add(connection);
     totals.serverConnections++;
     connection.start();
-  });
+  };
+  const listener = await transportOf(address, transportsWith(tls, transports)).listen(address, onChannel, onRefused);
   log.info({ address: listener.address, services: [...shared.services.keys()] }, 'kuafu.serving');
 
   let closing: Promise<void> | undefined;

@@ -1,6 +1,6 @@
 import { messageOf } from '../../base/errors.ts';
 import type { Alarm, Alarmed } from '../alarm.ts';
-import { decodeBody, encodeBody } from '../codec.ts';
+import { decodeBody, encodeBody, goAwayReason } from '../codec.ts';
 import { KuafuError } from '../contract.ts';
 import { FRAME_KINDS, FRAME_LIMITS, type Frame } from '../core/frame.ts';
 import { helloProblem, MAGIC, VERSION, WINDOW_BYTES } from '../core/messages.ts';
@@ -161,13 +161,7 @@ export class ClientConnection implements ChannelEvents, Alarmed {
   }
 
   #handleGoAway(frame: Frame): void {
-    let body: unknown;
-    try {
-      body = decodeBody(frame.body);
-    } catch {
-      // without a reason, then
-    }
-    this.#leavingReason = `told to go away: ${String((body as { reason?: unknown } | undefined)?.reason ?? 'no reason given')}`;
+    this.#leavingReason = `told to go away: ${goAwayReason(frame)}`;
     if (this.#state === 'open') this.#state = 'leaving';
     this.#onClosed(); // new calls need a new connection
     this.#maybeIdle();

@@ -2,7 +2,7 @@ import type { Clock } from '../../base/clock.ts';
 import { FeitianError, messageOf } from '../../base/errors.ts';
 import type { Logger } from '../../base/log.ts';
 import type { Alarm, Alarmed } from '../alarm.ts';
-import { decodeBody, encodeBody } from '../codec.ts';
+import { decodeBody, encodeBody, goAwayReason } from '../codec.ts';
 import { type Attachment, type Implementation, type KuafuCode, KuafuError, type Method } from '../contract.ts';
 import { FRAME_KINDS, FRAME_LIMITS, type Frame, sizeProblem } from '../core/frame.ts';
 import { errorToBody, helloProblem, MAGIC, parseRequest, VERSION, WINDOW_BYTES } from '../core/messages.ts';
@@ -115,6 +115,7 @@ export class ServerConnection implements ChannelEvents {
   }
 
   #handleHello(frame: Frame): void {
+    if (frame.kind === FRAME_KINDS.goAway) return this.#handleRefusal(frame);
     if (frame.kind !== FRAME_KINDS.hello) return this.violated('the first frame is no hello');
     let problem: string | undefined;
     try {
@@ -126,6 +127,13 @@ export class ServerConnection implements ChannelEvents {
     this.#shared.alarm.remove(this.#helloTimeout);
     this.#channel.setLimits(FRAME_LIMITS);
     this.#state = 'open';
+  }
+
+  /** The peer does not want this server: its certificate is no good, for example. */
+  #handleRefusal(frame: Frame): void {
+    const reason = `refused by the peer: ${goAwayReason(frame)}`;
+    this.#shared.log.warn({ peer: this.#channel.peer, reason }, 'kuafu.connection.refused');
+    this.#channel.close(reason);
   }
 
   #handleRequest(frame: Frame): void {
