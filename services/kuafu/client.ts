@@ -6,6 +6,7 @@ import { type Random, systemRandom } from '../base/random.ts';
 import { Alarm } from './alarm.ts';
 import { Broken, CallTry } from './client/call.ts';
 import { Connections } from './client/connections.ts';
+import { hedged, type Placement } from './client/hedge.ts';
 import { Instances } from './client/instances.ts';
 import { encodeBody } from './codec.ts';
 import {
@@ -21,11 +22,14 @@ import {
   type ServiceOptions,
 } from './contract.ts';
 import { parseAddress } from './core/address.ts';
+import type { Outcome } from './core/breaker.ts';
 import { sizeProblem } from './core/frame.ts';
+import { HedgeBudget } from './core/hedge-budget.ts';
 import { neverRan } from './core/messages.ts';
 import { type Choice, type Facts, type PickState, pickInstance, type Rule } from './core/pick.ts';
+import { flagsOf } from './core/priority.ts';
 import { mayRetry } from './core/retry.ts';
-import { type CallMeter, codeOf, meterOf } from './meter.ts';
+import { CallMeter, codeOf, meterOf } from './meter.ts';
 import type { TlsMaterial } from './tls-material.ts';
 import { type Transports, transportsWith } from './transports/index.ts';
 import { byteLength } from './transports/outbox.ts';
@@ -68,6 +72,8 @@ class Client implements KuafuClient {
   readonly #alarm: Alarm;
   readonly #connections: Connections;
   readonly #instances: Instances;
+  /** By service: a slow one spends only its own. */
+  readonly #hedges = new Map<string, HedgeBudget>();
   readonly #closing = new AbortController();
   /** Ends each wait that `#within` has under way. */
   readonly #waits = new Set<(why: KuafuError) => void>();
@@ -93,7 +99,10 @@ class Client implements KuafuClient {
     const client: Record<string, (request: unknown, options?: CallOptions) => Promise<unknown>> = {};
     for (const [name, method] of Object.entries(contract.methods)) {
       const meter = meterOf('client', contract.name, name);
-      client[name] = (request, callOptions) => this.#call(contract, name, method, meter, target, request, callOptions);
+      client[name] = (request, callOptions) =>
+        callOptions?.hedgeAfterMs !== undefined && method.idempotent && manyInstances
+          ? this.#hedged(contract, name, method, meter, target, request, callOptions)
+          : this.#call(contract, name, method, meter, target, request, callOptions);
     }
     return client as ServiceClient<S>;
   }
@@ -107,6 +116,35 @@ class Client implements KuafuClient {
     this.#alarm.close();
   }
 
+  async #hedged(
+    contract: ServiceContract,
+    name: string,
+    method: Method,
+    meter: CallMeter,
+    target: Target,
+    request: unknown,
+    options: CallOptions,
+  ): Promise<unknown> {
+    const nowMs = (): number => this.#clock.monotonicMs();
+    const startedMs = nowMs();
+    let budget = this.#hedges.get(contract.name);
+    if (!budget) this.#hedges.set(contract.name, (budget = new HedgeBudget()));
+    // The two tries are one call: neither is counted by itself, and the second does not change where the next calls go.
+    const uncounted = new CallMeter('client', contract.name, name);
+    const call = (signal: AbortSignal, placement: Placement): Promise<unknown> => {
+      const own = placement.avoid === undefined ? target : { ...target, picks: { ...target.picks } };
+      return this.#call(contract, name, method, uncounted, own, request, { ...options, signal }, placement);
+    };
+    try {
+      const { hedgeAfterMs = 0, signal } = options;
+      const reply = await hedged({ afterMs: hedgeAfterMs, nowMs, alarm: this.#alarm, budget, signal, call });
+      meter.succeeded(nowMs() - startedMs);
+      return reply;
+    } catch (error) {
+      throw this.#failed(meter, startedMs, error);
+    }
+  }
+
   async #call(
     contract: ServiceContract,
     name: string,
@@ -115,14 +153,16 @@ class Client implements KuafuClient {
     target: Target,
     request: unknown,
     options: CallOptions = {},
+    placement?: Placement,
   ): Promise<unknown> {
     const { timeoutMs = TIMEOUT_MS_DEFAULT, tryTimeoutMs = target.tryTimeoutMs, signal, attachment } = options;
+    const flags = flagsOf(options);
     const what = `${contract.name}.${name}`;
     // Read again only after something was waited for: a look at the clock is a hundredth of a call.
     let nowMs = this.#clock.monotonicMs();
     const deadlineMs = nowMs + timeoutMs;
     const elsewhere = method.idempotent ? target.elsewhere : [];
-    let tried: Set<string> | undefined;
+    let tried = placement?.avoid === undefined ? undefined : new Set([placement.avoid]);
     let failure: unknown;
     /** Instances of this round that said others may do better. */
     let declined = 0;
@@ -142,6 +182,7 @@ class Client implements KuafuClient {
           choice = await this.#within(this.#choose(target, request, tried, signal), what, deadlineMs, signal);
           nowMs = this.#clock.monotonicMs();
         }
+        placement?.placed(choice.address);
         this.#instances.begin(choice.address);
         begun = true;
         let connection = this.#connections.ready(choice.address);
@@ -154,7 +195,7 @@ class Client implements KuafuClient {
         const body = encodeRequest(contract.name, name, remainingMs, request, attachment);
         sent = true;
         const alarm = this.#alarm;
-        const once = new CallTry({ contract, name, method, connection, alarm, deadlineMs: untilMs, signal, body, attachment });
+        const once = new CallTry({ contract, name, method, connection, alarm, deadlineMs: untilMs, signal, flags, body, attachment });
         const reply = await once.promise;
         meter.succeeded(this.#clock.monotonicMs() - deadlineMs + timeoutMs);
         this.#instances.end(choice.address, 'answered');
@@ -167,9 +208,9 @@ class Client implements KuafuClient {
           tryUntilMs < deadlineMs && nowMs < deadlineMs && error instanceof KuafuError && error.code === 'DeadlineExceeded';
         const unsent = !sent && error instanceof KuafuError && (error.code === 'Unavailable' || unanswered);
         const declines = hasCode(error, ...elsewhere);
-        if (begun) this.#instances.end(choice.address, howEnded(error, broke || unsent, unanswered), retryAfterMs(error));
         failure = broke ? new KuafuError('Unavailable', `${what}: ${error.message}`, { details: { address: choice.address } }) : error;
         const facts = { broke: broke || unanswered, neverRan: unsent || declines || neverRan(error) };
+        if (begun) this.#instances.end(choice.address, outcomeOf(error, facts, unanswered), retryAfterMs(error));
         // It did not answer, or cannot now; one that has too much to do is where it is.
         const away = facts.broke || (facts.neverRan && !hasCode(error, 'Overloaded'));
         if (away && target.named && choice.address !== target.address) this.#resolver!.suspect(target.address, choice.address);
@@ -257,10 +298,12 @@ function ruleOf<S extends ServiceContract>(pick: PickRule<S>): (request: unknown
   return () => rule;
 }
 
-function howEnded(error: unknown, failed: boolean, unanswered: boolean): 'answered' | 'unanswered' | 'failed' {
+function outcomeOf(error: unknown, facts: { broke: boolean; neverRan: boolean }, unanswered: boolean): Outcome {
   if (unanswered) return 'unanswered';
+  // An instance that cannot take calls has failed them, whoever says so.
+  if (facts.broke || (facts.neverRan && hasCode(error, 'Unavailable'))) return 'broke';
   // Whose caller gave up may have been about to be answered.
-  return failed || hasCode(error, 'Cancelled', 'DeadlineExceeded') ? 'failed' : 'answered';
+  return hasCode(error, 'Cancelled', 'DeadlineExceeded') ? 'abandoned' : 'answered';
 }
 
 function encodeRequest(

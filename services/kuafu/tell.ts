@@ -17,6 +17,12 @@ export function tellKuafu(): void {
     { labels: { direction: 'in' }, value: totals.bytesIn },
     { labels: { direction: 'out' }, value: totals.bytesOut },
   ]);
+  tellWhenAsked(metrics.breakersOpened, () => [{ value: totals.breakersOpened }]);
+  tellWhenAsked(metrics.hedges, () => [
+    { labels: { outcome: 'won' }, value: totals.hedgesWon },
+    { labels: { outcome: 'lost' }, value: totals.hedgesLost },
+    { labels: { outcome: 'withheld' }, value: totals.hedgesWithheld },
+  ]);
 }
 
 function callsOf({ side, service, method, ok, failures }: CallMeter): Sample<'side' | 'service' | 'method' | 'code'>[] {

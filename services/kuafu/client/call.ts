@@ -32,6 +32,7 @@ export class CallTry implements PendingCall, Alarmed {
     alarm: Alarm;
     deadlineMs: number;
     signal: AbortSignal | undefined;
+    flags: number;
     body: Uint8Array;
     attachment: Attachment | undefined;
   }) {
@@ -48,7 +49,7 @@ export class CallTry implements PendingCall, Alarmed {
     });
     this.#alarm.add(this);
     this.#signal?.addEventListener('abort', this);
-    this.#id = options.connection.call(this, options.body, options.attachment);
+    this.#id = options.connection.call(this, options.flags, options.body, options.attachment);
   }
 
   replied(frame: Frame): void {

@@ -69,11 +69,11 @@ export class ClientConnection implements ChannelEvents, Alarmed {
   }
 
   /** Sends the request; returns the id by which it can be cancelled. */
-  call(pending: PendingCall, body: Uint8Array, attachment: Parameters<Channel['send']>[0]['attachment']): number {
+  call(pending: PendingCall, flags: number, body: Uint8Array, attachment: Parameters<Channel['send']>[0]['attachment']): number {
     const id = this.#newId();
     if (this.#pending.size === 0) this.#becomeBusy();
     this.#pending.set(id, pending);
-    this.#channel.send({ kind: FRAME_KINDS.request, id, body, attachment });
+    this.#channel.send({ kind: FRAME_KINDS.request, flags, id, body, attachment });
     return id;
   }
 

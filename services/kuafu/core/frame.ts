@@ -5,7 +5,8 @@
  *   offset  bytes
  *   0       4      frameBytes: the whole frame, header included
  *   4       1      kind
- *   5       1      flags: 1 = body and attachment are compressed; 2 and 4 = priority (0 normal, 2 high, 4 low); other bits zero
+ *   5       1      flags: 1 = body and attachment are compressed (see compressed.ts); 2 and 4 = priority (0 normal, 2 high, 4 low);
+ *                  8, of a request: what comes back may be compressed; other bits zero
  *   6       2      of a request: the number of the credentials it is made with, 0 = none; of data: the message's number in its stream and direction,
  *                  from 0, modulo 65536; otherwise zero
  *   8       4      call id, chosen by the caller; 0 for frames that belong to no call; of identify: the number that the credentials get
@@ -37,8 +38,8 @@ export type FrameKind = (typeof FRAME_KINDS)[keyof typeof FRAME_KINDS];
 const KIND_MAX = FRAME_KINDS.identify;
 
 /** Bits of a header's flags. */
-export const FLAGS = { compressed: 1, high: 2, low: 4 } as const;
-const FLAGS_ALL = FLAGS.compressed | FLAGS.high | FLAGS.low;
+export const FLAGS = { compressed: 1, high: 2, low: 4, compressReply: 8 } as const;
+const FLAGS_ALL = FLAGS.compressed | FLAGS.high | FLAGS.low | FLAGS.compressReply;
 
 export interface Frame {
   readonly kind: FrameKind;

@@ -1,4 +1,4 @@
-import type { Priority } from '../contract.ts';
+import type { CallOptions, Priority } from '../contract.ts';
 import { FLAGS } from './frame.ts';
 
 /**
@@ -27,9 +27,16 @@ export function roomWithin(bound: number, priority: Priority): number {
   }
 }
 
-export function flagsOf(priority: Priority | undefined): number {
-  if (priority === 'high') return FLAGS.high;
-  return priority === 'low' ? FLAGS.low : 0;
+/** Flags of a call's request, and of what follows it from the caller. */
+export function flagsOf({ priority, compress }: CallOptions): number {
+  const flags = priority === 'high' ? FLAGS.high : priority === 'low' ? FLAGS.low : 0;
+  return compress ? flags | FLAGS.compressed | FLAGS.compressReply : flags;
+}
+
+/** Flags of what a server sends back for a request with these. */
+export function replyFlagsOf(flags: number): number {
+  const priority = flags & (FLAGS.high | FLAGS.low);
+  return (flags & FLAGS.compressReply) !== 0 ? priority | FLAGS.compressed : priority;
 }
 
 export function priorityOf(flags: number): Priority {

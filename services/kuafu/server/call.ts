@@ -1,6 +1,7 @@
 import type { Clock } from '../../base/clock.ts';
 import type { Alarm, Alarmed } from '../alarm.ts';
-import { type CallContext, KuafuError } from '../contract.ts';
+import { type CallContext, KuafuError, type Priority } from '../contract.ts';
+import { priorityOf } from '../core/priority.ts';
 import type { CallMeter } from '../meter.ts';
 
 /**
@@ -14,6 +15,8 @@ export class ServerCall implements CallContext, Alarmed {
   /** The deadline, on the monotonic clock here: durations travel, times do not. */
   readonly atMs: number;
   readonly meter: CallMeter;
+  /** Of its request. */
+  flags = 0;
   /** What was left at the beginning. */
   readonly #allowedMs: number;
   readonly #clock: Clock;
@@ -41,6 +44,10 @@ export class ServerCall implements CallContext, Alarmed {
       else if (!this.#finished) this.#alarm.add(this);
     }
     return this.#controller.signal;
+  }
+
+  get priority(): Priority {
+    return priorityOf(this.flags);
   }
 
   remainingMs(): number {

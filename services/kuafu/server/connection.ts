@@ -3,9 +3,10 @@ import { FeitianError, messageOf } from '../../base/errors.ts';
 import type { Logger } from '../../base/log.ts';
 import type { Alarm, Alarmed } from '../alarm.ts';
 import { decodeBody, encodeBody, goAwayReason } from '../codec.ts';
-import { type Attachment, type Implementation, type KuafuCode, KuafuError, type Method } from '../contract.ts';
+import { type Attachment, type Implementation, type KuafuCode, KuafuError, type Method, type Priority } from '../contract.ts';
 import { FRAME_KINDS, FRAME_LIMITS, type Frame, sizeProblem } from '../core/frame.ts';
 import { errorToBody, helloProblem, MAGIC, parseRequest, VERSION, WINDOW_BYTES } from '../core/messages.ts';
+import { priorityOf, replyFlagsOf, roomWithin } from '../core/priority.ts';
 import { type CallMeter, codeOf, meterOf, totals } from '../meter.ts';
 import { parseWith } from '../schema.ts';
 import type { Channel, ChannelEvents } from '../transport.ts';
@@ -142,7 +143,7 @@ export class ServerConnection implements ChannelEvents {
     // Over a network that duplicates frames the same call may come twice while it runs: it runs once.
     if (this.#calls.has(id)) return;
     const requestBytes = frame.body.length + frame.attachment.length;
-    const overload = this.#overload(requestBytes);
+    const overload = this.#overload(requestBytes, priorityOf(frame.flags));
     if (overload) return this.#refuse(id, 'Overloaded', overload, { retryAfterMs: shared.retryAfterMs });
     if (this.#state === 'draining') return this.#refuse(id, 'Unavailable', 'the server is closing', { notRun: true });
 
@@ -167,6 +168,7 @@ export class ServerConnection implements ChannelEvents {
       return this.#refuse(id, 'InvalidRequest', `${service}.${name}: ${request.problem.text}`, { issues: request.problem.issues }, meter);
 
     const call = new ServerCall(id, requestBytes, frame.attachment, shared.clock, shared.alarm, remainingMs, meter);
+    call.flags = frame.flags;
     this.#calls.set(id, call);
     shared.calls++;
     totals.callsInFlight++;
@@ -189,12 +191,13 @@ export class ServerConnection implements ChannelEvents {
     else this.#channel.withdraw(id); // a reply that nobody waits for
   }
 
-  #overload(requestBytes: number): string | undefined {
+  #overload(requestBytes: number, priority: Priority): string | undefined {
     const shared = this.#shared;
-    if (this.#calls.size >= shared.callsPerConnectionMax) return `${this.#calls.size} calls of this connection are under way`;
-    if (shared.calls >= shared.callsMax) return `${shared.calls} calls are under way`;
+    if (this.#calls.size >= roomWithin(shared.callsPerConnectionMax, priority))
+      return `${this.#calls.size} calls of this connection are under way`;
+    if (shared.calls >= roomWithin(shared.callsMax, priority)) return `${shared.calls} calls are under way`;
     // One call always fits, however large, so that a bound below the largest frame cannot shut anybody out for ever.
-    if (shared.calls > 0 && shared.requestBytes + requestBytes > shared.requestBytesMax)
+    if (shared.calls > 0 && shared.requestBytes + requestBytes > roomWithin(shared.requestBytesMax, priority))
       return `${shared.requestBytes} bytes of requests are under way`;
     return undefined;
   }
@@ -219,7 +222,7 @@ export class ServerConnection implements ChannelEvents {
     }
     call.meter.succeeded(call.tookMs());
     this.#finish(call);
-    this.#channel.send({ kind: FRAME_KINDS.reply, id: call.id, body, attachment });
+    this.#channel.send({ kind: FRAME_KINDS.reply, flags: replyFlagsOf(call.flags), id: call.id, body, attachment });
   }
 
   #fail(call: ServerCall, service: string, name: string, error: unknown): void {
