@@ -7,6 +7,7 @@ import { meterOf, totals } from './meter.ts';
 import { type ServedMethods, ServerConnection, type ServerShared } from './server/connection.ts';
 import type { TlsMaterial } from './tls-material.ts';
 import type { Channel } from './transport.ts';
+import { CompressingChannel } from './transports/compressing-channel.ts';
 import { type Transports, transportOf, transportsWith } from './transports/index.ts';
 import { refusePeer } from './transports/refuse.ts';
 
@@ -87,7 +88,7 @@ export async function serve(options: ServeOptions): Promise<KuafuServer> {
       refusePeer(channel, 'too many connections');
       return onRefused(channel.peer, 'too many connections');
     }
-    const connection = new ServerConnection(channel, shared);
+    const connection = new ServerConnection(new CompressingChannel(channel), shared);
     connections.add(connection);
     totals.serverConnections++;
     connection.start();

@@ -99,9 +99,10 @@ export function readHeader(source: Buffer, offset: number, limits: FrameLimits):
 }
 
 /** Why a frame of this size may not be sent, or undefined. */
-export function sizeProblem(bodyBytes: number, attachmentBytes: number): string | undefined {
-  if (bodyBytes > BODY_BYTES_MAX) return `a body of ${bodyBytes} bytes, the limit is ${BODY_BYTES_MAX}; bulk belongs in the attachment`;
+export function sizeProblem(bodyBytes: number, attachmentBytes: number, limits: FrameLimits = FRAME_LIMITS): string | undefined {
+  if (bodyBytes > limits.bodyBytesMax)
+    return `a body of ${bodyBytes} bytes, the limit is ${limits.bodyBytesMax}; bulk belongs in the attachment`;
   const frameBytes = HEADER_BYTES + bodyBytes + attachmentBytes;
-  if (frameBytes > FRAME_BYTES_MAX) return `a frame of ${frameBytes} bytes, the limit is ${FRAME_BYTES_MAX}`;
+  if (frameBytes > limits.frameBytesMax) return `a frame of ${frameBytes} bytes, the limit is ${limits.frameBytesMax}`;
   return undefined;
 }
