@@ -40,7 +40,7 @@ export interface ServerLimits {
   callsMax?: number;
   /** Request bytes of calls under way. @default 512 MiB */
   requestBytesMax?: number;
-  /** An idle one takes some 12 KB; more than this many processes of one cluster go through proxies. @default 20_000 */
+  /** An idle one takes some 9 KB; more than this many processes of one cluster go through proxies. @default 20_000 */
   connectionsMax?: number;
 }
 
