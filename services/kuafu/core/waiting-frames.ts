@@ -19,15 +19,18 @@ interface Entry<F> {
   bytes: number;
 }
 
-/** Their order against others of their call says nothing: they are not held up by them. */
-const UNORDERED: ReadonlySet<FrameKind> = new Set([
-  FRAME_KINDS.hello,
-  FRAME_KINDS.cancel,
-  FRAME_KINDS.ping,
-  FRAME_KINDS.pong,
-  FRAME_KINDS.goAway,
-  FRAME_KINDS.credit,
+/** Frames whose place among those of their call says something: the others are not held up by them, nor is what is no call's (the id of `identify` is none). */
+const ORDERED: ReadonlySet<FrameKind> = new Set([
+  FRAME_KINDS.request,
+  FRAME_KINDS.reply,
+  FRAME_KINDS.error,
+  FRAME_KINDS.data,
+  FRAME_KINDS.end,
 ]);
+
+export function keepsOrder(kind: FrameKind): boolean {
+  return ORDERED.has(kind);
+}
 
 export class WaitingFrames<F extends Waiting> {
   /** High, normal, low. */
@@ -39,7 +42,7 @@ export class WaitingFrames<F extends Waiting> {
 
   /** Whether this frame has to wait, now that the connection is congested. */
   mustWait(frame: F, large: boolean): boolean {
-    if (UNORDERED.has(frame.kind)) return false;
+    if (!keepsOrder(frame.kind)) return false;
     return large || ((frame.flags ?? 0) & FLAGS.low) !== 0 || this.#calls.has(frame.id);
   }
 

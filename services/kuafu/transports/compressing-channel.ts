@@ -1,5 +1,6 @@
 import { pack, packable, packElsewhere, plain, UNPACKED_BYTES_MAX, unpack } from '../compressed.ts';
 import { FLAGS, FRAME_KINDS, type Frame, type FrameLimits, HELLO_LIMITS } from '../core/frame.ts';
+import { keepsOrder } from '../core/waiting-frames.ts';
 import type { Channel, ChannelEvents, OutgoingFrame } from '../transport.ts';
 import { byteLength } from './outbox.ts';
 
@@ -62,7 +63,7 @@ export class CompressingChannel implements Channel, ChannelEvents {
 
   send(frame: OutgoingFrame): void {
     if (this.#closing) return;
-    if (this.#packing.size > 0 && frame.kind !== FRAME_KINDS.cancel) {
+    if (this.#packing.size > 0 && keepsOrder(frame.kind)) {
       const packing = this.#packing.get(frame.id);
       if (packing) {
         packing.behind.push(frame);

@@ -6,7 +6,7 @@ import { type Waiting, WaitingFrames } from '../../../../services/kuafu/core/wai
 interface Numbered extends Waiting {
   n: number;
 }
-const { request, data, reply, cancel, credit, end } = FRAME_KINDS;
+const { request, data, reply, cancel, credit, end, identify } = FRAME_KINDS;
 
 function drain(waiting: WaitingFrames<Numbered>): number[] {
   const order: number[] = [];
@@ -33,6 +33,7 @@ test('large frames and low ones wait, others pass, but never one of their own ca
   expect(small(2)).toBe(false);
   expect(small(1, cancel)).toBe(false);
   expect(small(1, credit)).toBe(false);
+  expect(small(1, identify)).toBe(false); // its id is no call's
   waiting.shift();
   expect(small(1)).toBe(false);
 });
