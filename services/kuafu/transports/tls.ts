@@ -3,7 +3,7 @@ import { reachableHost } from '../../base/reachable-host.ts';
 import { addressOf, formatAddress } from '../core/address.ts';
 import type { TlsMaterial } from '../tls-material.ts';
 import type { Transport } from '../transport.ts';
-import { FrameReader } from './frame-reader.ts';
+import { FrameReader, readSecurely } from './frame-reader.ts';
 import { refusePeer } from './refuse.ts';
 import { SocketChannel } from './socket-channel.ts';
 import { connectThrough, KEEP_ALIVE, listenThrough, portOf } from './sockets.ts';
@@ -14,8 +14,8 @@ import { connectThrough, KEEP_ALIVE, listenThrough, portOf } from './sockets.ts'
  * Node could cut the connection itself when a certificate is no good, but then the other end never learns why. So the handshake is let through,
  * the certificate is looked at before any frame is read or said, and a peer that is refused is told the reason in a go-away.
  *
- * Reading: the connecting side reads straight into attachments as over TCP (`onread`). Node's servers cannot; what arrives is copied once, which beside
- * deciphering it costs nothing that can be measured (1,262 MB/s without, 1,268 MB/s with the copy).
+ * Reading goes straight into attachments as over TCP, on both sides (frame-reader.ts): the receiving end spends 0.7 s of processor for each GB, where
+ * a bare node:tls socket that emits `data` spends 1.0 s.
  */
 const VERSIONS = { minVersion: 'TLSv1.3', maxVersion: 'TLSv1.3' } as const;
 /** RFC 9266: what only the two ends of this connection can know. */
@@ -68,7 +68,7 @@ export function tlsTransport(material: TlsMaterial): Transport {
         const problem = certificateProblem(socket);
         const channel = new SocketChannel(socket, reader, peer, { pauses: true, binding: bindingOf(socket) });
         if (problem === undefined) {
-          socket.on('data', (chunk: Buffer) => reader.read(chunk));
+          readSecurely(socket, reader);
           onChannel(channel);
         } else {
           refusePeer(channel, `your certificate ${problem}`);
