@@ -6,6 +6,7 @@ import type { Random } from '../../base/random.ts';
 import type { Alarm } from '../alarm.ts';
 import { KuafuError } from '../contract.ts';
 import { totals } from '../meter.ts';
+import { CompressingChannel } from '../transports/compressing-channel.ts';
 import { type Transports, transportOf } from '../transports/index.ts';
 import { ClientConnection } from './connection.ts';
 
@@ -77,7 +78,7 @@ export class Connections {
     try {
       this.#closing.signal.throwIfAborted();
       const channel = await transportOf(address, transports).connect(address, giveUp.signal);
-      const connection = new ClientConnection(channel, alarm, nowMs, () => {
+      const connection = new ClientConnection(new CompressingChannel(channel), alarm, nowMs, () => {
         if (this.#live.delete(connection)) totals.clientConnections--;
         if (place.connection === connection) place.connection = undefined;
       });

@@ -7,10 +7,11 @@ import { WINDOW_BYTES } from '../../../services/kuafu/core/messages.ts';
 import { meters, totals } from '../../../services/kuafu/meter.ts';
 import { serve } from '../../../services/kuafu/server.ts';
 import { QUEUED_BYTES_MAX } from '../../../services/kuafu/streams/outgoing.ts';
+import type { TlsMaterial } from '../../../services/kuafu/tls-material.ts';
 import { StreamerError, StreamerHandlers, streamerService } from './streamer.ts';
 
 /** What streams promise, over any transport. `listen`: an address nobody listens at yet. */
-export function describeStreams(name: string, listen: () => string): void {
+export function describeStreams(name: string, listen: () => string, tls?: TlsMaterial): void {
   describe(`streams over ${name}`, () => {
     let handlers: StreamerHandlers;
     let server: KuafuServer;
@@ -19,8 +20,8 @@ export function describeStreams(name: string, listen: () => string): void {
 
     beforeEach(async () => {
       handlers = new StreamerHandlers();
-      server = await serve({ guard: 'none', address: listen(), implementations: [handlers.implementation()] });
-      client = createKuafuClient();
+      server = await serve({ guard: 'none', tls, address: listen(), implementations: [handlers.implementation()] });
+      client = createKuafuClient({ tls });
       streamer = client.service(streamerService, server.address);
     });
 
@@ -314,7 +315,7 @@ export function describeStreams(name: string, listen: () => string): void {
     test('streams count as calls, and one refused before it ran is opened again with what was sent', async () => {
       await server.close();
       const bounded = new StreamerHandlers();
-      server = await serve({ guard: 'none', address: listen(), implementations: [bounded.implementation()], limits: { callsMax: 1 } });
+      server = await serve({ guard: 'none', tls, address: listen(), implementations: [bounded.implementation()], limits: { callsMax: 1 } });
       streamer = client.service(streamerService, server.address);
       const first = streamer.deaf({ name: 'a' });
       await bounded.untilWaiting('a');
@@ -336,6 +337,7 @@ export function describeStreams(name: string, listen: () => string): void {
       const bounded = new StreamerHandlers();
       server = await serve({
         guard: 'none',
+        tls,
         address: listen(),
         implementations: [bounded.implementation()],
         limits: { unreadBytesMax: 1_000_000 },
