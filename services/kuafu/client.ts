@@ -36,7 +36,7 @@ import { mayRetry } from './core/retry.ts';
 import type { Identity } from './guard-contract.ts';
 import { CallMeter, codeOf, meterOf } from './meter.ts';
 import { UnreadAccount } from './streams/unread.ts';
-import type { TlsMaterial } from './tls-material.ts';
+import type { TlsMaterial } from './tls-contract.ts';
 import { type Transports, transportsWith } from './transports/index.ts';
 
 export interface KuafuClientOptions {

@@ -1,6 +1,6 @@
 import { KuafuError } from '../contract.ts';
 import { parseAddress } from '../core/address.ts';
-import type { TlsMaterial } from '../tls-material.ts';
+import type { TlsMaterial } from '../tls-contract.ts';
 import type { Transport } from '../transport.ts';
 import { processNetwork } from './memory.ts';
 import { tcpTransport } from './tcp.ts';

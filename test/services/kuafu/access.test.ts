@@ -33,7 +33,7 @@ const methods = contracts.flatMap((contract) =>
   Object.entries(contract.methods).map(([name, method]) => ({ contract, name, method, what: `${contract.name}.${name}` })),
 );
 /** What may be called by whoever comes; each with its reason where it is declared. */
-const OPEN = ['kuafu.health'];
+const OPEN = ['kuafu.health', 'zhongkui-join.join', 'zhongkui-join.renew'];
 
 const guard = new TestGuard();
 const reached: string[] = [];
