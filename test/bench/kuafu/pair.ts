@@ -1,0 +1,125 @@
+import { type ChildProcess, fork } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import { Latencies } from '../nuwa/latencies.ts';
+import type { Measured } from '../nuwa/rounds.ts';
+import {
+  MESSAGE_BYTES,
+  type Part,
+  type Question,
+  type StreamTold,
+  type SystemName,
+  type SystemOptions,
+  type UnaryTold,
+} from './systems.ts';
+
+const PROCESS = fileURLToPath(new URL('./process.ts', import.meta.url));
+
+/** A bench that fails leaves nobody behind. */
+const running = new Set<ChildProcess>();
+process.once('exit', () => {
+  for (const child of running) child.kill('SIGKILL');
+});
+
+/** The two processes of one system. They live through all rounds: what is measured is code that is warm. */
+export class Pair {
+  readonly #server: Half;
+  readonly #caller: Half;
+
+  private constructor(server: Half, caller: Half) {
+    this.#server = server;
+    this.#caller = caller;
+  }
+
+  static async start(system: SystemName, options: SystemOptions): Promise<Pair> {
+    const server = new Half({ system, options });
+    try {
+      const address = await server.told<string>();
+      const caller = new Half({ system, options, address });
+      await caller.told();
+      return new Pair(server, caller);
+    } catch (error) {
+      server.stop();
+      throw error;
+    }
+  }
+
+  async unary(inFlight: number, seconds: number): Promise<Measured> {
+    const serverBeforeMs = await this.#server.ask<number>({ ask: 'cpuMs' });
+    const { calls, latencies, cpuMs, allCalls } = await this.#caller.ask<UnaryTold>({ ask: 'unary', inFlight, seconds });
+    const serverMs = (await this.#server.ask<number>({ ask: 'cpuMs' })) - serverBeforeMs;
+    const merged = new Latencies(latencies);
+    return {
+      perSecond: calls / seconds,
+      p50Ms: merged.quantile(0.5),
+      p99Ms: merged.quantile(0.99),
+      serverUs: (serverMs * 1000) / allCalls,
+      clientUs: (cpuMs * 1000) / allCalls,
+    };
+  }
+
+  /** `perSecond` is MB. */
+  async stream(direction: 'up' | 'down', messages: number): Promise<Measured> {
+    const { tookMs } = await this.#caller.ask<StreamTold>({ ask: direction, messages });
+    return { perSecond: (messages * MESSAGE_BYTES) / 1000 / tookMs, p50Ms: Number.NaN, p99Ms: Number.NaN };
+  }
+
+  stop(): void {
+    this.#caller.stop();
+    this.#server.stop();
+  }
+}
+
+class Half {
+  readonly #child: ChildProcess;
+  readonly #what: string;
+
+  constructor(part: Part) {
+    this.#what = `the ${part.address === undefined ? 'server' : 'caller'} of ${part.system}`;
+    const child = fork(PROCESS, [JSON.stringify(part)], {
+      execArgv: [...profileArgs(part), '--import', 'tsx'],
+      stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
+    });
+    this.#child = child;
+    running.add(child);
+    child.once('exit', () => running.delete(child));
+  }
+
+  ask<T>(question: Question): Promise<T> {
+    const told = this.told<T>();
+    this.#child.send(question);
+    return told;
+  }
+
+  /** The next thing it says. */
+  told<T = unknown>(): Promise<T> {
+    return new Promise((resolve, reject) => {
+      const settled = (): void => {
+        this.#child.off('message', onMessage);
+        this.#child.off('exit', onExit);
+      };
+      const onMessage = (message: unknown): void => {
+        settled();
+        const { told, error } = message as { told?: T; error?: string };
+        if (error === undefined) resolve(told as T);
+        else reject(new Error(`${this.#what}: ${error}`));
+      };
+      const onExit = (code: number | null): void => {
+        settled();
+        reject(new Error(`${this.#what} ended with ${code}`));
+      };
+      this.#child.once('message', onMessage);
+      this.#child.once('exit', onExit);
+    });
+  }
+
+  stop(): void {
+    if (this.#child.connected) this.#child.disconnect();
+  }
+}
+
+/** `FEITIAN_BENCH_PROFILE=DIR`: each of our own processes leaves a profile of its processor time there. */
+function profileArgs({ system, address }: Part): string[] {
+  const dir = process.env.FEITIAN_BENCH_PROFILE;
+  if (!dir) return [];
+  return ['--cpu-prof', '--cpu-prof-dir', dir, '--cpu-prof-name', `${system}-${address === undefined ? 'server' : 'caller'}.cpuprofile`];
+}

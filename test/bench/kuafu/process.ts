@@ -1,0 +1,60 @@
+import { Latencies } from '../nuwa/latencies.ts';
+import { type Caller, type Part, type Question, type StreamTold, SYSTEMS, type UnaryTold } from './systems.ts';
+
+/** One process of a system: `process.ts <part>`. A server tells its address, a caller that it is connected; then both answer one question after another. */
+const part = JSON.parse(process.argv[2]!) as Part;
+process.once('disconnect', () => process.exit(0));
+
+/** Code that has just been compiled, and connections that have just been made, are measured by nobody. */
+const WARM_UP_MS = 700;
+
+const system = await SYSTEMS[part.system](part.options);
+const caller = part.address === undefined ? undefined : await system.connect(part.address);
+const address = caller ? part.address : await system.serve();
+process.on('message', (question: Question) => {
+  answer(question).then(
+    (told) => process.send!({ told }),
+    (error) => process.send!({ error: error instanceof Error ? error.message : String(error) }),
+  );
+});
+process.send!({ told: address });
+
+async function answer(question: Question): Promise<unknown> {
+  switch (question.ask) {
+    case 'cpuMs':
+      return cpuMs();
+    case 'unary':
+      return await closedLoops(caller!, question.inFlight, question.seconds);
+    default: {
+      await caller![question.ask](Math.ceil(question.messages / 8));
+      const startedMs = performance.now();
+      await caller![question.ask](question.messages);
+      return { tookMs: performance.now() - startedMs } satisfies StreamTold;
+    }
+  }
+}
+
+function cpuMs(): number {
+  const { user, system } = process.cpuUsage();
+  return (user + system) / 1000;
+}
+
+/** Each loop calls again when it is answered. */
+async function closedLoops(caller: Caller, inFlight: number, seconds: number): Promise<UnaryTold> {
+  const latencies = new Latencies();
+  const countFromMs = performance.now() + WARM_UP_MS;
+  const untilMs = countFromMs + seconds * 1000;
+  const startedCpuMs = cpuMs();
+  let allCalls = 0;
+  const loop = async (): Promise<void> => {
+    for (let nowMs = performance.now(); nowMs < untilMs; ) {
+      await caller.unary();
+      allCalls++;
+      const doneMs = performance.now();
+      if (nowMs >= countFromMs && doneMs < untilMs) latencies.add(doneMs - nowMs);
+      nowMs = doneMs;
+    }
+  };
+  await Promise.all(Array.from({ length: inFlight }, loop));
+  return { calls: latencies.count, latencies: latencies.toJSON(), allCalls, cpuMs: cpuMs() - startedCpuMs };
+}
