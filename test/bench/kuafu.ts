@@ -2,6 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { cpus, loadavg, tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { type CertificateFiles, selfSigned } from './kuafu/certificate.ts';
 import { GrpcGo } from './kuafu/grpc-go.ts';
 import { Pair } from './kuafu/pair.ts';
 import { openRpcPeers, type RpcPeers } from './kuafu/peers.ts';
@@ -36,7 +37,7 @@ export async function run({ quick, say, rounds = quick ? 1 : 5, peers: peersDir 
   const unknown = wanted.filter((section) => !SECTIONS.includes(section));
   if (unknown.length > 0) throw new Error(`no part ${unknown.join(', ')}: there are ${SECTIONS.join(', ')}`);
   const dir = await mkdtemp(join(tmpdir(), 'feitian-bench-kuafu-'));
-  const stage = new Stage(dir, quick ? 1 : 3, quick ? 128 : 1_024, say);
+  const stage = new Stage(dir, quick ? 1 : 3, quick ? 256 : 1_024, say);
   const loadBefore = loadavg()[0]!;
   try {
     await stage.open(resolve(peersDir));
@@ -69,6 +70,7 @@ export async function run({ quick, say, rounds = quick ? 1 : 5, peers: peersDir 
 /** The processes of a run: each system is started when the first case wants it. */
 class Stage {
   readonly seconds: number;
+  /** How much grpc-go's client streams: it knows no seconds. */
   readonly mib: number;
   readonly missing: string[] = [];
   readonly #dir: string;
@@ -76,6 +78,7 @@ class Stage {
   readonly #pairs = new Map<SystemName, Pair>();
   peers: RpcPeers = { versions: {}, missing: [] };
   grpcGo: GrpcGo | undefined;
+  certificate: CertificateFiles | undefined;
 
   constructor(dir: string, seconds: number, mib: number, say: (line: string) => void) {
     this.#dir = dir;
@@ -87,6 +90,11 @@ class Stage {
   async open(peersDir: string): Promise<void> {
     this.peers = await openRpcPeers(peersDir, this.#say);
     for (const what of this.peers.missing) this.leftOut(what);
+    try {
+      this.certificate = await selfSigned(this.#dir);
+    } catch (error) {
+      this.leftOut(`TLS: ${(error as Error).message}`);
+    }
     if (this.peers.grpcGo) this.grpcGo = await GrpcGo.start(this.peers.grpcGo, this.#dir, this.seconds, this.mib);
   }
 
@@ -96,10 +104,16 @@ class Stage {
   }
 
   async pair(system: SystemName): Promise<Pair> {
-    const options: SystemOptions = { packages: this.peers.packages ?? '' };
+    const options: SystemOptions = { packages: this.peers.packages ?? '', ...(this.certificate ? { tls: this.certificate } : {}) };
     const pair = this.#pairs.get(system) ?? (await Pair.start(system, options));
     this.#pairs.set(system, pair);
     return pair;
+  }
+
+  /** After a failure: whoever needs it next gets new processes. */
+  drop(system: SystemName): void {
+    this.#pairs.get(system)?.stop();
+    this.#pairs.delete(system);
   }
 
   async close(): Promise<void> {
@@ -118,10 +132,17 @@ async function casesOf(section: Section, stage: Stage): Promise<Case[]> {
         ),
       }));
     case 'stream':
-      return (['up', 'down'] as const).map((direction) => ({
-        name: `1 MiB messages ${direction}, MB`,
-        contenders: contenders(stage, { Kuafu: 'kuafu', ...peersOf(stage) }, direction, (pair) => pair.stream(direction, stage.mib)),
-      }));
+      return (['up', 'down'] as const).flatMap((direction) => {
+        const measure = (pair: Pair) => pair.stream(direction, stage.seconds);
+        const encrypted: Record<string, SystemName> = stage.certificate ? { 'node:tls': 'tls' } : {};
+        return [
+          {
+            name: `1 MiB messages ${direction}, MB`,
+            contenders: contenders(stage, { Kuafu: 'kuafu', ...peersOf(stage) }, direction, measure),
+          },
+          { name: `1 MiB messages ${direction} with TLS, MB`, contenders: contenders(stage, encrypted, undefined, measure) },
+        ];
+      });
     case 'token':
       return [];
   }
@@ -139,7 +160,14 @@ function contenders(
 ): Contender[] {
   const all: Contender[] = Object.entries(systems).map(([name, system]) => ({
     system: name,
-    measure: async () => measure(await stage.pair(system)),
+    measure: async () => {
+      try {
+        return await measure(await stage.pair(system));
+      } catch (error) {
+        stage.drop(system);
+        throw error;
+      }
+    },
   }));
   const { grpcGo } = stage;
   if (grpcGo && ofGo) all.push({ system: 'grpc-go', measure: () => grpcGo.measure(ofGo) });

@@ -58,8 +58,8 @@ export class Pair {
   }
 
   /** `perSecond` is MB. */
-  async stream(direction: 'up' | 'down', messages: number): Promise<Measured> {
-    const { tookMs } = await this.#caller.ask<StreamTold>({ ask: direction, messages });
+  async stream(direction: 'up' | 'down', seconds: number): Promise<Measured> {
+    const { messages, tookMs } = await this.#caller.ask<StreamTold>({ ask: direction, seconds });
     return { perSecond: (messages * MESSAGE_BYTES) / 1000 / tookMs, p50Ms: Number.NaN, p99Ms: Number.NaN };
   }
 
@@ -85,6 +85,7 @@ class Half {
   }
 
   ask<T>(question: Question): Promise<T> {
+    if (!this.#child.connected) return Promise.reject(new Error(`${this.#what} is gone`));
     const told = this.told<T>();
     this.#child.send(question);
     return told;

@@ -57,6 +57,8 @@ export async function openRpcPeers(peersDir: string, say: (line: string) => void
       await runProgram('go', ['build', '-C', source, '-o', program, '.'], { timeoutMs: INSTALL_MS_MAX, env: { GOTOOLCHAIN: 'local' } });
     }
     peers.grpcGo = program;
+    const modules = await readFile(join(source, 'go.mod'), 'utf8').catch(() => '');
+    peers.versions['grpc-go'] = /google\.golang\.org\/grpc v(\S+)/.exec(modules)?.[1] ?? 'as built earlier';
   });
   return peers;
 }

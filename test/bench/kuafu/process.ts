@@ -7,6 +7,7 @@ process.once('disconnect', () => process.exit(0));
 
 /** Code that has just been compiled, and connections that have just been made, are measured by nobody. */
 const WARM_UP_MS = 700;
+const WARM_UP_MESSAGES = 64;
 
 const system = await SYSTEMS[part.system](part.options);
 const caller = part.address === undefined ? undefined : await system.connect(part.address);
@@ -26,12 +27,18 @@ async function answer(question: Question): Promise<unknown> {
     case 'unary':
       return await closedLoops(caller!, question.inFlight, question.seconds);
     default: {
-      await caller![question.ask](Math.ceil(question.messages / 8));
-      const startedMs = performance.now();
-      await caller![question.ask](question.messages);
-      return { tookMs: performance.now() - startedMs } satisfies StreamTold;
+      // As many as take about so long, so that a fast one is measured for longer than a moment too.
+      const warmMs = await timed(() => caller![question.ask](WARM_UP_MESSAGES));
+      const messages = Math.ceil((WARM_UP_MESSAGES * question.seconds * 1000) / warmMs);
+      return { messages, tookMs: await timed(() => caller![question.ask](messages)) } satisfies StreamTold;
     }
   }
+}
+
+async function timed(work: () => Promise<void>): Promise<number> {
+  const startedMs = performance.now();
+  await work();
+  return performance.now() - startedMs;
 }
 
 function cpuMs(): number {

@@ -1,3 +1,5 @@
+import type { CertificateFiles } from './certificate.ts';
+
 /**
  * What is compared: each system is a server in one process and a caller in another, over one connection, and does the same three things. Peers come from
  * packages outside this repository, so every system is loaded only in the processes that run it.
@@ -23,8 +25,8 @@ export const MESSAGE_BYTES = 1 << 20;
 export interface SystemOptions {
   /** Where the peers' packages are installed. */
   packages: string;
-  /** PEM files, each its own authority's; given where a system speaks TLS. */
-  tls?: { keyFile: string; certFile: string };
+  /** For the systems that speak TLS: of both ends, and the authority's. */
+  tls?: CertificateFiles;
 }
 
 export const SYSTEMS = {
@@ -45,7 +47,7 @@ export interface Part {
   address?: string;
 }
 
-export type Question = { ask: 'cpuMs' } | { ask: 'unary'; inFlight: number; seconds: number } | { ask: 'up' | 'down'; messages: number };
+export type Question = { ask: 'cpuMs' } | { ask: 'unary'; inFlight: number; seconds: number } | { ask: 'up' | 'down'; seconds: number };
 
 export interface UnaryTold {
   /** Within the seconds that count. */
@@ -58,5 +60,6 @@ export interface UnaryTold {
 }
 
 export interface StreamTold {
+  messages: number;
   tookMs: number;
 }

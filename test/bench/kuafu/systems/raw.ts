@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { type AddressInfo, createServer, type Socket, connect as tcpConnect } from 'node:net';
 import { connect as tlsConnect, createServer as tlsServer } from 'node:tls';
+import type { CertificateFiles } from '../certificate.ts';
 import { MESSAGE_BYTES, PAYLOAD_BYTES, type System } from '../systems.ts';
 
 /**
@@ -12,7 +13,7 @@ const FRAME_BYTES = 4 + PAYLOAD_BYTES;
 /** The mode, and a number of bytes. */
 const HEAD_BYTES = 9;
 
-export function raw({ tls }: { tls?: { keyFile: string; certFile: string } }): System {
+export function raw({ tls }: { tls?: CertificateFiles }): System {
   const open = async (head: Buffer): Promise<Socket> => {
     const [host, port] = ['127.0.0.1', Number(address)];
     const ca = tls && readFileSync(tls.certFile);
