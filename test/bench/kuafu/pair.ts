@@ -1,4 +1,5 @@
 import { type ChildProcess, fork } from 'node:child_process';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Latencies } from '../nuwa/latencies.ts';
 import type { Measured } from '../nuwa/rounds.ts';
@@ -118,9 +119,8 @@ class Half {
   }
 }
 
-/** `FEITIAN_BENCH_PROFILE=DIR`: each of our own processes leaves a profile of its processor time there. */
+/** `FEITIAN_BENCH_PROFILE=DIR`: each process leaves a profile of its processor time below it; the larger file is that of its main thread, the other of the loader. */
 function profileArgs({ system, address }: Part): string[] {
   const dir = process.env.FEITIAN_BENCH_PROFILE;
-  if (!dir) return [];
-  return ['--cpu-prof', '--cpu-prof-dir', dir, '--cpu-prof-name', `${system}-${address === undefined ? 'server' : 'caller'}.cpuprofile`];
+  return dir ? ['--cpu-prof', '--cpu-prof-dir', join(dir, `${system}-${address === undefined ? 'server' : 'caller'}`)] : [];
 }
