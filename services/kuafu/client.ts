@@ -7,25 +7,30 @@ import { Alarm } from './alarm.ts';
 import { Broken, CallTry } from './client/call.ts';
 import { Connections } from './client/connections.ts';
 import { Instances } from './client/instances.ts';
+import { ClientStream, StreamTry } from './client/stream.ts';
 import { encodeBody } from './codec.ts';
 import {
+  type AnyMethod,
   type Attachment,
   type CallOptions,
   type KuafuClient,
   KuafuError,
-  type Method,
   type PickRule,
   type Resolver,
   type ServiceClient,
   type ServiceContract,
   type ServiceOptions,
+  type StreamMethod,
 } from './contract.ts';
 import { parseAddress } from './core/address.ts';
+import type { Unread } from './core/credit.ts';
+import { NO_DEADLINE_MS } from './core/deadline-wheel.ts';
 import { sizeProblem } from './core/frame.ts';
 import { neverRan } from './core/messages.ts';
 import { type Choice, type Facts, type PickState, pickInstance, type Rule } from './core/pick.ts';
 import { mayRetry } from './core/retry.ts';
 import { type CallMeter, codeOf, meterOf } from './meter.ts';
+import { UnreadAccount } from './streams/unread.ts';
 import type { Transports } from './transports/index.ts';
 import { byteLength } from './transports/outbox.ts';
 
@@ -36,6 +41,8 @@ export interface KuafuClientOptions {
   random?: Random;
   log?: Logger;
   transports?: Transports;
+  /** Messages of all its streams that wait to be read: from here on windows shrink, at twice as much streams end. @default 256 MiB */
+  unreadBytesMax?: number;
 }
 
 const TIMEOUT_MS_DEFAULT = 10_000;
@@ -65,12 +72,15 @@ class Client implements KuafuClient {
   readonly #alarm: Alarm;
   readonly #connections: Connections;
   readonly #instances: Instances;
+  readonly #unread: Unread;
   readonly #closing = new AbortController();
   /** Ends each wait that `#within` has under way. */
   readonly #waits = new Set<(why: KuafuError) => void>();
   #closed = false;
 
-  constructor({ resolver, clock = systemClock, random = systemRandom, log = silentLogger, transports }: KuafuClientOptions) {
+  constructor(options: KuafuClientOptions) {
+    const { resolver, clock = systemClock, random = systemRandom, log = silentLogger, transports } = options;
+    this.#unread = new UnreadAccount(options.unreadBytesMax);
     this.#resolver = resolver;
     this.#clock = clock;
     this.#random = random;
@@ -87,10 +97,13 @@ class Client implements KuafuClient {
     const manyInstances = parsed.scheme === 'nuwa' && parsed.instance === undefined;
     const picks = { turn: this.#random.int(1 << 16), current: undefined };
     const target: Target = { address, named, manyInstances, ruleOf: ruleOf(pick), tryTimeoutMs, elsewhere, picks };
-    const client: Record<string, (request: unknown, options?: CallOptions) => Promise<unknown>> = {};
+    const client: Record<string, (request: unknown, options?: CallOptions) => unknown> = {};
     for (const [name, method] of Object.entries(contract.methods)) {
       const meter = meterOf('client', contract.name, name);
-      client[name] = (request, callOptions) => this.#call(contract, name, method, meter, target, request, callOptions);
+      client[name] =
+        method.kind === 'stream'
+          ? (request, callOptions) => this.#stream(contract, name, method, meter, target, request, callOptions)
+          : (request, callOptions) => this.#call(contract, name, method, meter, target, request, callOptions);
     }
     return client as ServiceClient<S>;
   }
@@ -104,21 +117,40 @@ class Client implements KuafuClient {
     this.#alarm.close();
   }
 
-  async #call(
+  #stream(
     contract: ServiceContract,
     name: string,
-    method: Method,
+    method: StreamMethod,
     meter: CallMeter,
     target: Target,
     request: unknown,
     options: CallOptions = {},
+  ): ClientStream {
+    const call = (stream: ClientStream): Promise<unknown> =>
+      this.#call(contract, name, method, meter, target, request, { timeoutMs: NO_DEADLINE_MS, ...options, signal: stream.signal }, stream);
+    const nowMs = (): number => this.#clock.monotonicMs();
+    return new ClientStream({ what: `${contract.name}.${name}`, method, meter, unread: this.#unread, nowMs, signal: options.signal, call });
+  }
+
+  async #call(
+    contract: ServiceContract,
+    name: string,
+    method: AnyMethod,
+    meter: CallMeter,
+    target: Target,
+    request: unknown,
+    options: CallOptions = {},
+    stream?: ClientStream,
   ): Promise<unknown> {
+    const idempotent = method.kind === 'unary' && method.idempotent;
     const { timeoutMs = TIMEOUT_MS_DEFAULT, tryTimeoutMs = target.tryTimeoutMs, signal, attachment } = options;
     const what = `${contract.name}.${name}`;
     // Read again only after something was waited for: a look at the clock is a hundredth of a call.
     let nowMs = this.#clock.monotonicMs();
     const deadlineMs = nowMs + timeoutMs;
-    const elsewhere = method.idempotent ? target.elsewhere : [];
+    // A stream may last for ever; getting it under way may not.
+    const openUntilMs = timeoutMs === NO_DEADLINE_MS ? nowMs + TIMEOUT_MS_DEFAULT : deadlineMs;
+    const elsewhere = idempotent ? target.elsewhere : [];
     let tried: Set<string> | undefined;
     let failure: unknown;
     /** Instances of this round that said others may do better. */
@@ -128,15 +160,15 @@ class Client implements KuafuClient {
       if (signal?.aborted)
         throw this.#failed(meter, deadlineMs - timeoutMs, new KuafuError('Cancelled', `${what} was cancelled`, { cause: signal.reason }));
       // What went wrong says more than that it took too long.
-      if (deadlineMs <= nowMs)
+      if (openUntilMs <= nowMs)
         throw this.#failed(meter, deadlineMs - timeoutMs, failure ?? new KuafuError('DeadlineExceeded', `${what}: no time left to call`));
-      const tryUntilMs = Math.min(deadlineMs, nowMs + tryTimeoutMs);
+      const tryUntilMs = Math.min(openUntilMs, nowMs + tryTimeoutMs);
       let choice: Choice = { address: target.address, othersLeft: false };
       let sent = false;
       let begun = false;
       try {
         if (target.named) {
-          choice = await this.#within(this.#choose(target, request, tried, signal), what, deadlineMs, signal);
+          choice = await this.#within(this.#choose(target, request, tried, signal), what, openUntilMs, signal);
           nowMs = this.#clock.monotonicMs();
         }
         this.#instances.begin(choice.address);
@@ -146,12 +178,13 @@ class Client implements KuafuClient {
           connection = await this.#within(this.#connections.connect(choice.address), what, tryUntilMs, signal);
           nowMs = this.#clock.monotonicMs();
         }
-        const untilMs = method.idempotent ? tryUntilMs : deadlineMs;
+        const untilMs = idempotent ? tryUntilMs : deadlineMs;
         const remainingMs = Math.max(1, Math.round(untilMs - nowMs));
         const body = encodeRequest(contract.name, name, remainingMs, request, attachment);
         sent = true;
         const alarm = this.#alarm;
-        const once = new CallTry({ contract, name, method, connection, alarm, deadlineMs: untilMs, signal, body, attachment });
+        const tryOptions = { contract, name, method, meter, connection, alarm, deadlineMs: untilMs, signal, body, attachment };
+        const once = stream ? new StreamTry(stream, tryOptions) : new CallTry(tryOptions);
         const reply = await once.promise;
         meter.succeeded(this.#clock.monotonicMs() - deadlineMs + timeoutMs);
         this.#instances.end(choice.address, 'answered');
@@ -170,7 +203,9 @@ class Client implements KuafuClient {
         // It did not answer, or cannot now; one that has too much to do is where it is.
         const away = facts.broke || (facts.neverRan && !hasCode(error, 'Overloaded'));
         if (away && target.named && choice.address !== target.address) this.#resolver!.suspect(target.address, choice.address);
-        if (!mayRetry(facts, { idempotent: method.idempotent, manyInstances: target.manyInstances, tries }))
+        // What a handler has begun to hear cannot be said again.
+        const heard = stream !== undefined && !stream.outgoing.mayReopen;
+        if (heard || !mayRetry(facts, { idempotent, manyInstances: target.manyInstances, tries }))
           throw this.#failed(meter, deadlineMs - timeoutMs, failure);
         (tried ??= new Set()).add(choice.address);
         if (declines) declined++;
@@ -179,7 +214,7 @@ class Client implements KuafuClient {
         tried.clear();
         declined = 0;
         const pauseMs = Math.max(backoffMs(tries, this.#random, RETRY_BACKOFF), retryAfterMs(error));
-        if (nowMs + pauseMs >= deadlineMs) throw this.#failed(meter, deadlineMs - timeoutMs, failure);
+        if (nowMs + pauseMs >= openUntilMs) throw this.#failed(meter, deadlineMs - timeoutMs, failure);
         await this.#pause(pauseMs, signal);
         nowMs = this.#clock.monotonicMs();
       }
@@ -284,3 +319,4 @@ function retryAfterMs(error: unknown): number {
 }
 
 export { recycleAttachment } from './buffers.ts';
+export { readableOf, writableOf } from './streams/node-streams.ts';

@@ -134,7 +134,10 @@ export function defineService<Methods extends Record<string, AnyMethod>>(
 export type Attachment = Uint8Array | readonly Uint8Array[];
 
 export interface CallOptions {
-  /** How long the caller will wait, retries included; the handler sees what is left of it. @default 10_000 */
+  /**
+   * How long the caller will wait, retries included; the handler sees what is left of it. A stream is given 10 s to be opened and then lasts as long as it
+   * lasts, unless this says otherwise. @default 10_000
+   */
   timeoutMs?: number;
   /** How long one try of an idempotent method may take before another instance is asked. @default that of the service, or all of `timeoutMs` */
   tryTimeoutMs?: number;

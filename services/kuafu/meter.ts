@@ -19,6 +19,16 @@ export class CallMeter {
   /** How many took at most the bound of the same place in SECONDS, and longer than the one before; the last: longer than all. */
   readonly buckets: number[] = new Array(SECONDS.length + 1).fill(0);
   sumMs = 0;
+  /** Of bodies and attachments, as seen from here. */
+  bytesIn = 0;
+  bytesOut = 0;
+  /** Of streams. */
+  messagesIn = 0;
+  messagesOut = 0;
+  /** Sends that wait for credit now, those that waited and do no more, and for how long they did. */
+  creditWaiting = 0;
+  creditWaits = 0;
+  creditWaitedMs = 0;
 
   constructor(side: Side, service: string, method: string) {
     this.side = side;
@@ -34,6 +44,14 @@ export class CallMeter {
   failed(code: string, tookMs: number): void {
     this.failures.set(code, (this.failures.get(code) ?? 0) + 1);
     this.#took(tookMs);
+  }
+
+  sent(bytes: number): void {
+    this.bytesOut += bytes;
+  }
+
+  received(bytes: number): void {
+    this.bytesIn += bytes;
   }
 
   #took(ms: number): void {
@@ -61,8 +79,8 @@ export function meterOf(side: Side, service: string, method: string): CallMeter 
   return meter;
 }
 
-/** Bytes of frames over TCP, calls under way at servers, open connections. */
-export const totals = { bytesIn: 0, bytesOut: 0, callsInFlight: 0, clientConnections: 0, serverConnections: 0 };
+/** Bytes of frames over TCP, calls under way at servers, open connections, messages of streams that wait to be read. */
+export const totals = { unreadBytes: 0, bytesIn: 0, bytesOut: 0, callsInFlight: 0, clientConnections: 0, serverConnections: 0 };
 
 /** What a failed call is counted under. A handler's bug goes over the wire as `Internal`, so it counts as that on either side. */
 export function codeOf(error: unknown): string {

@@ -5,6 +5,7 @@ import { Alarm } from './alarm.ts';
 import { type Implementation, KuafuError, type KuafuServer, type ServiceContract, type ServiceHandlers } from './contract.ts';
 import { meterOf, totals } from './meter.ts';
 import { type ServedMethods, ServerConnection, type ServerShared } from './server/connection.ts';
+import { UnreadAccount } from './streams/unread.ts';
 import { type Transports, transportOf } from './transports/index.ts';
 
 /** Joins a contract with the functions that fulfil it; `serve` takes any number of them. */
@@ -36,6 +37,8 @@ export interface ServerLimits {
   callsMax?: number;
   /** Request bytes of calls under way. @default 512 MiB */
   requestBytesMax?: number;
+  /** Messages of all streams that wait for their handlers: from here on windows shrink and no stream is opened, at twice as much streams end. @default 256 MiB */
+  unreadBytesMax?: number;
 }
 
 export interface ServeOptions {
@@ -67,6 +70,7 @@ export async function serve(options: ServeOptions): Promise<KuafuServer> {
     log,
     calls: 0,
     requestBytes: 0,
+    unread: new UnreadAccount(limits.unreadBytesMax),
     closed(connection) {
       if (connections.delete(connection)) totals.serverConnections--;
       if (connections.size === 0) onIdle?.();

@@ -17,6 +17,30 @@ export function tellKuafu(): void {
     { labels: { direction: 'in' }, value: totals.bytesIn },
     { labels: { direction: 'out' }, value: totals.bytesOut },
   ]);
+  tellWhenAsked(metrics.methodBytes, () => meters.flatMap((meter) => bothWays(meter, meter.bytesIn, meter.bytesOut)));
+  tellWhenAsked(metrics.streamMessages, () => meters.flatMap((meter) => bothWays(meter, meter.messagesIn, meter.messagesOut)));
+  tellWhenAsked(metrics.unreadBytes, () => [{ value: totals.unreadBytes }]);
+  tellWhenAsked(metrics.creditWaiting, () => waited().map((meter) => one(meter, meter.creditWaiting)));
+  tellWhenAsked(metrics.creditWaits, () => waited().map((meter) => one(meter, meter.creditWaits)));
+  tellWhenAsked(metrics.creditWaitSeconds, () => waited().map((meter) => one(meter, meter.creditWaitedMs / 1000)));
+}
+
+const waited = (): CallMeter[] => meters.filter(({ creditWaiting, creditWaits }) => creditWaiting > 0 || creditWaits > 0);
+
+function one({ side, service, method }: CallMeter, value: number): Sample<'side' | 'service' | 'method'> {
+  return { labels: { side, service, method }, value };
+}
+
+function bothWays(
+  { side, service, method }: CallMeter,
+  valueIn: number,
+  valueOut: number,
+): Sample<'side' | 'service' | 'method' | 'direction'>[] {
+  const ways: [string, number][] = [
+    ['in', valueIn],
+    ['out', valueOut],
+  ];
+  return ways.filter(([, value]) => value > 0).map(([direction, value]) => ({ labels: { side, service, method, direction }, value }));
 }
 
 function callsOf({ side, service, method, ok, failures }: CallMeter): Sample<'side' | 'service' | 'method' | 'code'>[] {

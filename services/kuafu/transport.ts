@@ -50,10 +50,10 @@ export interface Channel {
   setLimits(limits: FrameLimits): void;
   /**
    * Queues a frame; frames of one turn of the event loop share a write. Small frames go in order; a frame with a large
-   * attachment waits while the peer is slow to read, and smaller ones overtake it.
+   * attachment waits while the peer is slow to read, and smaller ones overtake it; those of one call keep their order.
    */
   send(frame: OutgoingFrame): void;
-  /** Takes back a frame of this call that still waits for the peer to read. */
+  /** Takes back the frames of this call that still wait for the peer to read; false: there were none. */
   withdraw(id: number): boolean;
   /** Sends what is queued, then closes; what still waits for the peer to read goes too, unless `reason` says that the channel is of no use any more. */
   close(reason?: string): void;

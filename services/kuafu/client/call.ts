@@ -1,10 +1,12 @@
 import { type FeitianError, messageOf } from '../../base/errors.ts';
 import type { Alarm, Alarmed } from '../alarm.ts';
 import { decodeBody } from '../codec.ts';
-import { type Attachment, KuafuError, type Method, type ServiceContract } from '../contract.ts';
+import { type AnyMethod, type Attachment, KuafuError, type ServiceContract } from '../contract.ts';
 import type { Frame } from '../core/frame.ts';
 import { errorFromBody } from '../core/messages.ts';
+import type { CallMeter } from '../meter.ts';
 import { parseWith } from '../schema.ts';
+import { byteLength } from '../transports/outbox.ts';
 import type { ClientConnection, PendingCall } from './connection.ts';
 
 /** A connection broke before the reply came. */
@@ -16,18 +18,20 @@ export class CallTry implements PendingCall, Alarmed {
   readonly promise: Promise<unknown>;
   readonly #contract: ServiceContract;
   readonly #name: string;
-  readonly #method: Method;
+  readonly #method: AnyMethod;
+  readonly #meter: CallMeter;
   readonly #connection: ClientConnection;
   readonly #alarm: Alarm;
   readonly #signal: AbortSignal | undefined;
-  readonly #id: number;
+  readonly id: number;
   #resolve!: (value: unknown) => void;
   #reject!: (error: Error) => void;
 
   constructor(options: {
     contract: ServiceContract;
     name: string;
-    method: Method;
+    method: AnyMethod;
+    meter: CallMeter;
     connection: ClientConnection;
     alarm: Alarm;
     deadlineMs: number;
@@ -39,6 +43,7 @@ export class CallTry implements PendingCall, Alarmed {
     this.#contract = options.contract;
     this.#name = options.name;
     this.#method = options.method;
+    this.#meter = options.meter;
     this.#connection = options.connection;
     this.#alarm = options.alarm;
     this.#signal = options.signal;
@@ -48,15 +53,17 @@ export class CallTry implements PendingCall, Alarmed {
     });
     this.#alarm.add(this);
     this.#signal?.addEventListener('abort', this);
-    this.#id = options.connection.call(this, options.body, options.attachment);
+    this.#meter.sent(options.body.length + byteLength(options.attachment));
+    this.id = options.connection.call(this, options.body, options.attachment);
   }
 
   replied(frame: Frame): void {
     this.#settled();
+    this.#meter.received(frame.body.length + frame.attachment.length);
     try {
       const { value, problem } = parseWith(this.#method.response, decodeBody(frame.body));
       if (problem) throw new Error(problem.text);
-      this.#resolve(this.#method.replyAttachment ? { body: value, attachment: frame.attachment } : value);
+      this.#resolve(this.#method.kind === 'unary' && this.#method.replyAttachment ? { body: value, attachment: frame.attachment } : value);
     } catch (error) {
       this.#reject(new KuafuError('Internal', `the reply of ${this.#contract.name}.${this.#name} does not fit: ${messageOf(error)}`));
     }
@@ -79,17 +86,17 @@ export class CallTry implements PendingCall, Alarmed {
   }
 
   due(): void {
-    this.#giveUp(new KuafuError('DeadlineExceeded', `no reply of ${this.#contract.name}.${this.#name} in time`));
+    this.giveUp(new KuafuError('DeadlineExceeded', `no reply of ${this.#contract.name}.${this.#name} in time`));
   }
 
   /** The caller's signal aborted. */
   handleEvent(): void {
-    this.#giveUp(new KuafuError('Cancelled', `${this.#contract.name}.${this.#name} was cancelled`, { cause: this.#signal?.reason }));
+    this.giveUp(new KuafuError('Cancelled', `${this.#contract.name}.${this.#name} was cancelled`, { cause: this.#signal?.reason }));
   }
 
-  #giveUp(error: KuafuError): void {
+  giveUp(error: KuafuError): void {
     this.#settled();
-    this.#connection.cancel(this.#id);
+    this.#connection.cancel(this.id);
     this.#reject(error);
   }
 

@@ -3,8 +3,8 @@ import type { Alarm, Alarmed } from '../alarm.ts';
 import { decodeBody, encodeBody } from '../codec.ts';
 import { KuafuError } from '../contract.ts';
 import { FRAME_KINDS, FRAME_LIMITS, type Frame } from '../core/frame.ts';
-import { helloProblem, MAGIC, VERSION, WINDOW_BYTES } from '../core/messages.ts';
-import type { Channel, ChannelEvents } from '../transport.ts';
+import { helloProblem, MAGIC, VERSION, WINDOW_BYTES, windowOf } from '../core/messages.ts';
+import type { Channel, ChannelEvents, OutgoingFrame } from '../transport.ts';
 
 /** A call at its caller's end, from the moment it is sent. Exactly one of the three is called, once. */
 export interface PendingCall {
@@ -12,6 +12,8 @@ export interface PendingCall {
   /** An error frame came. */
   failed(frame: Frame): void;
   broken(reason: string): void;
+  /** Of a stream: data or credit came. Returns what is wrong with it, if anything is. */
+  streamed?(frame: Frame): string | undefined;
 }
 
 /**
@@ -36,6 +38,8 @@ export class ClientConnection implements ChannelEvents, Alarmed {
   readonly #pending = new Map<number, PendingCall>();
   #state: 'greeting' | 'open' | 'leaving' | 'closed' = 'greeting';
   #lastId = 0;
+  /** What each stream may send at its beginning: the server's hello says it. */
+  windowBytes = 0;
   #greeted!: { resolve: () => void; reject: (error: Error) => void };
   #leavingReason: string | undefined;
   /** Silence watch: when it looks next, and what had come by the last look. */
@@ -77,10 +81,18 @@ export class ClientConnection implements ChannelEvents, Alarmed {
     return id;
   }
 
+  /** A further frame of a call under way. */
+  send(frame: OutgoingFrame): void {
+    this.#channel.send(frame);
+  }
+
   /** The caller waits no longer: its reply, should it come, is dropped. */
   cancel(id: number): void {
-    if (!this.#pending.delete(id)) return;
-    if (!this.#channel.withdraw(id)) this.#channel.send({ kind: FRAME_KINDS.cancel, id, body: NOTHING });
+    const pending = this.#pending.get(id);
+    if (!pending) return;
+    this.#pending.delete(id);
+    // What is withdrawn of a stream need not have been all of it.
+    if (!this.#channel.withdraw(id) || pending.streamed) this.#channel.send({ kind: FRAME_KINDS.cancel, id, body: NOTHING });
     this.#maybeIdle();
   }
 
@@ -100,6 +112,9 @@ export class ClientConnection implements ChannelEvents, Alarmed {
         else pending.failed(frame);
         return this.#maybeIdle();
       }
+      case FRAME_KINDS.data:
+      case FRAME_KINDS.credit:
+        return this.#handleStreamed(frame);
       case FRAME_KINDS.hello:
         return this.#handleHello(frame);
       case FRAME_KINDS.ping:
@@ -145,11 +160,20 @@ export class ClientConnection implements ChannelEvents, Alarmed {
     this.#watch();
   }
 
+  #handleStreamed(frame: Frame): void {
+    const pending = this.#pending.get(frame.id);
+    if (!pending) return; // cancelled in the meantime
+    const problem = pending.streamed ? pending.streamed(frame) : `a frame of kind ${frame.kind} for a call that is no stream`;
+    if (problem !== undefined) this.violated(problem);
+  }
+
   #handleHello(frame: Frame): void {
     if (this.#state !== 'greeting') return this.violated('a second hello');
     let problem: string | undefined;
     try {
-      problem = helloProblem(decodeBody(frame.body));
+      const hello = decodeBody(frame.body);
+      problem = helloProblem(hello);
+      if (problem === undefined) this.windowBytes = windowOf(hello)!;
     } catch (error) {
       problem = messageOf(error);
     }

@@ -6,6 +6,8 @@
  * 2. `nextAtMs` is at most the time of the earliest item (it may be earlier, where that item was removed).
  */
 const SLOT_MS = 8;
+/** No deadline, as the milliseconds that are left (8,900 years): finite, so that everybody can reckon with it. Items so far away are not kept. */
+export const NO_DEADLINE_MS = 2 ** 48;
 
 export interface Due {
   /** On the monotonic clock; must not change while the item is in the wheel. */
@@ -26,6 +28,7 @@ export class DeadlineWheel<Item extends Due> {
   }
 
   add(item: Item): void {
+    if (item.atMs > NO_DEADLINE_MS / 2) return;
     const slot = slotOf(item);
     const items = this.#slots.get(slot);
     if (items) items.add(item);

@@ -7,7 +7,8 @@
  *   4       1      kind
  *   5       1      flags: 1 = body and attachment are compressed; 2 and 4 = priority (0 normal, 2 high, 4 low); other bits zero
  *   6       2      of a request: the number of the credentials it is made with, 0 = none; of data: the message's number in its stream and direction,
- *                  from 0, modulo 65536; otherwise zero
+ *                  from 0, modulo 65536; of end, and of the reply to a stream: how many messages there were in that direction, modulo 65536;
+ *                  otherwise zero
  *   8       4      call id, chosen by the caller; 0 for frames that belong to no call; of identify: the number that the credentials get
  *   12      4      bodyBytes; the attachment is what is left of the frame
  */

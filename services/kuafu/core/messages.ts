@@ -18,11 +18,21 @@ export interface Hello {
   nonce?: Uint8Array;
 }
 
+/** No window is larger than this; what is announced beyond is a mistake of the peer, or an attempt on our memory. */
+const HELLO_WINDOW_BYTES_MAX = 64 * 1024 * 1024;
+
 /** In one sentence what is wrong with the peer's hello, or undefined. */
 export function helloProblem(body: unknown): string | undefined {
   if (!isRecord(body) || body.magic !== MAGIC) return 'the peer does not speak Kuafu';
   if (body.version !== VERSION) return `the peer speaks version ${String(body.version)} of Kuafu, here it is ${VERSION}`;
+  if (windowOf(body) === undefined) return `the peer's streams begin with a window of ${String(body.windowBytes)} bytes`;
   return undefined;
+}
+
+/** Of a hello without problem: what each stream may send to that peer before the first credit comes. */
+export function windowOf(body: unknown): number | undefined {
+  const { windowBytes = WINDOW_BYTES } = body as Partial<Hello>;
+  return Number.isInteger(windowBytes) && windowBytes >= 0 && windowBytes <= HELLO_WINDOW_BYTES_MAX ? windowBytes : undefined;
 }
 
 /** Service, method, milliseconds the caller will still wait, request (nil when there is none and something follows), W3C traceparent (left out when there is none). */

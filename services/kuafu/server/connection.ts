@@ -3,17 +3,19 @@ import { FeitianError, messageOf } from '../../base/errors.ts';
 import type { Logger } from '../../base/log.ts';
 import type { Alarm, Alarmed } from '../alarm.ts';
 import { decodeBody, encodeBody } from '../codec.ts';
-import { type Attachment, type Implementation, type KuafuCode, KuafuError, type Method } from '../contract.ts';
+import { type AnyMethod, type Attachment, type Implementation, type KuafuCode, KuafuError, type StreamMethod } from '../contract.ts';
+import type { Unread } from '../core/credit.ts';
 import { FRAME_KINDS, FRAME_LIMITS, type Frame, sizeProblem } from '../core/frame.ts';
-import { errorToBody, helloProblem, MAGIC, parseRequest, VERSION, WINDOW_BYTES } from '../core/messages.ts';
+import { errorToBody, helloProblem, MAGIC, parseRequest, VERSION, WINDOW_BYTES, windowOf } from '../core/messages.ts';
 import { type CallMeter, codeOf, meterOf, totals } from '../meter.ts';
 import { parseWith } from '../schema.ts';
 import type { Channel, ChannelEvents } from '../transport.ts';
 import { byteLength } from '../transports/outbox.ts';
 import { ServerCall } from './call.ts';
+import { ServerStream } from './stream.ts';
 
 /** A service as its connections look into it: one look finds all that a call needs. */
-export type ServedMethods = ReadonlyMap<string, { method: Method; handler: Implementation['handlers'][string]; meter: CallMeter }>;
+export type ServedMethods = ReadonlyMap<string, { method: AnyMethod; handler: Implementation['handlers'][string]; meter: CallMeter }>;
 
 /** What the connections of one server share. */
 export interface ServerShared {
@@ -28,6 +30,8 @@ export interface ServerShared {
   /** Under way now, over all connections. */
   calls: number;
   requestBytes: number;
+  /** Messages of streams that wait for their handlers. */
+  readonly unread: Unread;
   closed(connection: ServerConnection): void;
 }
 
@@ -49,6 +53,8 @@ export class ServerConnection implements ChannelEvents {
   readonly #shared: ServerShared;
   readonly #calls = new Map<number, ServerCall>();
   readonly #helloTimeout: Alarmed;
+  /** What each stream may send to the peer at its beginning. */
+  #windowBytes = 0;
   #state: 'greeting' | 'open' | 'draining' | 'closed' = 'greeting';
 
   constructor(channel: Channel, shared: ServerShared) {
@@ -86,6 +92,10 @@ export class ServerConnection implements ChannelEvents {
         switch (frame.kind) {
           case FRAME_KINDS.request:
             return this.#handleRequest(frame);
+          case FRAME_KINDS.data:
+          case FRAME_KINDS.end:
+          case FRAME_KINDS.credit:
+            return this.#handleStreamed(frame);
           case FRAME_KINDS.cancel:
             return this.#handleCancel(frame.id);
           case FRAME_KINDS.ping:
@@ -118,7 +128,9 @@ export class ServerConnection implements ChannelEvents {
     if (frame.kind !== FRAME_KINDS.hello) return this.violated('the first frame is no hello');
     let problem: string | undefined;
     try {
-      problem = helloProblem(decodeBody(frame.body));
+      const hello = decodeBody(frame.body);
+      problem = helloProblem(hello);
+      if (problem === undefined) this.#windowBytes = windowOf(hello)!;
     } catch (error) {
       problem = messageOf(error);
     }
@@ -158,7 +170,24 @@ export class ServerConnection implements ChannelEvents {
     if (request.problem)
       return this.#refuse(id, 'InvalidRequest', `${service}.${name}: ${request.problem.text}`, { issues: request.problem.issues }, meter);
 
-    const call = new ServerCall(id, requestBytes, frame.attachment, shared.clock, shared.alarm, remainingMs, meter);
+    meter.received(requestBytes);
+    const args: ConstructorParameters<typeof ServerCall> = [
+      id,
+      requestBytes,
+      frame.attachment,
+      shared.clock,
+      shared.alarm,
+      remainingMs,
+      meter,
+    ];
+    let call: ServerCall;
+    if (method.kind === 'stream') {
+      if (shared.unread.bytes >= shared.unread.bytesMax) {
+        const reason = `${shared.unread.bytes} bytes of messages are unread`;
+        return this.#refuse(id, 'Overloaded', reason, { retryAfterMs: shared.retryAfterMs }, meter);
+      }
+      call = this.#openStream(args, `${service}.${name}`, method);
+    } else call = new ServerCall(...args);
     this.#calls.set(id, call);
     shared.calls++;
     totals.callsInFlight++;
@@ -169,14 +198,47 @@ export class ServerConnection implements ChannelEvents {
     } catch (error) {
       replying = Promise.reject(error); // a handler that is not async threw
     }
+    if (call instanceof ServerStream) replying = call.untilFlushed(replying);
     replying.then(
       (value) => this.#reply(call, service, name, method, value),
       (error) => this.#fail(call, service, name, error),
     );
   }
 
+  #openStream(args: ConstructorParameters<typeof ServerCall>, what: string, method: StreamMethod): ServerStream {
+    const call: ServerStream = new ServerStream(args, {
+      what,
+      method,
+      unread: this.#shared.unread,
+      wire: this.#channel,
+      windowBytes: this.#windowBytes,
+      failed: (error) => this.#failEarly(call, error),
+    });
+    return call;
+  }
+
+  /** Data, end or credit of a stream; those of one that is over are still on their way when it ends. */
+  #handleStreamed(frame: Frame): void {
+    const call = this.#calls.get(frame.id);
+    if (!call) return;
+    if (!(call instanceof ServerStream)) return this.violated(`a frame of kind ${frame.kind} for a call that is no stream`);
+    const fault = call.streamed(frame);
+    if (typeof fault === 'string') this.violated(fault);
+    else if (fault) this.#failEarly(call, fault);
+  }
+
+  /** A stream cannot go on: its caller hears of it now, whatever its handler makes of its signal. */
+  #failEarly(call: ServerStream, error: KuafuError): void {
+    if (call.told || call.abortedWith) return;
+    call.told = true;
+    call.abort(error);
+    this.#channel.withdraw(call.id);
+    if (this.#state !== 'closed') this.#sendError(call.id, error);
+  }
+
   #handleCancel(id: number): void {
     const call = this.#calls.get(id);
+    if (call instanceof ServerStream) this.#channel.withdraw(id); // messages that nobody reads
     if (call) call.abort(new KuafuError('Cancelled', 'the caller gave up'));
     else this.#channel.withdraw(id); // a reply that nobody waits for
   }
@@ -191,7 +253,9 @@ export class ServerConnection implements ChannelEvents {
     return undefined;
   }
 
-  #reply(call: ServerCall, service: string, name: string, method: Method, value: unknown): void {
+  #reply(call: ServerCall, service: string, name: string, method: AnyMethod, value: unknown): void {
+    const stream = call instanceof ServerStream ? call : undefined;
+    if (stream?.abortedWith) return this.#fail(call, service, name, stream.abortedWith);
     if (this.#state === 'closed') {
       call.meter.failed('Cancelled', call.tookMs());
       return this.#finish(call);
@@ -199,7 +263,7 @@ export class ServerConnection implements ChannelEvents {
     let body: Buffer;
     let attachment: Attachment | undefined;
     try {
-      if (method.replyAttachment) {
+      if (method.kind === 'unary' && method.replyAttachment) {
         const withAttachment = value as { body: unknown; attachment: Attachment };
         body = encodeBody(withAttachment.body);
         attachment = withAttachment.attachment;
@@ -210,8 +274,9 @@ export class ServerConnection implements ChannelEvents {
       return this.#fail(call, service, name, error);
     }
     call.meter.succeeded(call.tookMs());
+    call.meter.sent(body.length + byteLength(attachment));
     this.#finish(call);
-    this.#channel.send({ kind: FRAME_KINDS.reply, id: call.id, body, attachment });
+    this.#channel.send({ kind: FRAME_KINDS.reply, number: stream?.messagesSent ?? 0, id: call.id, body, attachment });
   }
 
   #fail(call: ServerCall, service: string, name: string, error: unknown): void {
@@ -220,7 +285,8 @@ export class ServerConnection implements ChannelEvents {
     const told = call.abortedWith ?? error;
     call.meter.failed(codeOf(told), call.tookMs());
     if (!(told instanceof FeitianError)) this.#shared.log.error({ err: error, service, method: name }, 'kuafu.handler.failed');
-    if (this.#state !== 'closed') this.#sendError(call.id, told);
+    const toldAlready = call instanceof ServerStream && call.told;
+    if (this.#state !== 'closed' && !toldAlready) this.#sendError(call.id, told);
   }
 
   #finish(call: ServerCall): void {

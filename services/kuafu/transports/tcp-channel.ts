@@ -1,5 +1,5 @@
 import type { Socket } from 'node:net';
-import type { Frame, FrameLimits } from '../core/frame.ts';
+import { FRAME_KINDS, type Frame, type FrameLimits } from '../core/frame.ts';
 import { totals } from '../meter.ts';
 import type { Channel, ChannelEvents, OutgoingFrame } from '../transport.ts';
 import type { FrameReader } from './frame-reader.ts';
@@ -82,9 +82,9 @@ export class TcpChannel implements Channel {
 
   send(frame: OutgoingFrame): void {
     if (this.#closing || this.#closedReason !== undefined) return;
-    if (frame.attachment !== undefined && this.#congested()) {
+    if (this.#congested()) {
       const attachmentBytes = byteLength(frame.attachment);
-      if (attachmentBytes >= LARGE_BYTES) {
+      if (attachmentBytes >= LARGE_BYTES || this.#waitsFor(frame)) {
         this.#waiting.push(frame);
         this.#waitingBytes += attachmentBytes;
         if (this.#pauses) this.#maybePause();
@@ -100,10 +100,10 @@ export class TcpChannel implements Channel {
   }
 
   withdraw(id: number): boolean {
-    const at = this.#waiting.findIndex((frame) => frame.id === id);
-    if (at < 0) return false;
-    const [frame] = this.#waiting.splice(at, 1);
-    this.#waitingBytes -= byteLength(frame!.attachment);
+    const kept = this.#waiting.filter((frame) => frame.id !== id);
+    if (kept.length === this.#waiting.length) return false;
+    this.#waiting = kept;
+    this.#waitingBytes = kept.reduce((bytes, frame) => bytes + byteLength(frame.attachment), 0);
     return true;
   }
 
@@ -141,6 +141,12 @@ export class TcpChannel implements Channel {
     const unreadBytes = this.#socket.writableLength + this.#waitingBytes;
     if (unreadBytes > UNREAD_BYTES_MAX) this.#socket.pause();
     else if (this.#socket.isPaused() && unreadBytes <= UNREAD_BYTES_MAX / 2) this.#socket.resume();
+  }
+
+  /** Messages of a stream, its end and its reply keep their order. Credit and cancel go the other way and need not wait. */
+  #waitsFor({ kind, id }: OutgoingFrame): boolean {
+    if (kind === FRAME_KINDS.credit || kind === FRAME_KINDS.cancel) return false;
+    return id !== 0 && this.#waiting.some((waiting) => waiting.id === id);
   }
 
   #congested(): boolean {

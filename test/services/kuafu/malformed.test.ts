@@ -36,7 +36,7 @@ function frame(kind: FrameKind, id: number, body: Uint8Array = Buffer.alloc(0), 
   return bytes;
 }
 
-const HELLO = frame(FRAME_KINDS.hello, 0, encodeBody({ magic: 'kuafu', version: 1 }));
+const HELLO = frame(FRAME_KINDS.hello, 0, encodeBody({ magic: 'kuafu', version: 2 }));
 
 async function dial(): Promise<Socket> {
   const socket = connect({ port: Number(new URL(server.address).port), host: '127.0.0.1' });
@@ -61,7 +61,7 @@ test.each([
   ['another protocol', Buffer.from('GET / HTTP/1.1\r\nHost: here\r\n\r\n'), /the limit is/],
   ['a call before hello', frame(FRAME_KINDS.request, 1, encodeBody(['echo', 'who', 1_000, {}])), /the first frame is no hello/],
   ['a hello of another protocol', frame(FRAME_KINDS.hello, 0, encodeBody({ magic: 'other', version: 1 })), /does not speak Kuafu/],
-  ['a hello of another version', frame(FRAME_KINDS.hello, 0, encodeBody({ magic: 'kuafu', version: 2 })), /version 2/],
+  ['a hello of another version', frame(FRAME_KINDS.hello, 0, encodeBody({ magic: 'kuafu', version: 1 })), /version 1/],
   ['a hello that is no MessagePack', frame(FRAME_KINDS.hello, 0, Buffer.from([0xc1])), /0xc1/],
   [
     'a request that is no MessagePack',

@@ -5,9 +5,11 @@ import type { KuafuClient, KuafuServer, ServiceClient } from '../../../services/
 import { KuafuError } from '../../../services/kuafu/contract.ts';
 import { serve } from '../../../services/kuafu/server.ts';
 import { EchoError, EchoHandlers, echoService } from './echo.ts';
+import { describeStreams } from './streams.suite.ts';
 
 /** What calls promise, over any transport. `listen`: an address nobody listens at yet. */
 export function describeTransport(name: string, listen: () => string): void {
+  describeStreams(name, listen);
   describe(`calls over ${name}`, () => {
     let handlers: EchoHandlers;
     let server: KuafuServer;

@@ -59,6 +59,8 @@ test('a stream split at every byte gives the same frames', () => {
 test('a stream cut into any pieces gives the same frames', () => {
   const frameArbitrary = fc.record({
     kind: fc.constantFrom(...Object.values(FRAME_KINDS)),
+    flags: fc.constantFrom(0, 1, 2, 3, 4, 5),
+    number: fc.nat(0xffff),
     id: fc.nat(0xffffffff),
     body: fc.uint8Array({ maxLength: 40 }),
     attachment: fc.uint8Array({ maxLength: 200 }),
@@ -68,7 +70,13 @@ test('a stream cut into any pieces gives the same frames', () => {
       fc.array(frameArbitrary, { minLength: 1, maxLength: 8 }),
       fc.array(fc.nat(60), { minLength: 1, maxLength: 80 }),
       (sent, cuts) => {
-        const stream = Buffer.concat(sent.map(({ kind, id, body, attachment }) => encode(kind, id, body, attachment)));
+        const stream = Buffer.concat(
+          sent.map(({ kind, flags, number, id, body, attachment }) => {
+            const frame = encode(kind, id, body, attachment);
+            writeHeader(frame, 0, { kind, flags, number, id, bodyBytes: body.length, attachmentBytes: attachment.length });
+            return frame;
+          }),
+        );
         const pieces: Buffer[] = [];
         let at = 0;
         for (const cut of cuts) {
@@ -128,7 +136,8 @@ test.each([
   ['shorter than its body', (header: Buffer) => header.writeUInt32BE(1, 12), /with a body of/],
   ['shorter than its header', (header: Buffer) => header.writeUInt32BE(3, 0), /a frame of 3 bytes/],
   ['of an unknown kind', (header: Buffer) => header.writeUInt8(99, 4), /unknown kind 99/],
-  ['with reserved bytes set', (header: Buffer) => header.writeUInt8(1, 6), /reserved/],
+  ['with flags that mean nothing', (header: Buffer) => header.writeUInt8(8, 5), /flags 8/],
+  ['with both priorities', (header: Buffer) => header.writeUInt8(6, 5), /flags 6/],
 ])('a frame %s is a violation', (_name, spoil, message) => {
   const header = encode(FRAME_KINDS.ping, 0, bytes(0, 0), bytes(0, 0));
   spoil(header);
