@@ -45,23 +45,33 @@ export class Pair {
   }
 
   async unary(inFlight: number, seconds: number): Promise<Measured> {
-    const serverBeforeMs = await this.#server.ask<number>({ ask: 'cpuMs' });
-    const { calls, latencies, cpuMs, allCalls } = await this.#caller.ask<UnaryTold>({ ask: 'unary', inFlight, seconds });
-    const serverMs = (await this.#server.ask<number>({ ask: 'cpuMs' })) - serverBeforeMs;
-    const merged = new Latencies(latencies);
+    const { told, serverMs } = await this.#ask<UnaryTold>({ ask: 'unary', inFlight, seconds });
+    const latencies = new Latencies(told.latencies);
     return {
-      perSecond: calls / seconds,
-      p50Ms: merged.quantile(0.5),
-      p99Ms: merged.quantile(0.99),
-      serverUs: (serverMs * 1000) / allCalls,
-      clientUs: (cpuMs * 1000) / allCalls,
+      perSecond: told.calls / seconds,
+      p50Ms: latencies.quantile(0.5),
+      p99Ms: latencies.quantile(0.99),
+      serverUs: (serverMs * 1000) / told.allCalls,
+      clientUs: (told.cpuMs * 1000) / told.allCalls,
     };
   }
 
-  /** `perSecond` is MB. */
+  /** `perSecond` is MB, processor time is that of a message. */
   async stream(direction: 'up' | 'down', seconds: number): Promise<Measured> {
-    const { messages, tookMs } = await this.#caller.ask<StreamTold>({ ask: direction, seconds });
-    return { perSecond: (messages * MESSAGE_BYTES) / 1000 / tookMs, p50Ms: Number.NaN, p99Ms: Number.NaN };
+    const { told, serverMs } = await this.#ask<StreamTold>({ ask: direction, seconds });
+    return {
+      perSecond: (told.messages * MESSAGE_BYTES) / 1000 / told.tookMs,
+      p50Ms: Number.NaN,
+      p99Ms: Number.NaN,
+      serverUs: (serverMs * 1000) / told.allMessages,
+      clientUs: (told.cpuMs * 1000) / told.allMessages,
+    };
+  }
+
+  async #ask<T>(question: Question): Promise<{ told: T; serverMs: number }> {
+    const beforeMs = await this.#server.ask<number>({ ask: 'cpuMs' });
+    const told = await this.#caller.ask<T>(question);
+    return { told, serverMs: (await this.#server.ask<number>({ ask: 'cpuMs' })) - beforeMs };
   }
 
   stop(): void {

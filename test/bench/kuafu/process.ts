@@ -26,13 +26,18 @@ async function answer(question: Question): Promise<unknown> {
       return cpuMs();
     case 'unary':
       return await closedLoops(caller!, question.inFlight, question.seconds);
-    default: {
-      // As many as take about so long, so that a fast one is measured for longer than a moment too.
-      const warmMs = await timed(() => caller![question.ask](WARM_UP_MESSAGES));
-      const messages = Math.ceil((WARM_UP_MESSAGES * question.seconds * 1000) / warmMs);
-      return { messages, tookMs: await timed(() => caller![question.ask](messages)) } satisfies StreamTold;
-    }
+    default:
+      return await streamed(caller![question.ask], question.seconds);
   }
+}
+
+/** As many messages as take about so long, so that a fast system is measured for longer than a moment too. */
+async function streamed(stream: (messages: number) => Promise<void>, seconds: number): Promise<StreamTold> {
+  const startedCpuMs = cpuMs();
+  const warmMs = await timed(() => stream(WARM_UP_MESSAGES));
+  const messages = Math.ceil((WARM_UP_MESSAGES * seconds * 1000) / warmMs);
+  const tookMs = await timed(() => stream(messages));
+  return { messages, tookMs, allMessages: WARM_UP_MESSAGES + messages, cpuMs: cpuMs() - startedCpuMs };
 }
 
 async function timed(work: () => Promise<void>): Promise<number> {

@@ -62,4 +62,7 @@ export interface UnaryTold {
 export interface StreamTold {
   messages: number;
   tookMs: number;
+  /** With those of the warm-up, as is the processor time. */
+  allMessages: number;
+  cpuMs: number;
 }

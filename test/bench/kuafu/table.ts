@@ -5,8 +5,8 @@ import type { Line } from '../nuwa/rounds.ts';
 export function rowOf({ case: name, system, over, serverUs, clientUs, ...line }: Line): Row {
   const figures: Row['figures'] = { 'per second, median': line.perSecond, 'per second, least': line.min, 'per second, most': line.max };
   if (!Number.isNaN(line.p99Ms)) Object.assign(figures, { 'p50 ms': line.p50Ms, 'p99 ms': line.p99Ms });
-  if (serverUs !== undefined) figures['µs of the server per call'] = serverUs;
-  if (clientUs !== undefined) figures['µs of the caller per call'] = clientUs;
+  if (serverUs !== undefined) figures['µs of the server per call or message'] = serverUs;
+  if (clientUs !== undefined) figures['µs of the caller per call or message'] = clientUs;
   for (const [peer, ratio] of Object.entries(over)) figures[`times ${peer}`] = ratio;
   return { what: `${name}: ${system}`, figures };
 }
@@ -32,8 +32,8 @@ export function render(rows: readonly Row[]): string {
     number(figures['per second, most']),
     number(figures['p50 ms'], 2),
     number(figures['p99 ms'], 2),
-    number(figures['µs of the server per call'], 1),
-    number(figures['µs of the caller per call'], 1),
+    number(figures['µs of the server per call or message'], 1),
+    number(figures['µs of the caller per call or message'], 1),
     ...peers.map((name) => number(figures[name], 2)),
   ]);
   const rest = rows

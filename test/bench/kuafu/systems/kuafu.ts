@@ -17,9 +17,9 @@ export function kuafu(_options: object): System {
           }
           return { messages };
         },
-        async down({ messages }, { send }) {
+        async down({ messages }, context) {
           const message = Buffer.alloc(MESSAGE_BYTES, 7);
-          for (let i = 0; i < messages; i++) await send(null, message);
+          for (let i = 0; i < messages; i++) await context.send(null, message);
           return null;
         },
       });
