@@ -78,6 +78,9 @@ const path =
 /** Of packages, cores and contracts take only what is pure and runs in a workflow. */
 const PURE_PACKAGES = packages('zod', 'picomatch');
 
+/** What Kuafu asks of whoever decides who may call. */
+const GUARD_PORT = path('services/kuafu/guard.ts');
+
 const MAY_IMPORT: Record<Place, { own: Rule; packages: Rule }> = {
   workflows: {
     own: anyOf(sameTop, core, isContract, isMetrics, isPureBase, types(base), types(path('activities/index.ts'))),
@@ -90,9 +93,12 @@ const MAY_IMPORT: Record<Place, { own: Rule; packages: Rule }> = {
     packages: PURE_PACKAGES,
   },
   // A contract is what others may know, workflows among them, so it is as pure as a core. It may speak in another contract's words.
-  contract: { own: anyOf(isContract, coreOfRoom, isPureBase, types(base)), packages: anyOf(PURE_PACKAGES, types(packages('node:stream'))) },
+  contract: {
+    own: anyOf(isContract, coreOfRoom, isPureBase, types(base), types(GUARD_PORT)),
+    packages: anyOf(PURE_PACKAGES, types(packages('node:stream'))),
+  },
   // Every room answers its calls through Kuafu's server.
-  shell: { own: anyOf(sameRoom, isClient, isContract, base, path('services/kuafu/server.ts')), packages: () => true },
+  shell: { own: anyOf(sameRoom, isClient, isContract, base, path('services/kuafu/server.ts'), GUARD_PORT), packages: () => true },
   base: { own: base, packages: () => true },
   dashboards: {
     own: anyOf(sameTop, isMetrics),

@@ -8,6 +8,7 @@ const GROUPS: Record<string, () => Promise<{ register(program: Command): void }>
   fs: () => import('./commands/fs.ts'),
   job: () => import('./commands/job.ts'),
   nuwa: () => import('./commands/nuwa.ts'),
+  key: () => import('./commands/key.ts'),
   events: () => import('./commands/events.ts'),
   dayu: () => import('./commands/dayu.ts'),
   run: () => import('./commands/run.ts'),

@@ -73,7 +73,7 @@ export interface Grant {
 export const CLOCK_SKEW_MS_MAX = 60_000;
 /** A revocation holds everywhere after this time at the latest: a server that has not heard from Nuwa for so long admits nobody anew and refuses those it knows. */
 export const REVOCATION_FRESH_MS = 30_000;
-/** Links of a token: the issuer's and so many delegations. */
+/** Links of a token, the issuer's among them. */
 export const CHAIN_LINKS_MAX = 8;
 export const TOKEN_BYTES_MAX = 16 * 1024;
 
