@@ -3,13 +3,15 @@ import { cpus, loadavg, tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type CertificateFiles, selfSigned } from './kuafu/certificate.ts';
+import { echoResource } from './kuafu/echo-contract.ts';
 import { GrpcGo } from './kuafu/grpc-go.ts';
+import { CLUSTER, type KeyFiles, makeKeys, nsOfCheck } from './kuafu/keys.ts';
 import { Pair } from './kuafu/pair.ts';
 import { openRpcPeers, type RpcPeers } from './kuafu/peers.ts';
 import type { SystemName, SystemOptions } from './kuafu/systems.ts';
 import { rowOf } from './kuafu/table.ts';
 import type { BenchOptions, Row } from './main.ts';
-import { type Case, type Contender, inRounds, linesOf } from './nuwa/rounds.ts';
+import { type Case, type Contender, inRounds, type Line, linesOf } from './nuwa/rounds.ts';
 
 export { render } from './kuafu/table.ts';
 
@@ -54,8 +56,10 @@ export async function run({ quick, say, rounds = quick ? 1 : 5, peers: peersDir 
       node: process.version,
       ...stage.peers.versions,
     };
+    const lines = linesOf(outcomes, HELD_AGAINST);
     return [
-      ...linesOf(outcomes, HELD_AGAINST).map(rowOf),
+      ...lines.map(rowOf),
+      ...(wanted.includes('token') ? [await checkRow(stage.keys!, lines)] : []),
       { what: 'the machine', figures: machine },
       ...(stage.missing.length > 0
         ? [{ what: 'left out', figures: Object.fromEntries(stage.missing.map((text, i) => [i + 1, text])) }]
@@ -79,6 +83,7 @@ class Stage {
   peers: RpcPeers = { versions: {}, missing: [] };
   grpcGo: GrpcGo | undefined;
   certificate: CertificateFiles | undefined;
+  keys: KeyFiles | undefined;
 
   constructor(dir: string, seconds: number, mib: number, say: (line: string) => void) {
     this.#dir = dir;
@@ -95,6 +100,7 @@ class Stage {
     } catch (error) {
       this.leftOut(`TLS: ${(error as Error).message}`);
     }
+    this.keys = await makeKeys(this.#dir);
     if (this.peers.grpcGo) this.grpcGo = await GrpcGo.start(this.peers.grpcGo, this.#dir, this.seconds, this.mib);
   }
 
@@ -104,7 +110,8 @@ class Stage {
   }
 
   async pair(system: SystemName): Promise<Pair> {
-    const options: SystemOptions = { packages: this.peers.packages ?? '', ...(this.certificate ? { tls: this.certificate } : {}) };
+    const { certificate: tls, keys } = this;
+    const options: SystemOptions = { packages: this.peers.packages ?? '', ...(tls ? { tls } : {}), ...(keys ? { keys } : {}) };
     const pair = this.#pairs.get(system) ?? (await Pair.start(system, options));
     this.#pairs.set(system, pair);
     return pair;
@@ -134,7 +141,7 @@ async function casesOf(section: Section, stage: Stage): Promise<Case[]> {
     case 'stream':
       return (['up', 'down'] as const).flatMap((direction) => {
         const measure = (pair: Pair) => pair.stream(direction, stage.seconds);
-        const encrypted: Record<string, SystemName> = stage.certificate ? { 'node:tls': 'tls' } : {};
+        const encrypted: Record<string, SystemName> = stage.certificate ? { Kuafu: 'kuafu-tls', 'node:tls': 'tls' } : {};
         return [
           {
             name: `1 MiB messages ${direction}, MB`,
@@ -144,7 +151,12 @@ async function casesOf(section: Section, stage: Stage): Promise<Case[]> {
         ];
       });
     case 'token':
-      return [];
+      return IN_FLIGHT.filter((inFlight) => inFlight > 1).map((inFlight) => ({
+        name: `the same without a guard and with one, ${inFlight} in flight`,
+        contenders: contenders(stage, { 'no guard': 'kuafu', 'a guard': 'kuafu-guarded' }, undefined, (pair) =>
+          pair.unary(inFlight, stage.seconds),
+        ),
+      }));
   }
 }
 
@@ -172,6 +184,18 @@ function contenders(
   const { grpcGo } = stage;
   if (grpcGo && ofGo) all.push({ system: 'grpc-go', measure: () => grpcGo.measure(ofGo) });
   return all;
+}
+
+/** Two runs differ by more than a check costs, so it is measured alone too, and held against the processor time of the calls above. */
+async function checkRow(keys: KeyFiles, lines: readonly Line[]): Promise<Row> {
+  const ns = await nsOfCheck(keys, echoResource(CLUSTER));
+  const shares = lines
+    .filter(({ system }) => system === 'no guard')
+    .map(({ case: name, serverUs = Number.NaN, clientUs = Number.NaN }): [string, number] => [
+      `% of a call: ${name}`,
+      ns / 10 / (serverUs + clientUs),
+    ]);
+  return { what: "a token's check alone", figures: { ns, ...Object.fromEntries(shares) } };
 }
 
 /** A first run is that of code that was never compiled. What fails in it takes no part: the reason is told with the figures. */

@@ -1,4 +1,5 @@
 import type { CertificateFiles } from './certificate.ts';
+import type { KeyFiles } from './keys.ts';
 
 /**
  * What is compared: each system is a server in one process and a caller in another, over one connection, and does the same three things. Peers come from
@@ -27,10 +28,14 @@ export interface SystemOptions {
   packages: string;
   /** For the systems that speak TLS: of both ends, and the authority's. */
   tls?: CertificateFiles;
+  /** For the one that has a guard. */
+  keys?: KeyFiles;
 }
 
 export const SYSTEMS = {
   kuafu: async () => (await import('./systems/kuafu.ts')).kuafu({}),
+  'kuafu-guarded': async ({ keys }: SystemOptions) => (await import('./systems/kuafu.ts')).kuafu(keys ? { keys } : {}),
+  'kuafu-tls': async ({ tls }: SystemOptions) => (await import('./systems/kuafu.ts')).kuafu(tls ? { tls } : {}),
   net: async () => (await import('./systems/raw.ts')).raw({}),
   tls: async ({ tls }: SystemOptions) => (await import('./systems/raw.ts')).raw(tls ? { tls } : {}),
   'grpc-js': async ({ packages }: SystemOptions) => (await import('./systems/grpc-js.ts')).grpcJs(packages),
