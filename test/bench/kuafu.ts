@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url';
 import { type CertificateFiles, selfSigned } from './kuafu/certificate.ts';
 import { echoResource } from './kuafu/echo-contract.ts';
 import { GrpcGo } from './kuafu/grpc-go.ts';
-import { CLUSTER, type KeyFiles, makeKeys, nsOfCheck } from './kuafu/keys.ts';
+import { type KeyFiles, makeKeys, nsOfCheck } from './kuafu/keys.ts';
 import { Pair } from './kuafu/pair.ts';
 import { openRpcPeers, type RpcPeers } from './kuafu/peers.ts';
 import type { SystemName, SystemOptions } from './kuafu/systems.ts';
@@ -188,7 +188,7 @@ function contenders(
 
 /** Two runs differ by more than a check costs, so it is measured alone too, and held against the processor time of the calls above. */
 async function checkRow(keys: KeyFiles, lines: readonly Line[]): Promise<Row> {
-  const ns = await nsOfCheck(keys, echoResource(CLUSTER));
+  const ns = await nsOfCheck(keys, echoResource);
   const shares = lines
     .filter(({ system }) => system === 'no guard')
     .map(({ case: name, serverUs = Number.NaN, clientUs = Number.NaN }): [string, number] => [

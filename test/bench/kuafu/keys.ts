@@ -50,13 +50,14 @@ export async function identityFrom({ callerFile }: KeyFiles): Promise<HeldIdenti
 
 const CHECKS = 1_000_000;
 
-/** Nanoseconds of what a guard is asked for one call of a caller whom it knows. */
-export async function nsOfCheck(keys: KeyFiles, resource: string): Promise<number> {
+/** Nanoseconds of what a guard is asked for one call of a caller whom it knows, with naming the resource, since each call does that anew. */
+export async function nsOfCheck(keys: KeyFiles, resourceOf: (cluster: string) => string): Promise<number> {
   const [guard, identity] = [await guardOf(keys), await identityFrom(keys)];
   const challenge: Challenge = { nonce: new Uint8Array(32), cluster: CLUSTER };
   const caller = await guard.admit(identity.present(challenge), challenge);
   let refused = 0;
   const check = (): void => {
+    const resource = resourceOf(CLUSTER);
     if (caller.ended() !== undefined || caller.refusal('read', resource) !== undefined) refused++;
     guard.allowed(caller, 'echo.unary', 'read', resource);
   };

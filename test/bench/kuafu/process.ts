@@ -9,16 +9,28 @@ process.once('disconnect', () => process.exit(0));
 const WARM_UP_MS = 700;
 const WARM_UP_MESSAGES = 64;
 
-const system = await SYSTEMS[part.system](part.options);
-const caller = part.address === undefined ? undefined : await system.connect(part.address);
-const address = caller ? part.address : await system.serve();
+const { caller, address } = await begin().catch((error) => {
+  process.send!({ error: textOf(error) });
+  process.disconnect();
+  return { caller: undefined, address: undefined };
+});
 process.on('message', (question: Question) => {
   answer(question).then(
     (told) => process.send!({ told }),
-    (error) => process.send!({ error: error instanceof Error ? error.message : String(error) }),
+    (error) => process.send!({ error: textOf(error) }),
   );
 });
-process.send!({ told: address });
+if (address !== undefined) process.send!({ told: address });
+
+async function begin(): Promise<{ caller: Caller | undefined; address: string }> {
+  const system = await SYSTEMS[part.system](part.options);
+  if (part.address === undefined) return { caller: undefined, address: await system.serve() };
+  return { caller: await system.connect(part.address), address: part.address };
+}
+
+function textOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
 
 async function answer(question: Question): Promise<unknown> {
   switch (question.ask) {
