@@ -82,7 +82,7 @@ export class TcpChannel implements Channel {
 
   send(frame: OutgoingFrame): void {
     if (this.#closing || this.#closedReason !== undefined) return;
-    if (this.#congested()) {
+    if (this.#waiting.length > 0 || (frame.attachment !== undefined && this.#congested())) {
       const attachmentBytes = byteLength(frame.attachment);
       if (attachmentBytes >= LARGE_BYTES || this.#waitsFor(frame)) {
         this.#waiting.push(frame);

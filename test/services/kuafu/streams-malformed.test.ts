@@ -127,6 +127,25 @@ test('frames of streams that are over, or never were, are dropped', async () => 
   expect(frames.map(({ kind }) => kind)).toEqual([hello, FRAME_KINDS.reply]);
 });
 
+test('a peer that begins without a window gets nothing until it gives credit, and then no more than it gave', async () => {
+  const socket = await dial();
+  const frames: Frame[] = [];
+  const parser = new FrameParser((received) => frames.push({ ...received, body: Buffer.from(received.body) }));
+  socket.on('data', (chunk: Buffer) => parser.push(chunk));
+  const came = (kind: FrameKind): number => frames.filter((each) => each.kind === kind).length;
+  socket.write(frame(hello, 0, { magic: 'kuafu', version: 2, windowBytes: 0 }));
+  socket.write(Buffer.concat([open('count', { to: 10, bytes: 1_000 }), frame(FRAME_KINDS.ping, 9, undefined)]));
+  await expect.poll(() => came(FRAME_KINDS.pong)).toBe(1);
+  expect(came(data)).toBe(0);
+  socket.write(Buffer.concat([frame(credit, 1, 2_500), frame(FRAME_KINDS.ping, 9, undefined)]));
+  await expect.poll(() => came(FRAME_KINDS.pong)).toBe(2);
+  expect(came(data)).toBe(3); // the third reaches beyond
+  socket.write(frame(credit, 1, 1_000_000));
+  await expect.poll(() => came(FRAME_KINDS.reply)).toBe(1);
+  expect(frames.filter(({ kind }) => kind === data).map(({ number }) => number)).toEqual([0, 1, 2, 3, 4, 5, 6, 7, 8, 9]);
+  expect(frames.at(-1)).toMatchObject({ kind: FRAME_KINDS.reply, number: 10 });
+});
+
 test('a peer cut off in the middle of a message ends its streams', async () => {
   const socket = await dial();
   socket.write(Buffer.concat([HELLO, open('stall', { name: 'a', take: 0 }), big().subarray(0, 100_000)]));
@@ -192,6 +211,44 @@ test('a good conversation with some bytes changed never crashes the server', asy
     }),
     { numRuns: 60 },
   );
+});
+
+test('whatever frames a server answers with, its caller hears how the stream ended', async () => {
+  const noise = fc.record({
+    kind: fc.constantFrom(...Object.values(FRAME_KINDS), data, data, credit),
+    id: fc.constantFrom(0, 1, 1, 1, 2),
+    number: fc.oneof(fc.nat(2), fc.nat(0xffff)),
+    body: fc.oneof(fc.uint8Array({ maxLength: 20 }), fc.constantFrom(...[{ i: 1 }, { sent: 1 }, 300_000, -1, undefined].map(encodeBody))),
+  });
+  let answer: Buffer[] = [];
+  const bad = createServer((socket) => {
+    sockets.push(socket);
+    socket.on('error', () => {});
+    socket.write(HELLO);
+    const parser = new FrameParser(({ kind }) => {
+      if (kind === request) socket.end(Buffer.concat(answer));
+    });
+    socket.on('data', (chunk: Buffer) => parser.push(chunk));
+  });
+  bad.listen(0, '127.0.0.1');
+  await once(bad, 'listening');
+  const { port } = bad.address() as { port: number };
+  await fc.assert(
+    fc.asyncProperty(fc.array(noise, { maxLength: 10 }), fc.nat(20), async (frames, cutBytes) => {
+      const bytes = Buffer.concat(frames.map(({ kind, id, number, body }) => frame(kind, id, body, { number })));
+      answer = [bytes.subarray(0, Math.max(0, bytes.length - cutBytes))];
+      const client = createKuafuClient();
+      const call = client.service(streamerService, `tcp://127.0.0.1:${port}`).count({ to: 3 });
+      await drain(call).catch((error) => expect(error.code).toMatch(/^[A-Z]/));
+      await call.reply.then(
+        (reply) => expect(reply).toEqual({ sent: 1 }),
+        (error) => expect(error.code).toMatch(/^[A-Z]/),
+      );
+      await client.close();
+    }),
+    { numRuns: 80 },
+  );
+  bad.close();
 });
 
 test.each([

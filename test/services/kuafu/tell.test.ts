@@ -6,9 +6,11 @@ import { serve } from '../../../services/kuafu/server.ts';
 import { tellKuafu } from '../../../services/kuafu/tell.ts';
 import { parseMetrics, readingOf, type Series } from '../../helpers/scrape.ts';
 import { EchoHandlers, echoService } from './echo.ts';
+import { StreamerHandlers, streamerService } from './streamer.ts';
 
 /** Client and server are in this process, so it tells both sides of every call. */
 const handlers = new EchoHandlers();
+const streamers = new StreamerHandlers();
 const client = createKuafuClient();
 let server: KuafuServer;
 let echo: ServiceClient<typeof echoService>;
@@ -22,7 +24,11 @@ const calls = (side: string, method: string, code: string) => rise('feitian_kuaf
 
 beforeAll(async () => {
   tellKuafu();
-  server = await serve({ address: 'tcp://127.0.0.1:0', implementations: [handlers.implementation()], limits: { callsMax: 2 } });
+  server = await serve({
+    address: 'tcp://127.0.0.1:0',
+    implementations: [handlers.implementation(), streamers.implementation()],
+    limits: { callsMax: 2 },
+  });
   echo = client.service(echoService, server.address);
 });
 beforeEach(async () => {
@@ -107,4 +113,41 @@ test('bytes are those of the frames, in both directions', async () => {
     expect(bytes).toBeGreaterThan(600_000);
     expect(bytes).toBeLessThan(602_000);
   }
+});
+
+test('bytes are told by method, at both sides', async () => {
+  await echo.mirror({ pieces: 1 }, { attachment: Buffer.alloc(10_000) });
+  for (const side of ['client', 'server'])
+    for (const direction of ['in', 'out']) {
+      const bytes = await rise('feitian_kuafu_method_bytes_total', { side, service: 'echo', method: 'mirror', direction });
+      expect(bytes).toBeGreaterThan(10_000);
+      expect(bytes).toBeLessThan(10_100);
+    }
+});
+
+test('messages of streams are told, and sends that wait for credit with their time', async () => {
+  const streamer = client.service(streamerService, server.address);
+  const sum = streamer.sum({});
+  for (let i = 0; i < 30; i++) await sum.send({ i }, Buffer.alloc(1_000));
+  sum.end();
+  await sum.reply;
+  const labels = { service: 'streamer', method: 'sum' };
+  expect(await rise('feitian_kuafu_stream_messages_total', { ...labels, side: 'client', direction: 'out' })).toBe(30);
+  expect(await rise('feitian_kuafu_stream_messages_total', { ...labels, side: 'server', direction: 'in' })).toBe(30);
+  expect(await rise('feitian_kuafu_method_bytes_total', { ...labels, side: 'server', direction: 'in' })).toBeGreaterThan(30_000);
+  expect(await rise('feitian_kuafu_calls_total', { ...labels, side: 'server', code: 'OK' })).toBe(1);
+
+  const stalled = streamer.deaf({ name: 'stalled' });
+  await streamers.untilWaiting('stalled');
+  const waiting = stalled.send({ i: 1 }, Buffer.alloc(300_000));
+  const side = { service: 'streamer', method: 'deaf', side: 'client' };
+  expect(await rise('feitian_kuafu_credit_waiting', side)).toBe(1);
+  await expect.poll(() => rise('feitian_kuafu_unread_bytes')).toBeGreaterThan(300_000);
+  streamers.waiting.get('stalled')!.release();
+  await stalled.reply;
+  await expect(waiting).rejects.toThrow('has replied');
+  expect(await rise('feitian_kuafu_credit_waiting', side)).toBe(0);
+  expect(await rise('feitian_kuafu_credit_waits_total', side)).toBe(1);
+  expect(await rise('feitian_kuafu_credit_wait_seconds_total', side)).toBeGreaterThan(0);
+  expect(await rise('feitian_kuafu_unread_bytes')).toBe(0);
 });
