@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { silentLogger } from '../../../services/base/log.ts';
-import type { Challenge, Guard } from '../../../services/kuafu/guard.ts';
+import type { Challenge, Guard } from '../../../services/kuafu/guard-contract.ts';
 import { createAudit } from '../../../services/zhongkui/audit.ts';
 import { createGuard } from '../../../services/zhongkui/guard.ts';
 import { issue } from '../../../services/zhongkui/issuer.ts';
