@@ -389,3 +389,4 @@ function retryAfterMs(error: unknown): number {
 
 export { recycleAttachment } from './buffers.ts';
 export { readableOf, writableOf } from './streams/node-streams.ts';
+export { useMachineTls } from './transports/index.ts';

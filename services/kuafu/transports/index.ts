@@ -15,6 +15,11 @@ export interface Transports {
   mem?: Transport;
 }
 
+/** Of this process, for clients and servers that were given none of their own: a process is on one machine, and has that machine's certificate. */
+export function useMachineTls(tls: TlsMaterial): void {
+  DEFAULTS.tls = tlsTransport(tls);
+}
+
 const DEFAULTS: Transports = { tcp: tcpTransport, unix: unixTransport, mem: processNetwork.transport() };
 
 /** The transports of one client or server: those given, with TLS made of its certificates. */
