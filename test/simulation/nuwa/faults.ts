@@ -8,6 +8,8 @@ export interface FaultPlan {
   weather: Weather;
   /** Means, in milliseconds, between two of a kind; 0: none. */
   crashEveryMs: number;
+  /** Elections in which two rivals need one vote, and the voter dies. */
+  rivalryEveryMs: number;
   pauseEveryMs: number;
   partitionEveryMs: number;
   compactEveryMs: number;
@@ -50,6 +52,7 @@ export function drawFaults(random: Random): FaultPlan {
     servers,
     weather,
     crashEveryMs: maybe(500, 0.6),
+    rivalryEveryMs: 0,
     pauseEveryMs: maybe(700, 0.4),
     partitionEveryMs: maybe(600, 0.6),
     compactEveryMs: maybe(400, 0.5),
@@ -73,7 +76,7 @@ export function drawFaults(random: Random): FaultPlan {
   };
   const profile = random.int(6);
   if (profile === 0) return { ...plan, ...LONELY_LEADERS, partitionEveryMs: 300 + random.next() * 500 };
-  if (profile === 1) return { ...plan, ...QUICK_DEATHS, crashEveryMs: 150 + random.next() * 200 };
+  if (profile === 1) return { ...plan, ...QUICK_DEATHS, crashEveryMs: 150 + random.next() * 200, rivalryEveryMs: random.int(2) * 400 };
   if (profile === 2) return { ...plan, ...RACES, servers: 3 + random.int(3), raceEveryMs: 700 + random.next() * 500 };
   return plan;
 }

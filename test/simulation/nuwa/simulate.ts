@@ -181,6 +181,7 @@ class Simulation {
   #planFaults(): void {
     const plan = this.#plan;
     this.#every(plan.crashEveryMs, () => this.#crash());
+    this.#every(plan.rivalryEveryMs, () => this.#rivals());
     this.#every(plan.pauseEveryMs, () => this.#pause());
     this.#every(plan.partitionEveryMs, () => this.#partition());
     this.#every(plan.compactEveryMs, () => this.#someServer().compact());
@@ -235,6 +236,25 @@ class Simulation {
     server.start();
   }
 
+  /** A group that starts: all but one run at once and need the vote of that one, who dies when it has given it and is back in time for the other. */
+  #rivals(): void {
+    const leads = ({ member, id }: SimServer): boolean => member?.leader === id;
+    const voters = [...this.#servers.values()].filter((server) => !leads(server));
+    const voter = voters[this.#random.int(voters.length)];
+    if (!voter) return;
+    this.#trace?.(`all others run against ${voter.id}`);
+    for (const server of this.#servers.values()) {
+      server.crash();
+      this.#restart(server);
+      if (server !== voter) server.step({ kind: 'campaign' });
+    }
+    for (let deaths = 0; deaths < 3; deaths++)
+      this.#timeline.after(5 + this.#random.next() * 60, () => {
+        voter.crash();
+        this.#restart(voter);
+      });
+  }
+
   #pause(): void {
     const server = this.#someServer();
     server.pause();
@@ -270,9 +290,16 @@ class Simulation {
       this.#network.cut(leader.id, other);
       this.#network.cut(other, leader.id);
     }
-    const slow = !this.#plan.lease && this.#random.int(3) > 0;
+    const trouble = this.#random.int(4);
+    const slow = !this.#plan.lease && trouble > 1;
     if (slow) leader.clockRate = 4;
-    this.#timeline.after(200 + this.#random.next() * 1_000, () => {
+    // It stands still, goes on where it was, and answers what came meanwhile: others may lead by then.
+    const stillMs = trouble === 1 ? 400 + this.#random.next() * 1_000 : 0;
+    if (stillMs > 0) {
+      leader.pause();
+      this.#timeline.after(stillMs, () => leader.resume());
+    }
+    this.#timeline.after(Math.max(stillMs + 50, 200 + this.#random.next() * 1_000), () => {
       this.#network.heal();
       if (slow) leader.clockRate = 1;
     });
