@@ -32,7 +32,7 @@ export function register(program: Command): void {
     'feitian up',
     'feitian up --nodes 6 --racks 3 --ui-port 8233',
   )
-    .option('--name <name>', 'its name, as in pangu://<name>/', 'local')
+    .option('--name <name>', 'its name, as in pangu://<name>/; what a directory began with, it keeps (default: local)')
     .option('--nodes <count>', 'machines it plays', wholeNumber, 4)
     .option('--racks <count>', 'racks they stand in', wholeNumber, 2)
     .option('--cpu-per-node <count>', 'processors a node offers for containers (default: what this machine has, shared out)', positive)
