@@ -3,7 +3,7 @@ import { CLOCK_SKEW_MS_MAX, ZhongkuiError } from '../contract.ts';
 import type { CertificateAnswer } from '../join-contract.ts';
 import { type MachineCertificate, readMachineCertificate } from './machine-certificate.ts';
 import { isAnswerOf } from './proofs.ts';
-import { fingerprintOf } from './x509.ts';
+import { fingerprintOf } from './encodings.ts';
 
 export interface Asked {
   readonly cluster: string;

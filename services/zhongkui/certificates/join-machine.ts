@@ -8,7 +8,7 @@ import type { MachineCertificate } from './machine-certificate.ts';
 import { install, type MachineFiles, nextKey } from './machine-files.ts';
 import { proveJoin, proveRenewal } from './proofs.ts';
 import { createRequest } from './request.ts';
-import { canonicalAddress, fingerprintOf } from './x509.ts';
+import { canonicalAddress, fingerprintOf } from './encodings.ts';
 
 /** How the authority is asked: `joinService` of a Kuafu client fits. */
 export interface AskAuthority {

@@ -8,7 +8,7 @@ import { addressProblem, isLabel } from '../core/machine-names.ts';
 import type { Authority, Root } from './authority.ts';
 import type { JoinStore } from './join-store.ts';
 import { newJoinSecret } from './proofs.ts';
-import { canonicalAddress, fingerprintOf } from './x509.ts';
+import { canonicalAddress, fingerprintOf } from './encodings.ts';
 
 export interface JoinTokenOptions {
   /** The only machine it is for. @default one that is not known yet */

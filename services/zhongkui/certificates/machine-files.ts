@@ -4,7 +4,7 @@ import { dirname } from 'node:path';
 import { ZhongkuiError } from '../contract.ts';
 import { assertPrivate, createFile, replaceFile, syncDirectory, unlessGone } from './durable-file.ts';
 import { type MachineCertificate, readMachineCertificate } from './machine-certificate.ts';
-import { newPrivateKeyPem, spkiOf } from './x509.ts';
+import { newPrivateKeyPem, spkiOf } from './encodings.ts';
 
 /**
  * A machine's certificate and key in two files that change as one.

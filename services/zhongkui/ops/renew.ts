@@ -3,7 +3,7 @@ import { issuerOf } from '../certificates/authority.ts';
 import { subjectOf } from '../certificates/machine-certificate.ts';
 import { provesRenewal } from '../certificates/proofs.ts';
 import { readRequest } from '../certificates/request.ts';
-import { isP256 } from '../certificates/x509.ts';
+import { isP256 } from '../certificates/encodings.ts';
 import { CLOCK_SKEW_MS_MAX, ZhongkuiError } from '../contract.ts';
 import { renewalProblem } from '../core/admission.ts';
 import type { CertificateAnswer, RenewRequest } from '../join-contract.ts';
