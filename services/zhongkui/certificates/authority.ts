@@ -17,8 +17,8 @@ import {
 } from '../core/authority-rotation.ts';
 import { isLabel, machineNameOf } from '../core/machine-names.ts';
 import { assertPrivate, createFile, replaceFile, unlessGone } from './durable-file.ts';
-import { subjectAltName } from './request.ts';
 import { newPrivateKeyPem } from './encodings.ts';
+import { subjectAltName } from './request.ts';
 import { ALGORITHM, cryptoKeysOf, x509 } from './x509.ts';
 
 /**
