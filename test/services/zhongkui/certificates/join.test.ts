@@ -7,7 +7,7 @@ import { joinMachine } from '../../../../services/zhongkui/certificates/join-mac
 import { loadMachine } from '../../../../services/zhongkui/certificates/machine-files.ts';
 import { proveJoin } from '../../../../services/zhongkui/certificates/proofs.ts';
 import { createRequest } from '../../../../services/zhongkui/certificates/request.ts';
-import { newPrivateKeyPem } from '../../../../services/zhongkui/certificates/x509.ts';
+import { newPrivateKeyPem } from '../../../../services/zhongkui/certificates/encodings.ts';
 import { parseJoinToken } from '../../../../services/zhongkui/core/join-token.ts';
 import { type AuthorityStage, refusalOf, stageAuthority } from './stage.ts';
 

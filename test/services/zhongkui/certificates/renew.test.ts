@@ -11,7 +11,7 @@ import type { MachineCertificate } from '../../../../services/zhongkui/certifica
 import { loadMachine, nextKey } from '../../../../services/zhongkui/certificates/machine-files.ts';
 import { proveRenewal } from '../../../../services/zhongkui/certificates/proofs.ts';
 import { createRequest } from '../../../../services/zhongkui/certificates/request.ts';
-import { newPrivateKeyPem } from '../../../../services/zhongkui/certificates/x509.ts';
+import { newPrivateKeyPem } from '../../../../services/zhongkui/certificates/encodings.ts';
 import { ROOT_LIFE_MS } from '../../../../services/zhongkui/core/authority-rotation.ts';
 import { type AuthorityStage, refusalOf, stageAuthority } from './stage.ts';
 
