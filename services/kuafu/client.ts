@@ -38,6 +38,7 @@ import { CallMeter, codeOf, meterOf } from './meter.ts';
 import { UnreadAccount } from './streams/unread.ts';
 import type { TlsMaterial } from './tls-material.ts';
 import { type Transports, transportsWith } from './transports/index.ts';
+import { proxiedTransports } from './transports/proxied.ts';
 
 export interface KuafuClientOptions {
   /** Needed for `nuwa://` addresses. */
@@ -52,6 +53,8 @@ export interface KuafuClientOptions {
   unreadBytesMax?: number;
   /** Needed for `tls://` addresses. */
   tls?: TlsMaterial;
+  /** `unix:///path` of this machine's proxy: what is on other machines is connected to through it while it is there. @default none */
+  proxy?: string;
 }
 
 const TIMEOUT_MS_DEFAULT = 10_000;
@@ -93,14 +96,15 @@ class Client implements KuafuClient {
   #closed = false;
 
   constructor(options: KuafuClientOptions) {
-    const { resolver, identity, clock = systemClock, random = systemRandom, log = silentLogger, transports, tls } = options;
+    const { resolver, identity, clock = systemClock, random = systemRandom, log = silentLogger, transports, tls, proxy } = options;
     this.#unread = new UnreadAccount(options.unreadBytesMax);
     this.#resolver = resolver;
     this.#identity = identity;
     this.#clock = clock;
     this.#random = random;
     this.#alarm = new Alarm(clock);
-    this.#connections = new Connections({ clock, random, log, alarm: this.#alarm, transports: transportsWith(tls, transports) });
+    const through = proxy === undefined ? transports : { ...proxiedTransports(proxy, { tls, log }), ...transports };
+    this.#connections = new Connections({ clock, random, log, alarm: this.#alarm, transports: transportsWith(tls, through) });
     this.#instances = new Instances(() => clock.monotonicMs());
   }
 

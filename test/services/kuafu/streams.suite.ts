@@ -11,7 +11,7 @@ import type { TlsMaterial } from '../../../services/kuafu/tls-material.ts';
 import { StreamerError, StreamerHandlers, streamerService } from './streamer.ts';
 
 /** What streams promise, over any transport. `listen`: an address nobody listens at yet. */
-export function describeStreams(name: string, listen: () => string, tls?: TlsMaterial): void {
+export function describeStreams(name: string, listen: () => string, tls?: TlsMaterial, proxy?: string): void {
   describe(`streams over ${name}`, () => {
     let handlers: StreamerHandlers;
     let server: KuafuServer;
@@ -21,7 +21,7 @@ export function describeStreams(name: string, listen: () => string, tls?: TlsMat
     beforeEach(async () => {
       handlers = new StreamerHandlers();
       server = await serve({ guard: 'none', tls, address: listen(), implementations: [handlers.implementation()] });
-      client = createKuafuClient({ tls });
+      client = createKuafuClient({ tls, proxy });
       streamer = client.service(streamerService, server.address);
     });
 
