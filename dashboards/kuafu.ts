@@ -117,5 +117,22 @@ export function kuafuDashboard(settings: Settings): Dashboard {
         queries: [{ expression: sum(rate(KUAFU_METRICS.bytes, HERE), 'role', 'direction'), legend: '{{role}} {{direction}}' }],
       }),
     )
+    .withPanel(
+      graph({
+        title: 'Breakers that opened',
+        description: 'How often in a second clients left an instance alone because its tries failed. Some beside a restart are normal.',
+        unit: 'cps',
+        queries: [{ expression: sum(rate(KUAFU_METRICS.breakersOpened, HERE), 'role'), legend: '{{role}}' }],
+      }),
+    )
+    .withPanel(
+      graph({
+        title: 'Second tries of late calls',
+        description:
+          'Hedged calls: won, the second answer counted; lost, it was made for nothing; withheld, there were too many already: a service is slow as a whole.',
+        unit: 'cps',
+        queries: [{ expression: sum(rate(KUAFU_METRICS.hedges, HERE), 'role', 'outcome'), legend: '{{role}} {{outcome}}' }],
+      }),
+    )
     .build();
 }

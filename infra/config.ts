@@ -29,6 +29,7 @@ export interface RoleFlags {
   nuwaMembers?: string;
   zookeeper?: string;
   nuwaLeaseReads?: string;
+  proxy?: string;
   cpu?: string;
   memory?: string;
 }
@@ -78,6 +79,10 @@ const schema = z.object({
   nuwaMembers: members.optional(),
   zookeeper: hostAndPort.optional(),
   nuwaLeaseReads: z.enum(['on', 'off']).default('off'),
+  proxy: z
+    .string()
+    .regex(/^unix:\/\/\/./, 'must be unix:///path')
+    .optional(),
   cpu: z.coerce.number().positive().default(availableParallelism()),
   memory: z.coerce
     .number()
@@ -103,6 +108,7 @@ export const VARIABLES: Record<keyof z.input<typeof schema>, string> = {
   nuwaMembers: 'FEITIAN_NUWA_MEMBERS',
   zookeeper: 'FEITIAN_ZOOKEEPER',
   nuwaLeaseReads: 'FEITIAN_NUWA_LEASE_READS',
+  proxy: 'FEITIAN_PROXY',
   cpu: 'FEITIAN_CPU',
   memory: 'FEITIAN_MEMORY_MIB',
 };
@@ -113,7 +119,7 @@ export async function roleConfigs(roles: readonly RoleName[], flags: RoleFlags, 
   for (const [key, variable] of Object.entries(VARIABLES)) given[key] = flags[key as keyof RoleFlags] ?? (env[variable] || undefined);
   const parsed = schema.safeParse(given);
   if (!parsed.success) throw badConfig(parsed.error.issues.map(({ path, message }) => `${nameOf(path[0])} ${message}`));
-  const { cluster, node, rack, data, nuwa, database, metrics, http, cpu, memory } = parsed.data;
+  const { cluster, node, rack, data, nuwa, database, metrics, http, proxy, cpu, memory } = parsed.data;
   const nuwaServer = roles.includes('nuwa') ? nuwaServerOf(parsed.data) : undefined;
   const listen = parsed.data.listen ?? ownAddress(nuwaServer) ?? 'tcp://127.0.0.1:0';
 
@@ -144,6 +150,7 @@ export async function roleConfigs(roles: readonly RoleName[], flags: RoleFlags, 
     ...(role === 'nuwa' && nuwaServer ? { nuwaServer } : {}),
     ...(node ? { node: { id: node, rack } } : {}),
     ...(security ? { security } : {}),
+    ...(proxy ? { proxy } : {}),
     ...(database ? { databaseUrl: database } : {}),
     ...(temporal ? { temporal } : {}),
   }));

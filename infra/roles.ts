@@ -10,7 +10,11 @@ const ROLES = {
   tubo: async () => (await import('./tubo.ts')).start,
   worker: async () => (await import('./worker.ts')).start,
   shennong: async () => (await import('./shennong.ts')).start,
+  'kuafu-proxy': async () => (await import('../services/kuafu/proxy/server.ts')).start,
 } as const satisfies Record<string, () => Promise<StartRole>>;
+
+/** Those that a cluster does without unless somebody wants them. */
+export const OPTIONAL_ROLES: readonly RoleName[] = ['kuafu-proxy'];
 
 export type RoleName = keyof typeof ROLES;
 
@@ -44,4 +48,5 @@ export const ROLE_NEEDS: Readonly<Record<RoleName, RoleNeeds>> = {
   tubo: { nuwa: true, node: true, temporal: true },
   worker: { nuwa: true, temporal: true },
   shennong: { nuwa: true, database: true, temporal: true },
+  'kuafu-proxy': { nuwa: true, node: true },
 };

@@ -2,7 +2,7 @@
  * How each role's process of a local cluster is started: a pure function of what was found and chosen. The launcher carries it out.
  */
 import type { SecurityConfig } from '../../services/zhongkui/contract.ts';
-import { ROLE_NEEDS, type RoleName } from '../roles.ts';
+import { OPTIONAL_ROLES, ROLE_NEEDS, type RoleName } from '../roles.ts';
 import type { Layout } from './layout.ts';
 import { membersText, type NuwaServer } from './nuwa-servers.ts';
 import type { ClusterShape } from './options.ts';
@@ -42,12 +42,14 @@ const STOP_TIER: Record<RoleName, number> = {
   'dayu-master': STOP_TIERS.work,
   'pangu-master': STOP_TIERS.storage,
   'pangu-chunk': STOP_TIERS.storage,
+  // Others call through it to the end.
+  'kuafu-proxy': STOP_TIERS.coordination,
   nuwa: STOP_TIERS.coordination,
 };
 
-/** Where each role but Nuwa runs: once in the cluster, or once on each node. */
+/** Where each role but Nuwa runs, of those that every cluster needs: once in the cluster, or once on each node. */
 export function placesOf(shape: ClusterShape): { role: RoleName; node?: { id: string; rack: string } }[] {
-  const roles = (Object.keys(ROLE_NEEDS) as RoleName[]).filter((role) => role !== 'nuwa');
+  const roles = (Object.keys(ROLE_NEEDS) as RoleName[]).filter((role) => role !== 'nuwa' && !OPTIONAL_ROLES.includes(role));
   return roles.flatMap((role) => (ROLE_NEEDS[role].node ? shape.nodes.map((node) => ({ role, node })) : [{ role }]));
 }
 

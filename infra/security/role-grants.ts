@@ -40,6 +40,7 @@ const OF_ROLE: Record<RoleName, Grants> = {
     { resource: at('dayu'), operations: ['read'] },
     { resource: at('shennong'), operations: ['peer'] },
   ],
+  'kuafu-proxy': (at) => [...member(at), { resource: at('kuafu'), operations: ['peer'] }],
 };
 
 export function roleGrants(role: RoleName, cluster: string): Capability[] {

@@ -11,7 +11,7 @@ import { ServerConnection } from './server/connection.ts';
 import { reflectionOf } from './server/reflection.ts';
 import type { ServedMethods, ServerShared } from './server/shared.ts';
 import { UnreadAccount } from './streams/unread.ts';
-import type { TlsMaterial } from './tls-material.ts';
+import type { TlsMaterial } from './tls-contract.ts';
 import type { Channel } from './transport.ts';
 import { CompressingChannel } from './transports/compressing-channel.ts';
 import { type Transports, transportOf, transportsWith } from './transports/index.ts';

@@ -29,6 +29,7 @@ interface Bench {
 
 const BENCHES: Record<string, () => Promise<Bench>> = {
   job: () => import('./job.ts'),
+  kuafu: () => import('./kuafu.ts'),
   nuwa: () => import('./nuwa.ts'),
 };
 

@@ -4,7 +4,7 @@ import { hostOf, type PortRange, type RemoteProxy } from '../core/proxy-route.ts
 import type { Guard, Identity } from '../guard-contract.ts';
 import { kuafuProxyService } from '../proxy-contract.ts';
 import { implement, serve } from '../server.ts';
-import type { TlsMaterial } from '../tls-material.ts';
+import type { TlsMaterial } from '../tls-contract.ts';
 import { listenAtPath } from '../transports/unix.ts';
 import { Channels } from './channels.ts';
 import { open } from './far.ts';
@@ -51,7 +51,7 @@ const LOOPBACK = ['localhost', '127.0.0.1', '::1'];
 export async function startProxy(options: ProxyOptions): Promise<Proxy> {
   const { local, listen, ports = [{ from: 1, to: 65_535 }], others, guard, cluster, identity, tls, log = silentLogger } = options;
   const hosts = new Set(options.hosts.map(hostOf));
-  const kuafu = createKuafuClient({ identity, tls, log });
+  const kuafu = createKuafuClient({ identity, tls, log, proxy: 'none' });
   const reaching = new Reaching({ own: new Set([...hosts, ...LOOPBACK]), others, kuafu, log });
   const channels = new Channels();
   const far = { own: hosts, ports, channels, log };

@@ -24,7 +24,16 @@ export async function startProxyRole(config: RoleConfig, options: ProxyRoleOptio
   const local = config.proxy ?? `unix://${join(config.dataDir, 'proxy.sock')}`;
   const cluster = await joinCluster({ cluster: name, nuwa, creator: `${PROXY_SERVICE}/${node.id}`, identity, log });
   const directory = new ProxyDirectory(cluster.nuwa, node.id, log);
-  const proxy = await startProxy({ local, listen: config.listen, hosts, others: () => directory.others, guard, cluster: name, identity, log });
+  const proxy = await startProxy({
+    local,
+    listen: config.listen,
+    hosts,
+    others: () => directory.others,
+    guard,
+    cluster: name,
+    identity,
+    log,
+  });
   const registration = await cluster.nuwa.register(PROXY_SERVICE, node.id, {
     address: proxy.address,
     node: node.id,

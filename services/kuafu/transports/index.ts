@@ -1,6 +1,6 @@
 import { KuafuError } from '../contract.ts';
 import { parseAddress } from '../core/address.ts';
-import type { TlsMaterial } from '../tls-material.ts';
+import type { TlsMaterial } from '../tls-contract.ts';
 import type { Transport } from '../transport.ts';
 import { processNetwork } from './memory.ts';
 import { tcpTransport } from './tcp.ts';
@@ -13,6 +13,11 @@ export interface Transports {
   tls?: Transport;
   unix?: Transport;
   mem?: Transport;
+}
+
+/** Of this process, for clients and servers that were given none of their own: a process is on one machine, and has that machine's certificate. */
+export function useMachineTls(tls: TlsMaterial): void {
+  DEFAULTS.tls = tlsTransport(tls);
 }
 
 const DEFAULTS: Transports = { tcp: tcpTransport, unix: unixTransport, mem: processNetwork.transport() };

@@ -6,7 +6,7 @@ import { addressOf } from '../core/address.ts';
 import { FRAME_KINDS } from '../core/frame.ts';
 import { openingOf } from '../core/proxy-opening.ts';
 import { hostOf } from '../core/proxy-route.ts';
-import type { TlsMaterial } from '../tls-material.ts';
+import type { TlsMaterial } from '../tls-contract.ts';
 import type { OutgoingFrame, Transport } from '../transport.ts';
 import { FrameReader } from './frame-reader.ts';
 import type { Transports } from './index.ts';

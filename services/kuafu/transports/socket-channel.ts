@@ -13,6 +13,11 @@ const CONGESTED_BYTES = 1024 * 1024;
  * pause: if both ends did, each could wait for the other.
  */
 const UNREAD_BYTES_MAX = 64 * 1024 * 1024;
+/**
+ * So much is written at once, not only when this turn ends: some sixty small calls, whose write costs little more for being one of several, and the peer works on them while
+ * the rest of the turn runs here. With 512 calls in flight and a processor for each end that is nearly twice as many calls.
+ */
+const EAGER_BYTES = 8 * 1024;
 /** A frame with an attachment below this is not worth holding back. */
 const LARGE_BYTES = 64 * 1024;
 /** How long a closed connection may take to send its last bytes. */
@@ -88,6 +93,7 @@ export class SocketChannel implements Channel {
       }
     }
     this.#outbox.push(frame);
+    if (this.#outbox.bytes >= EAGER_BYTES && this.#socket.writableLength === 0) this.#write();
     if (this.#flushQueued) return;
     this.#flushQueued = true;
     // After the promises that are ready now have run, so that calls made and answered in this turn share a write.

@@ -2,7 +2,7 @@ import type { Socket } from 'node:net';
 import { connect as connectSocket, createServer, type TLSSocket } from 'node:tls';
 import { reachableHost } from '../../base/reachable-host.ts';
 import { addressOf, formatAddress } from '../core/address.ts';
-import type { TlsMaterial } from '../tls-material.ts';
+import type { TlsMaterial } from '../tls-contract.ts';
 import type { Channel, Transport } from '../transport.ts';
 import { FrameReader, readSecurely } from './frame-reader.ts';
 import { refusePeer } from './refuse.ts';

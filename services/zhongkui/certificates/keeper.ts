@@ -14,7 +14,7 @@ import { type Clock, systemClock } from '../../base/clock.ts';
 import { messageOf } from '../../base/errors.ts';
 import { type Logger, silentLogger } from '../../base/log.ts';
 import { type Random, systemRandom } from '../../base/random.ts';
-import type { TlsMaterial } from '../../kuafu/tls-material.ts';
+import type { TlsMaterial } from '../../kuafu/tls-contract.ts';
 import { renewalPlan } from '../core/certificate-renewal.ts';
 import { certifiedNameOf } from '../core/machine-names.ts';
 import { type AskAuthority, renewMachine } from './join-machine.ts';

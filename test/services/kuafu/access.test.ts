@@ -33,7 +33,7 @@ const methods = contracts.flatMap((contract) =>
   Object.entries(contract.methods).map(([name, method]) => ({ contract, name, method, what: `${contract.name}.${name}` })),
 );
 /** What may be called by whoever comes; each with its reason where it is declared. */
-const OPEN = ['kuafu.health'];
+const OPEN = ['kuafu.health', 'zhongkui-join.join', 'zhongkui-join.renew'];
 
 const guard = new TestGuard();
 const reached: string[] = [];
@@ -42,7 +42,7 @@ const known = createKuafuClient({ identity: new TestIdentity('user/known', 'read
 const able = createKuafuClient({
   identity: new TestIdentity(
     'user/able',
-    ...['pangu', 'nuwa', 'fuxi', 'dayu', 'shennong', 'zhongkui'].flatMap((scheme) =>
+    ...['pangu', 'nuwa', 'fuxi', 'dayu', 'shennong', 'zhongkui', 'kuafu'].flatMap((scheme) =>
       ['read', 'write', 'run', 'admin', 'peer'].map((operation) => `${operation} ${scheme}://${CLUSTER}/`),
     ),
   ),

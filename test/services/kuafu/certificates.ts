@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { TlsMaterial } from '../../../services/kuafu/tls-material.ts';
+import type { TlsMaterial } from '../../../services/kuafu/tls-contract.ts';
 
 /** An authority and its certificates, made by openssl in a directory that is gone afterwards. */
 export interface Pair {

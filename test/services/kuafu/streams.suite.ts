@@ -7,7 +7,7 @@ import { WINDOW_BYTES } from '../../../services/kuafu/core/messages.ts';
 import { meters, totals } from '../../../services/kuafu/meter.ts';
 import { serve } from '../../../services/kuafu/server.ts';
 import { QUEUED_BYTES_MAX } from '../../../services/kuafu/streams/outgoing.ts';
-import type { TlsMaterial } from '../../../services/kuafu/tls-material.ts';
+import type { TlsMaterial } from '../../../services/kuafu/tls-contract.ts';
 import { StreamerError, StreamerHandlers, streamerService } from './streamer.ts';
 
 /** What streams promise, over any transport. `listen`: an address nobody listens at yet. */

@@ -4,7 +4,7 @@ import { createKuafuClient } from '../../../services/kuafu/client.ts';
 import type { KuafuClient, KuafuServer, ServiceClient } from '../../../services/kuafu/contract.ts';
 import { KuafuError } from '../../../services/kuafu/contract.ts';
 import { serve } from '../../../services/kuafu/server.ts';
-import type { TlsMaterial } from '../../../services/kuafu/tls-material.ts';
+import type { TlsMaterial } from '../../../services/kuafu/tls-contract.ts';
 import { EchoError, EchoHandlers, echoService } from './echo.ts';
 import { describeStreams } from './streams.suite.ts';
 
