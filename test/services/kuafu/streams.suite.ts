@@ -234,10 +234,11 @@ export function describeStreams(name: string, listen: () => string, tls?: TlsMat
     });
 
     test('a deadline settles both ends, and reaches a handler that waits for a message', async () => {
+      await streamer.count({ to: 0 }).reply; // 60 ms are for the call, not for a connection
       const call = streamer.mirror(undefined, { timeoutMs: 60 });
       await expect(drain(call)).rejects.toMatchObject({ code: 'DeadlineExceeded' });
       await expect(call.reply).rejects.toMatchObject({ code: 'DeadlineExceeded' });
-      await handlers.untilEnded(1);
+      await handlers.untilEnded(2);
     });
 
     test('without a deadline of its own a stream has none', async () => {

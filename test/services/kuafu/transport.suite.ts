@@ -131,6 +131,7 @@ export function describeTransport(name: string, listen: () => string, tls?: TlsM
     });
 
     test('a deadline ends the call at both ends', async () => {
+      await echo.nothing(); // 60 ms are for the call, not for a connection
       await expect(echo.wait({ name: 'a' }, { timeoutMs: 60 })).rejects.toMatchObject({ name: 'KuafuError', code: 'DeadlineExceeded' });
       await handlers.untilAborted(1);
       expect(handlers.aborted[0]!.reason).toBeInstanceOf(KuafuError);
