@@ -31,6 +31,7 @@ export interface RoleFlags {
   nuwaMembers?: string;
   zookeeper?: string;
   nuwaLeaseReads?: string;
+  proxy?: string;
   cpu?: string;
   memory?: string;
 }
@@ -88,6 +89,10 @@ const schemaFor = (scheme: Scheme) =>
     nuwaMembers: membersFor(scheme).optional(),
     zookeeper: hostAndPort.optional(),
     nuwaLeaseReads: z.enum(['on', 'off']).default('off'),
+    proxy: z
+      .string()
+      .regex(/^unix:\/\/\/./, 'must be unix:///path')
+      .optional(),
     cpu: z.coerce.number().positive().default(availableParallelism()),
     memory: z.coerce
       .number()
@@ -117,6 +122,7 @@ export const VARIABLES: Record<keyof z.input<Schema>, string> = {
   nuwaMembers: 'FEITIAN_NUWA_MEMBERS',
   zookeeper: 'FEITIAN_ZOOKEEPER',
   nuwaLeaseReads: 'FEITIAN_NUWA_LEASE_READS',
+  proxy: 'FEITIAN_PROXY',
   cpu: 'FEITIAN_CPU',
   memory: 'FEITIAN_MEMORY_MIB',
 };
@@ -130,7 +136,7 @@ export async function roleConfigs(roles: readonly RoleName[], flags: RoleFlags, 
   const scheme = given.tlsCertificate !== undefined && !insecure ? 'tls' : 'tcp';
   const parsed = schemaFor(scheme).safeParse(given);
   if (!parsed.success) throw badConfig(parsed.error.issues.map(({ path, message }) => `${nameOf(path[0])} ${message}`));
-  const { cluster, node, rack, data, nuwa, database, metrics, http, cpu, memory } = parsed.data;
+  const { cluster, node, rack, data, nuwa, database, metrics, http, proxy, cpu, memory } = parsed.data;
   const nuwaServer = roles.includes('nuwa') ? nuwaServerOf(parsed.data, scheme) : undefined;
   const listen = parsed.data.listen ?? ownAddress(nuwaServer) ?? `${scheme}://127.0.0.1:0`;
 
@@ -165,6 +171,7 @@ export async function roleConfigs(roles: readonly RoleName[], flags: RoleFlags, 
     ...(role === 'nuwa' && nuwaServer ? { nuwaServer } : {}),
     ...(node ? { node: { id: node, rack } } : {}),
     ...(security ? { security } : {}),
+    ...(proxy ? { proxy } : {}),
     ...(database ? { databaseUrl: database } : {}),
     ...(temporal ? { temporal } : {}),
   }));

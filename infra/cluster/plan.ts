@@ -3,7 +3,7 @@
  */
 import type { MachineFiles } from '../../services/zhongkui/client.ts';
 import type { SecurityConfig } from '../../services/zhongkui/contract.ts';
-import { ROLE_NEEDS, type RoleName } from '../roles.ts';
+import { OPTIONAL_ROLES, ROLE_NEEDS, type RoleName } from '../roles.ts';
 import type { Layout } from './layout.ts';
 import { membersText, type NuwaServer } from './nuwa-servers.ts';
 import type { ClusterShape } from './options.ts';
@@ -46,12 +46,16 @@ const STOP_TIER: Record<RoleName, number> = {
   'pangu-master': STOP_TIERS.storage,
   'pangu-chunk': STOP_TIERS.storage,
   zhongkui: STOP_TIERS.storage,
+  // Others call through it to the end.
+  'kuafu-proxy': STOP_TIERS.coordination,
   nuwa: STOP_TIERS.coordination,
 };
 
-/** Where each role but Nuwa runs: once in the cluster, or once on each node. The authority only where there are certificates. */
+/** Where each role but Nuwa runs, of those that every cluster needs: once in the cluster, or once on each node. The authority only where there are certificates. */
 export function placesOf(shape: ClusterShape): { role: RoleName; node?: { id: string; rack: string } }[] {
-  const roles = (Object.keys(ROLE_NEEDS) as RoleName[]).filter((role) => role !== 'nuwa' && (role !== 'zhongkui' || shape.tls));
+  const isPlayed = (role: RoleName): boolean =>
+    role !== 'nuwa' && !OPTIONAL_ROLES.includes(role) && (role !== 'zhongkui' || shape.tls === true);
+  const roles = (Object.keys(ROLE_NEEDS) as RoleName[]).filter(isPlayed);
   return roles.flatMap((role) => (ROLE_NEEDS[role].node ? shape.nodes.map((node) => ({ role, node })) : [{ role }]));
 }
 

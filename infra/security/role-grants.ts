@@ -41,6 +41,7 @@ const OF_ROLE: Record<RoleName, Grants> = {
     { resource: at('shennong'), operations: ['peer'] },
   ],
   zhongkui: member,
+  'kuafu-proxy': (at) => [...member(at), { resource: at('kuafu'), operations: ['peer'] }],
 };
 
 export function roleGrants(role: RoleName, cluster: string): Capability[] {

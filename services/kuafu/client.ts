@@ -38,6 +38,7 @@ import { CallMeter, codeOf, meterOf } from './meter.ts';
 import { UnreadAccount } from './streams/unread.ts';
 import type { TlsMaterial } from './tls-contract.ts';
 import { type Transports, transportsWith } from './transports/index.ts';
+import { proxiedTransports } from './transports/proxied.ts';
 
 export interface KuafuClientOptions {
   /** Needed for `nuwa://` addresses. */
@@ -52,11 +53,20 @@ export interface KuafuClientOptions {
   unreadBytesMax?: number;
   /** Needed for `tls://` addresses. */
   tls?: TlsMaterial;
+  /** `unix:///path` of this machine's proxy: what is on other machines is connected to through it while it is there. @default what `useProxy` was told, or `none` */
+  proxy?: string;
 }
 
 const TIMEOUT_MS_DEFAULT = 10_000;
 /** Between tries of one call: long enough for a process to bind its port, short beside the default deadline. */
 const RETRY_BACKOFF = { firstMs: 40, maxMs: 1_000 };
+
+let proxyOfProcess = 'none';
+
+/** The proxy of all clients that are made from now on and say nothing else: for whoever starts a process, before its roles. */
+export function useProxy(address: string): void {
+  proxyOfProcess = address;
+}
 
 export function createKuafuClient(options: KuafuClientOptions = {}): KuafuClient {
   return new Client(options);
@@ -93,14 +103,24 @@ class Client implements KuafuClient {
   #closed = false;
 
   constructor(options: KuafuClientOptions) {
-    const { resolver, identity, clock = systemClock, random = systemRandom, log = silentLogger, transports, tls } = options;
+    const {
+      resolver,
+      identity,
+      clock = systemClock,
+      random = systemRandom,
+      log = silentLogger,
+      transports,
+      tls,
+      proxy = proxyOfProcess,
+    } = options;
     this.#unread = new UnreadAccount(options.unreadBytesMax);
     this.#resolver = resolver;
     this.#identity = identity;
     this.#clock = clock;
     this.#random = random;
     this.#alarm = new Alarm(clock);
-    this.#connections = new Connections({ clock, random, log, alarm: this.#alarm, transports: transportsWith(tls, transports) });
+    const through = proxy === 'none' ? transports : { ...proxiedTransports(proxy, { tls, log }), ...transports };
+    this.#connections = new Connections({ clock, random, log, alarm: this.#alarm, transports: transportsWith(tls, through) });
     this.#instances = new Instances(() => clock.monotonicMs());
   }
 

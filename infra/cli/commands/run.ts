@@ -1,6 +1,7 @@
 import { type Command, Option } from 'commander';
 import { createLogger } from '../../../services/base/log.ts';
 import type { RoleConfig, RunningRole } from '../../../services/base/role.ts';
+import { useProxy } from '../../../services/kuafu/client.ts';
 import { tellKuafu } from '../../../services/kuafu/tell.ts';
 import { type MetricsEndpoint, startMetricsEndpoint } from '../../../services/shennong/endpoint/server.ts';
 import type { ReadyMessage } from '../../cluster/process-run.ts';
@@ -39,6 +40,7 @@ export function register(program: Command): void {
     )
     .option('--nuwa-lease-reads <on|off>', 'answer reads by lease, on all servers of the group or on none (FEITIAN_NUWA_LEASE_READS)')
     .option('--zookeeper <host:port>', 'where it speaks the ZooKeeper protocol; port 0 is any free one (FEITIAN_ZOOKEEPER)')
+    .option('--proxy <unix:///path>', "this machine's proxy of calls: what it listens at, or what other roles call through (FEITIAN_PROXY)")
     .option('--cpu <number>', 'processors that a node offers for containers (FEITIAN_CPU)')
     .option('--memory <MiB>', 'memory that a node offers for containers (FEITIAN_MEMORY_MIB)')
     .addOption(new Option('--json', 'has no effect here: logs are JSON').hideHelp())
@@ -53,7 +55,9 @@ async function run(names: string[], flags: RoleFlags): Promise<void> {
   const configs = await roleConfigs(roles, flags, process.env);
   const log = createLogger({ role: roles.join('+'), ...(configs[0]?.node ? { node: configs[0].node.id } : {}) });
 
-  const { cluster, nuwa: nuwaServers, security: given } = configs[0]!;
+  const { cluster, nuwa: nuwaServers, security: given, proxy } = configs[0]!;
+  // A proxy reaches others by itself.
+  if (proxy && !roles.includes('kuafu-proxy')) useProxy(proxy);
   const creator = `feitian run ${roles.join(' ')}`;
   const startsFirst = roles.includes('nuwa') || roles.includes('zhongkui');
   const machine = given?.tls ? await openMachineTls(given.tls, { log }) : undefined;

@@ -70,7 +70,7 @@ export class FrameReader {
  * The same for a socket that a server accepted (with `pauseOnConnect`): Node offers `onread` only to sockets that connect, so the
  * connection is moved to a new Socket. Where a version of Node no longer has what that takes, the accepted socket is used as it is, only slower.
  */
-export function readInto(accepted: Socket, reader: FrameReader): Socket {
+export function readInto(accepted: Socket, reader: { readonly onread: FrameReader['onread']; read(chunk: Buffer): void }): Socket {
   const handle = (accepted as { _handle?: { useUserBuffer?: unknown } })._handle;
   if (typeof handle?.useUserBuffer !== 'function') {
     accepted.on('data', (chunk: Buffer) => reader.read(chunk));

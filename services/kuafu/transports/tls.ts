@@ -1,8 +1,9 @@
+import type { Socket } from 'node:net';
 import { connect as connectSocket, createServer, type TLSSocket } from 'node:tls';
 import { reachableHost } from '../../base/reachable-host.ts';
 import { addressOf, formatAddress } from '../core/address.ts';
 import type { TlsMaterial } from '../tls-contract.ts';
-import type { Transport } from '../transport.ts';
+import type { Channel, Transport } from '../transport.ts';
 import { FrameReader, readSecurely } from './frame-reader.ts';
 import { refusePeer } from './refuse.ts';
 import { SocketChannel } from './socket-channel.ts';
@@ -25,31 +26,7 @@ const HANDSHAKE_TIMEOUT_MS = 5_000;
 
 export function tlsTransport(material: TlsMaterial): Transport {
   return {
-    async connect(address, signal) {
-      const { host, port } = addressOf('tls', address);
-      const reader = new FrameReader();
-      return connectThrough(
-        address,
-        signal,
-        'secureConnect',
-        () => {
-          const { onread } = reader;
-          const options = { ...material.clientOptions(host), host, port, ...VERSIONS, rejectUnauthorized: false };
-          // Node's types do not know that a TLS socket takes it, too.
-          return connectSocket({ ...options, onread } as typeof options)
-            .setNoDelay(true)
-            .setKeepAlive(KEEP_ALIVE.keepAlive, KEEP_ALIVE.keepAliveInitialDelay);
-        },
-        (connected) => {
-          const socket = connected as TLSSocket;
-          const problem = certificateProblem(socket);
-          const channel = new SocketChannel(socket, reader, address, { pauses: false, binding: bindingOf(socket) });
-          if (problem === undefined) return channel;
-          refusePeer(channel, `your certificate ${problem}`);
-          throw new Error(`the peer's certificate ${problem}`);
-        },
-      );
-    },
+    connect: (address, signal) => secureChannel(material, address, signal),
 
     async listen(address, onChannel, onRefused = () => {}) {
       const { host, port } = addressOf('tls', address);
@@ -86,6 +63,37 @@ export function tlsTransport(material: TlsMaterial): Transport {
       );
     },
   };
+}
+
+/** `over`: a way to the address that is there already, such as through a proxy. */
+export function secureChannel(material: TlsMaterial, address: string, signal: AbortSignal, over?: Socket): Promise<Channel> {
+  const { host, port } = addressOf('tls', address);
+  const reader = new FrameReader();
+  return connectThrough(
+    address,
+    signal,
+    'secureConnect',
+    () => {
+      const { onread } = reader;
+      const options = { ...material.clientOptions(host), host, port, ...VERSIONS, rejectUnauthorized: false };
+      if (over) return connectSocket({ ...options, socket: over });
+      // Node's types do not know that a TLS socket takes it, too.
+      return connectSocket({ ...options, onread } as typeof options)
+        .setNoDelay(true)
+        .setKeepAlive(KEEP_ALIVE.keepAlive, KEEP_ALIVE.keepAliveInitialDelay);
+    },
+    (connected) => {
+      const socket = connected as TLSSocket;
+      const problem = certificateProblem(socket);
+      const channel = new SocketChannel(socket, reader, address, { pauses: false, binding: bindingOf(socket) });
+      if (problem === undefined) {
+        if (over) readSecurely(socket, reader);
+        return channel;
+      }
+      refusePeer(channel, `your certificate ${problem}`);
+      throw new Error(`the peer's certificate ${problem}`);
+    },
+  );
 }
 
 function bindingOf(socket: TLSSocket): Buffer {

@@ -1,9 +1,9 @@
 import { chmod, lstat, unlink } from 'node:fs/promises';
-import { connect as connectSocket, createServer } from 'node:net';
+import { connect as connectSocket, createServer, type Socket } from 'node:net';
 import { messageOf } from '../../base/errors.ts';
 import { KuafuError } from '../contract.ts';
 import { addressOf } from '../core/address.ts';
-import type { Transport } from '../transport.ts';
+import type { Listener, Transport } from '../transport.ts';
 import { FrameReader, readInto } from './frame-reader.ts';
 import { SocketChannel } from './socket-channel.ts';
 import { connectThrough, listenThrough } from './sockets.ts';
@@ -29,25 +29,30 @@ export const unixTransport: Transport = {
   },
 
   async listen(address, onChannel) {
-    const path = pathOf(address);
-    await clearWay(path, address);
-    const server = createServer({ pauseOnConnect: true }, (accepted) => {
+    return listenAtPath(address, (accepted) => {
       const reader = new FrameReader();
       onChannel(new SocketChannel(readInto(accepted, reader), reader, address, { pauses: true }));
     });
-    // The file is made within this call; for so long nothing new of this process is open to others.
-    const umask = process.umask(0o077);
-    let listening: ReturnType<typeof listenThrough>;
-    try {
-      listening = listenThrough(address, server, { path }, () => address);
-    } finally {
-      process.umask(umask);
-    }
-    const listener = await listening;
-    await chmod(path, 0o600);
-    return listener; // closing removes the file: libuv does
   },
 };
+
+/** `onSocket` gets each socket that is accepted, paused. */
+export async function listenAtPath(address: string, onSocket: (socket: Socket) => void): Promise<Listener> {
+  const path = pathOf(address);
+  await clearWay(path, address);
+  const server = createServer({ pauseOnConnect: true }, onSocket);
+  // The file is made within this call; for so long nothing new of this process is open to others.
+  const umask = process.umask(0o077);
+  let listening: ReturnType<typeof listenThrough>;
+  try {
+    listening = listenThrough(address, server, { path }, () => address);
+  } finally {
+    process.umask(umask);
+  }
+  const listener = await listening;
+  await chmod(path, 0o600);
+  return listener; // closing removes the file: libuv does
+}
 
 function pathOf(address: string): string {
   const { path } = addressOf('unix', address);

@@ -11,7 +11,7 @@ import type { TlsMaterial } from '../../../services/kuafu/tls-contract.ts';
 import { StreamerError, StreamerHandlers, streamerService } from './streamer.ts';
 
 /** What streams promise, over any transport. `listen`: an address nobody listens at yet. */
-export function describeStreams(name: string, listen: () => string, tls?: TlsMaterial): void {
+export function describeStreams(name: string, listen: () => string, tls?: TlsMaterial, proxy?: string): void {
   describe(`streams over ${name}`, () => {
     let handlers: StreamerHandlers;
     let server: KuafuServer;
@@ -21,7 +21,7 @@ export function describeStreams(name: string, listen: () => string, tls?: TlsMat
     beforeEach(async () => {
       handlers = new StreamerHandlers();
       server = await serve({ guard: 'none', tls, address: listen(), implementations: [handlers.implementation()] });
-      client = createKuafuClient({ tls });
+      client = createKuafuClient({ tls, proxy });
       streamer = client.service(streamerService, server.address);
     });
 
@@ -234,10 +234,11 @@ export function describeStreams(name: string, listen: () => string, tls?: TlsMat
     });
 
     test('a deadline settles both ends, and reaches a handler that waits for a message', async () => {
+      await streamer.count({ to: 0 }).reply; // 60 ms are for the call, not for a connection
       const call = streamer.mirror(undefined, { timeoutMs: 60 });
       await expect(drain(call)).rejects.toMatchObject({ code: 'DeadlineExceeded' });
       await expect(call.reply).rejects.toMatchObject({ code: 'DeadlineExceeded' });
-      await handlers.untilEnded(1);
+      await handlers.untilEnded(2);
     });
 
     test('without a deadline of its own a stream has none', async () => {

@@ -8,9 +8,9 @@ import type { TlsMaterial } from '../../../services/kuafu/tls-contract.ts';
 import { EchoError, EchoHandlers, echoService } from './echo.ts';
 import { describeStreams } from './streams.suite.ts';
 
-/** What calls promise, over any transport. `listen`: an address nobody listens at yet; `tls`: what both sides show there. */
-export function describeTransport(name: string, listen: () => string, tls?: TlsMaterial): void {
-  describeStreams(name, listen, tls);
+/** What calls promise, over any transport. `listen`: an address nobody listens at yet; `tls`: what both sides show there; `proxy`: what the client goes through. */
+export function describeTransport(name: string, listen: () => string, tls?: TlsMaterial, proxy?: string): void {
+  describeStreams(name, listen, tls, proxy);
   describe(`calls over ${name}`, () => {
     let handlers: EchoHandlers;
     let server: KuafuServer;
@@ -20,7 +20,7 @@ export function describeTransport(name: string, listen: () => string, tls?: TlsM
     beforeEach(async () => {
       handlers = new EchoHandlers();
       server = await serve({ guard: 'none', address: listen(), implementations: [handlers.implementation()], tls });
-      client = createKuafuClient({ tls });
+      client = createKuafuClient({ tls, proxy });
       echo = client.service(echoService, server.address);
     });
 
@@ -131,6 +131,7 @@ export function describeTransport(name: string, listen: () => string, tls?: TlsM
     });
 
     test('a deadline ends the call at both ends', async () => {
+      await echo.nothing(); // 60 ms are for the call, not for a connection
       await expect(echo.wait({ name: 'a' }, { timeoutMs: 60 })).rejects.toMatchObject({ name: 'KuafuError', code: 'DeadlineExceeded' });
       await handlers.untilAborted(1);
       expect(handlers.aborted[0]!.reason).toBeInstanceOf(KuafuError);
