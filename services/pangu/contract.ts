@@ -15,6 +15,9 @@ export const PANGU_CODES = [
   'ENAMETOOLONG',
   'EBADF', // the handle is closed, or opened for the other direction
   'ENOSPC', // no chunk server has room
+  'EDQUOT', // a directory above would hold more than its quota; details.path, .limit ('files' or 'bytes'), .max, .wanted
+  'ENODATA', // no such extended attribute
+  'E2BIG', // an extended attribute, or all of an inode's together, are too large
   'EIO', // no replica of a chunk could be read or written; details.chunk, details.file
 ] as const;
 export type PanguCode = (typeof PANGU_CODES)[number];

@@ -101,6 +101,28 @@ export const copyOutcomeSchema = z.object({
 });
 export type CopyOutcome = z.input<typeof copyOutcomeSchema>;
 
+/** Of a directory. Null: no limit of this kind. */
+export const quotaSchema = z.object({
+  path: z.string(),
+  filesMax: bytesSchema.nullable(),
+  bytesMax: bytesSchema.nullable(),
+  files: bytesSchema,
+  /** What the files are long, replicas not counted. */
+  bytes: bytesSchema,
+});
+export type Quota = z.infer<typeof quotaSchema>;
+
+export const usageSchema = z.object({
+  files: bytesSchema,
+  /** With the one that was asked for. */
+  directories: bytesSchema,
+  logicalBytes: bytesSchema,
+  storedBytes: bytesSchema,
+});
+export type Usage = z.infer<typeof usageSchema>;
+
+const countSchema = z.object({ files: z.int(), bytes: z.int() });
+
 export const HELD_REPLICAS_LIMIT_MAX = 5_000;
 
 const ofPath = ({ path }: { path: string }, cluster: string): string => pathResource(path, cluster);
@@ -108,6 +130,7 @@ const READ_PATH = { operation: 'read', on: ofPath } as const;
 const WRITE_PATH = { operation: 'write', on: ofPath } as const;
 /** The request names a file or a chunk by its id. The master looks up the path and asks of that (master/file-access.ts). */
 const OF_FILE = 'identified';
+const ADMIN_PATH = { operation: 'admin', on: ofPath } as const;
 const ADMIN = { operation: 'admin', on: wholeOf('pangu') } as const;
 
 export const masterService = defineService('pangu-master', {
@@ -157,6 +180,8 @@ export const masterService = defineService('pangu-master', {
         index: z.int().min(0),
         preferNode: nodeSchema.optional(),
         exclude: z.array(nodeSchema).max(4096),
+        /** Bytes of the file that the writer has taken so far: EDQUOT is told now if they are too many. */
+        written: bytesSchema.optional(),
       }),
       response: allocationSchema,
       idempotent: true,
@@ -210,6 +235,29 @@ export const masterService = defineService('pangu-master', {
       idempotent: true,
       access: { operation: 'write', on: ({ publications }, cluster) => publicationResources(publications, cluster) },
     }),
+    /** Null and null: no quota. Whatever is there stays, also over the limit; then it can only become less. */
+    setQuota: method({
+      request: z.object({ path: pathSchema, filesMax: bytesSchema.nullable(), bytesMax: bytesSchema.nullable() }),
+      response: z.object({}),
+      idempotent: true,
+      access: ADMIN_PATH,
+    }),
+    /** All that hold for a path, its own first. */
+    quotasOf: method({
+      request: z.object({ path: pathSchema }),
+      response: z.object({ quotas: z.array(quotaSchema) }),
+      idempotent: true,
+      access: READ_PATH,
+    }),
+    /** Counts anew what directories with a quota hold; `drifted` is empty unless something is broken. */
+    checkQuotas: method({
+      request: z.object({ repair: z.boolean() }),
+      response: z.object({ checked: z.int(), drifted: z.array(z.object({ path: z.string(), kept: countSchema, found: countSchema })) }),
+      idempotent: true,
+      access: ADMIN,
+    }),
+    /** What lies at and below a path. */
+    usage: method({ request: z.object({ path: pathSchema }), response: usageSchema, idempotent: true, access: READ_PATH }),
     /** `dropped`: the master saw it too and took the replica off the chunk's list; its file is removed in the background. */
     reportBadReplica: method({
       request: z.object({ chunk: idSchema, node: nodeSchema, reason: z.string().max(1000) }),

@@ -7,6 +7,7 @@ import { assertMay, type Named } from './file-access.ts';
 import { readers, writers } from './give-tickets.ts';
 import { abandon } from './ops/abandon.ts';
 import { allocate } from './ops/allocate.ts';
+import { checkQuotas } from './ops/check-quotas.ts';
 import { commit } from './ops/commit.ts';
 import { create } from './ops/create.ts';
 import { forgetNode } from './ops/forget-node.ts';
@@ -16,6 +17,7 @@ import { mkdir } from './ops/mkdir.ts';
 import { moveReplica } from './ops/move-replica.ts';
 import { open } from './ops/open.ts';
 import { publish } from './ops/publish.ts';
+import { quotasOf } from './ops/quotas-of.ts';
 import { readdir } from './ops/readdir.ts';
 import { remove } from './ops/remove.ts';
 import { rename } from './ops/rename.ts';
@@ -23,12 +25,21 @@ import { replicate } from './ops/replicate.ts';
 import { reportBadReplica } from './ops/report-bad-replica.ts';
 import { servers } from './ops/servers.ts';
 import { setDraining } from './ops/set-draining.ts';
+import { setQuota } from './ops/set-quota.ts';
 import { stat } from './ops/stat.ts';
 import { tellTicketKeys } from './ops/ticket-keys.ts';
 import { underReplicated } from './ops/under-replicated.ts';
+import { usage } from './ops/usage.ts';
+import { quotaRefusal } from './quotas.ts';
 
 export function masterHandlers(context: MasterContext): ServiceHandlers<MasterContract> {
-  const guard = unavailableWhile(isDatabaseAway, 'Postgres');
+  const whilePostgres = unavailableWhile(isDatabaseAway, 'Postgres');
+  const guard = <Request, Reply>(work: (request: Request) => Promise<Reply>) =>
+    whilePostgres((request: Request) =>
+      work(request).catch((error) => {
+        throw quotaRefusal(error) ?? error;
+      }),
+    );
   const handle = <Request, Reply>(op: (context: MasterContext, request: Request) => Promise<Reply>) =>
     guard((request: Request) => op(context, request));
   /** Of methods whose request names no path: see file-access.ts. */
@@ -55,6 +66,10 @@ export function masterHandlers(context: MasterContext): ServiceHandlers<MasterCo
     rename: handle(rename),
     remove: handle(remove),
     publish: handle(publish),
+    setQuota: handle(setQuota),
+    quotasOf: handle(quotasOf),
+    checkQuotas: handle(checkQuotas),
+    usage: handle(usage),
     reportBadReplica: handleFile('read', reportBadReplica),
     servers: handle(servers),
     setDraining: handle(setDraining),

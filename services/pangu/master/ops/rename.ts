@@ -5,10 +5,8 @@ import { isWithin, parsePath } from '../../core/path.ts';
 import type { MasterContext } from '../context.ts';
 import { endOf, type Inode, parentOf, walk } from '../inodes.ts';
 import { once, REQUEST_KEEP_MS } from '../once.ts';
+import { lockMove, lockTree } from '../quotas.ts';
 import { detach, removeEmptyDirectory } from '../tree.ts';
-
-/** Any number; held by a transaction that moves a directory. */
-const DIRECTORY_MOVE_LOCK = 7_203_682;
 
 /**
  * One row changes its parent and name. Two moves that are each fine, /a into /b and /b into /a, would together cut a ring out of the
@@ -21,7 +19,7 @@ export async function rename({ db }: MasterContext, request: { requestId: string
   await once(db, requestId, REQUEST_KEEP_MS, async (tx) => {
     let found = await walk(tx, [source.names, target.names]);
     if (endOf(found[0]!, source, from)?.type === 'directory') {
-      await tx.execute(sql`select pg_advisory_xact_lock(${DIRECTORY_MOVE_LOCK})`);
+      await lockTree(tx);
       found = await walk(tx, [source.names, target.names]);
     }
     parentOf(found[0]!, source, from);
@@ -32,6 +30,7 @@ export async function rename({ db }: MasterContext, request: { requestId: string
     if (moving.id === standing?.id) return;
     if (moving.type === 'directory' && isWithin(target.names, source.names)) throw new PanguError('EINVAL', `${to} is inside ${from}`);
     if (moving.type === 'file' && target.directory) throw new PanguError('ENOTDIR', `${to} names a directory, ${from} is a file`);
+    if (moving.type === 'directory') await lockMove(tx, moving.parent, parent.id);
     if (standing) await makeWay(tx, moving, standing, to);
     await move(tx, moving, parent.id, target.names.at(-1)!);
   });
