@@ -2,8 +2,10 @@ import { z } from 'zod';
 import { defineService, method } from '../kuafu/contract.ts';
 import { wholeOf } from '../kuafu/resource-contract.ts';
 import { BLOCK_BYTES, PanguError } from './contract.ts';
+import { formatPath } from './core/path.ts';
 import { pathResource, publicationResources } from './core/resources.ts';
 import { CHUNK_STATES, FILE_STATES, INODE_TYPES } from './core/states.ts';
+import { TRASH_NAME, trashUser } from './core/trash.ts';
 
 /**
  * What Pangu's client asks of a master. Masters keep nothing between calls: any of them answers any call. Each call may be
@@ -20,6 +22,11 @@ const requestIdSchema = z.string().min(1).max(256);
 const pathSchema = z.string().min(1).max(8192);
 const nodeSchema = z.string().min(1).max(255);
 const bytesSchema = z.int().min(0);
+const ownerSchema = z.string().max(255);
+/** Looked at closely by the operation, which has words for what is wrong. */
+const attributeNameSchema = z.string().max(4096);
+/** The end of year 9999. */
+const TIME_MS_MAX = 253_402_300_799_999;
 
 export const chunkIdSchema = idSchema;
 
@@ -31,6 +38,7 @@ export const statSchema = z.object({
   state: z.enum(FILE_STATES),
   chunkBytes: z.int(),
   replicas: z.int(),
+  owner: z.string(),
 });
 
 /** A replica and where its chunk server answers now; no address: it does not. */
@@ -130,6 +138,11 @@ const READ_PATH = { operation: 'read', on: ofPath } as const;
 const WRITE_PATH = { operation: 'write', on: ofPath } as const;
 /** The request names a file or a chunk by its id. The master looks up the path and asks of that (master/file-access.ts). */
 const OF_FILE = 'identified';
+const OWN_TRASH = {
+  operation: 'write',
+  on: ({ user }: { user?: string }, cluster: string) =>
+    pathResource(user === undefined ? `/${TRASH_NAME}` : formatPath([TRASH_NAME, trashUser(user)]), cluster),
+} as const;
 const ADMIN_PATH = { operation: 'admin', on: ofPath } as const;
 const ADMIN = { operation: 'admin', on: wholeOf('pangu') } as const;
 
@@ -215,6 +228,8 @@ export const masterService = defineService('pangu-master', {
         /** What may be removed: one file; a file or an empty directory; anything with all below it. */
         what: z.enum(['file', 'one', 'tree']),
         force: z.boolean(),
+        /** At once and for good. */
+        skipTrash: z.boolean(),
       }),
       response: z.object({}),
       idempotent: true,
@@ -234,6 +249,72 @@ export const masterService = defineService('pangu-master', {
       response: z.object({}),
       idempotent: true,
       access: { operation: 'write', on: ({ publications }, cluster) => publicationResources(publications, cluster) },
+    }),
+    setOwner: method({
+      request: z.object({ path: pathSchema, owner: ownerSchema }),
+      response: z.object({}),
+      idempotent: true,
+      access: ADMIN_PATH,
+    }),
+    setTimes: method({
+      request: z.object({ path: pathSchema, modifiedAtMs: z.int().min(0).max(TIME_MS_MAX) }),
+      response: z.object({}),
+      idempotent: true,
+      access: WRITE_PATH,
+    }),
+    /** How many replicas a file's chunks are to have: made, or removed, in the background. */
+    setReplicas: method({
+      request: z.object({ path: pathSchema, replicas: z.int().min(1).max(REPLICAS_MAX) }),
+      response: z.object({}),
+      idempotent: true,
+      access: WRITE_PATH,
+    }),
+    attributes: method({
+      request: z.object({ path: pathSchema }),
+      response: z.object({ attributes: z.array(z.object({ name: z.string(), value: z.instanceof(Uint8Array) })) }),
+      idempotent: true,
+      access: READ_PATH,
+    }),
+    /** Errors: EINVAL, ENAMETOOLONG, E2BIG. */
+    setAttribute: method({
+      request: z.object({ path: pathSchema, name: attributeNameSchema, value: z.instanceof(Uint8Array) }),
+      response: z.object({}),
+      idempotent: true,
+      access: WRITE_PATH,
+    }),
+    /** Errors: ENODATA. */
+    removeAttribute: method({
+      request: z.object({ requestId: requestIdSchema, path: pathSchema, name: attributeNameSchema }),
+      response: z.object({}),
+      idempotent: true,
+      access: WRITE_PATH,
+    }),
+    /** How long what is removed can be had back; 0: not at all. */
+    trashSettings: method({
+      request: z.object({}),
+      response: z.object({ retentionMs: z.int() }),
+      idempotent: true,
+      access: { operation: 'read', on: wholeOf('pangu') },
+    }),
+    setTrashRetention: method({
+      request: z.object({ retentionMs: z.int().min(0) }),
+      response: z.object({}),
+      idempotent: true,
+      access: ADMIN,
+    }),
+    /** Removes for good what has lain in the trash, of one user or of all, for so long. */
+    emptyTrash: method({
+      request: z.object({ user: ownerSchema.optional(), olderThanMs: z.int().min(0) }),
+      response: z.object({ emptied: z.int() }),
+      idempotent: true,
+      access: OWN_TRASH,
+    }),
+    /** Chunk servers, how much they hold and how much more they can. */
+    space: method({
+      request: z.object({}),
+      response: z.object({ servers: z.array(serverSchema) }),
+      idempotent: true,
+      access: { operation: 'read', on: wholeOf('pangu') },
     }),
     /** Null and null: no quota. Whatever is there stays, also over the limit; then it can only become less. */
     setQuota: method({

@@ -1,5 +1,6 @@
 import { isDatabaseAway } from '../../base/database.ts';
 import type { CallContext, ServiceHandlers } from '../../kuafu/contract.ts';
+import { NOBODY } from '../../kuafu/guard-contract.ts';
 import { unavailableWhile } from '../../kuafu/server.ts';
 import type { MasterContract } from '../master-contract.ts';
 import type { MasterContext } from './context.ts';
@@ -7,6 +8,7 @@ import { assertMay, type Named } from './file-access.ts';
 import { readers, writers } from './give-tickets.ts';
 import { abandon } from './ops/abandon.ts';
 import { allocate } from './ops/allocate.ts';
+import { attributes, removeAttribute, setAttribute } from './ops/attributes.ts';
 import { checkQuotas } from './ops/check-quotas.ts';
 import { commit } from './ops/commit.ts';
 import { create } from './ops/create.ts';
@@ -25,9 +27,14 @@ import { replicate } from './ops/replicate.ts';
 import { reportBadReplica } from './ops/report-bad-replica.ts';
 import { servers } from './ops/servers.ts';
 import { setDraining } from './ops/set-draining.ts';
+import { setOwner } from './ops/set-owner.ts';
 import { setQuota } from './ops/set-quota.ts';
+import { setReplicas } from './ops/set-replicas.ts';
+import { setTimes } from './ops/set-times.ts';
+import { space } from './ops/space.ts';
 import { stat } from './ops/stat.ts';
 import { tellTicketKeys } from './ops/ticket-keys.ts';
+import { emptyTrash, setTrashRetention, trashSettings } from './ops/trash.ts';
 import { underReplicated } from './ops/under-replicated.ts';
 import { usage } from './ops/usage.ts';
 import { quotaRefusal } from './quotas.ts';
@@ -42,6 +49,11 @@ export function masterHandlers(context: MasterContext): ServiceHandlers<MasterCo
     );
   const handle = <Request, Reply>(op: (context: MasterContext, request: Request) => Promise<Reply>) =>
     guard((request: Request) => op(context, request));
+  /** The same, told whose is what is made. */
+  const handleAs =
+    <Request, Reply>(op: (context: MasterContext, request: Request, owner: string) => Promise<Reply>) =>
+    (request: Request, { caller }: CallContext) =>
+      guard((asked: Request) => op(context, asked, caller === NOBODY ? '' : caller.name))(request);
   /** Of methods whose request names no path: see file-access.ts. */
   const handleFile = <Request extends Named, Reply>(
     operation: string,
@@ -58,14 +70,24 @@ export function masterHandlers(context: MasterContext): ServiceHandlers<MasterCo
     readdir: handle(readdir),
     open: readers(context)(handle(open)),
     locate: readers(context)(handleFile('read', locate)),
-    create: writers(context)(handle(create)),
+    create: writers(context)(handleAs(create)),
     allocate: writers(context)(handleFile('write', allocate)),
     commit: handleFile('write', commit),
     abandon: handleFile('write', abandon),
-    mkdir: handle(mkdir),
+    mkdir: handleAs(mkdir),
     rename: handle(rename),
-    remove: handle(remove),
-    publish: handle(publish),
+    remove: handleAs(remove),
+    publish: handleAs(publish),
+    setOwner: handle(setOwner),
+    setTimes: handle(setTimes),
+    setReplicas: handle(setReplicas),
+    attributes: handle(attributes),
+    setAttribute: handle(setAttribute),
+    removeAttribute: handle(removeAttribute),
+    trashSettings: handle(trashSettings),
+    setTrashRetention: handle(setTrashRetention),
+    emptyTrash: handle(emptyTrash),
+    space: handle(space),
     setQuota: handle(setQuota),
     quotasOf: handle(quotasOf),
     checkQuotas: handle(checkQuotas),

@@ -21,7 +21,11 @@ interface Publication {
  * New directories with files moved into them, all in one transaction: nobody sees one without the others, or one half filled.
  * What stands in the way is removed in the same transaction when that is asked for. Parents are made.
  */
-export async function publish({ db }: MasterContext, { publishId, publications }: { publishId: string; publications: Publication[] }) {
+export async function publish(
+  { db }: MasterContext,
+  { publishId, publications }: { publishId: string; publications: Publication[] },
+  owner = '',
+) {
   const directories = publications.map(({ directory }) => parsePath(directory));
   const files = publications.flatMap(({ files }, into) => files.map(({ from, name }) => ({ into, from, name, parsed: parsePath(from) })));
   checkPublications(publications, directories);
@@ -29,7 +33,7 @@ export async function publish({ db }: MasterContext, { publishId, publications }
   await once(db, `publish:${publishId}`, PUBLISH_KEEP_MS, async (tx) => {
     // What is replaced is mostly a directory, and so removed with what is in it.
     if (publications.some(({ overwrite }) => overwrite)) await lockTree(tx);
-    for (const { names } of directories) await makeDirectories(tx, names.slice(0, -1));
+    for (const { names } of directories) await makeDirectories(tx, names.slice(0, -1), owner);
     const found = await walk(
       tx,
       [...directories, ...files.map(({ parsed }) => parsed)].map(({ names }) => names),
@@ -47,7 +51,7 @@ export async function publish({ db }: MasterContext, { publishId, publications }
         throw new PanguError('EINVAL', `${directory} is a file that is to be published`);
       if (standing?.type === 'directory') await lockMove(tx, standing.parent, null);
       if (standing) await detach(tx, standing);
-      made.push(await insertDirectory(tx, parentOf(found[i]!, parsed, directory).id, parsed.names.at(-1)!));
+      made.push(await insertDirectory(tx, parentOf(found[i]!, parsed, directory).id, parsed.names.at(-1)!, owner));
     }
     await moveAll(
       tx,

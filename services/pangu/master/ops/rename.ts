@@ -1,12 +1,11 @@
-import { sql } from 'drizzle-orm';
-import { type Queryable, rows, TransactionConflict } from '../../../base/database.ts';
+import type { Queryable } from '../../../base/database.ts';
 import { PanguError } from '../../contract.ts';
 import { isWithin, parsePath } from '../../core/path.ts';
 import type { MasterContext } from '../context.ts';
 import { endOf, type Inode, parentOf, walk } from '../inodes.ts';
 import { once, REQUEST_KEEP_MS } from '../once.ts';
 import { lockMove, lockTree } from '../quotas.ts';
-import { detach, removeEmptyDirectory } from '../tree.ts';
+import { detach, move, removeEmptyDirectory } from '../tree.ts';
 
 /**
  * One row changes its parent and name. Two moves that are each fine, /a into /b and /b into /a, would together cut a ring out of the
@@ -45,14 +44,4 @@ async function makeWay(tx: Queryable, moving: Inode, standing: Inode, to: string
     if (moving.type === 'directory') throw new PanguError('ENOTDIR', `${to} is a file`);
     await detach(tx, standing);
   }
-}
-
-async function move(tx: Queryable, inode: Inode, parent: string, name: string): Promise<void> {
-  const moved = await rows(
-    tx,
-    sql`
-      update pangu.inodes set parent = ${parent}, name = ${name}
-      where id = ${inode.id} and parent = ${inode.parent} and name = ${inode.name} returning id`,
-  );
-  if (moved.length === 0) throw new TransactionConflict(`${inode.id} moved`);
 }

@@ -34,7 +34,7 @@ const close = ({ file, chunk }: { file: string; chunk: string }, length: number)
   master().commit({ file, chunks: length > 0 ? [{ chunk, offset: 0, length, state: 'sealed', lost: [] }] : [], close: true }, call);
 const write = async (path: string, length: number, mode: 'w' | 'wx' = 'wx') => close(await open(path, mode), length);
 const rename = (from: string, to: string) => master().rename({ requestId: newId(), from, to }, call);
-const remove = (path: string) => master().remove({ requestId: newId(), path, what: 'tree', force: false }, call);
+const remove = (path: string) => master().remove({ requestId: newId(), path, what: 'tree', force: false, skipTrash: true }, call);
 const used = async (path: string): Promise<[number, number] | undefined> => {
   const { quotas } = await master().quotasOf({ path }, call);
   const own = quotas.find((quota) => quota.path === path);
