@@ -2,10 +2,11 @@ import { z } from 'zod';
 import { defineService, method } from '../kuafu/contract.ts';
 import { wholeOf } from '../kuafu/resource-contract.ts';
 import { BLOCK_BYTES, PanguError } from './contract.ts';
-import { formatPath } from './core/path.ts';
 import { pathResource, publicationResources } from './core/resources.ts';
 import { CHUNK_STATES, FILE_STATES, INODE_TYPES } from './core/states.ts';
-import { TRASH_NAME, trashUser } from './core/trash.ts';
+import { namespaceMethods, REPLICAS_MAX, serverSchema } from './namespace-contract.ts';
+
+export { type ChunkServerState, REPLICAS_MAX } from './namespace-contract.ts';
 
 /**
  * What Pangu's client asks of a master. Masters keep nothing between calls: any of them answers any call. Each call may be
@@ -13,7 +14,6 @@ import { TRASH_NAME, trashUser } from './core/trash.ts';
  * change; and the rest carry a `requestId`, under which the first outcome is remembered.
  */
 export const CHUNK_BYTES_MAX = 1024 * 1024 * 1024;
-export const REPLICAS_MAX = 16;
 export const READDIR_LIMIT_MAX = 5_000;
 
 const idSchema = z.string().regex(/^[0-9a-z-]{1,64}$/);
@@ -22,11 +22,6 @@ const requestIdSchema = z.string().min(1).max(256);
 const pathSchema = z.string().min(1).max(8192);
 const nodeSchema = z.string().min(1).max(255);
 const bytesSchema = z.int().min(0);
-const ownerSchema = z.string().max(255);
-/** Looked at closely by the operation, which has words for what is wrong. */
-const attributeNameSchema = z.string().max(4096);
-/** The end of year 9999. */
-const TIME_MS_MAX = 253_402_300_799_999;
 
 export const chunkIdSchema = idSchema;
 
@@ -73,20 +68,6 @@ export const writtenChunkSchema = z.object({
 });
 export type WrittenChunk = z.input<typeof writtenChunkSchema>;
 
-/** Of a chunk server: what masters know of it and what the tables say of its replicas. */
-export const serverSchema = z.object({
-  node: nodeSchema,
-  rack: z.string(),
-  /** It is registered now. */
-  up: z.boolean(),
-  draining: z.boolean(),
-  freeBytes: bytesSchema,
-  replicas: z.int(),
-  /** Of replicas, as far as masters were told; open chunks grow beside. */
-  bytes: bytesSchema,
-});
-export type ChunkServerState = z.infer<typeof serverSchema>;
-
 export const heldReplicaSchema = z.object({
   chunk: idSchema,
   length: bytesSchema,
@@ -109,28 +90,6 @@ export const copyOutcomeSchema = z.object({
 });
 export type CopyOutcome = z.input<typeof copyOutcomeSchema>;
 
-/** Of a directory. Null: no limit of this kind. */
-export const quotaSchema = z.object({
-  path: z.string(),
-  filesMax: bytesSchema.nullable(),
-  bytesMax: bytesSchema.nullable(),
-  files: bytesSchema,
-  /** What the files are long, replicas not counted. */
-  bytes: bytesSchema,
-});
-export type Quota = z.infer<typeof quotaSchema>;
-
-export const usageSchema = z.object({
-  files: bytesSchema,
-  /** With the one that was asked for. */
-  directories: bytesSchema,
-  logicalBytes: bytesSchema,
-  storedBytes: bytesSchema,
-});
-export type Usage = z.infer<typeof usageSchema>;
-
-const countSchema = z.object({ files: z.int(), bytes: z.int() });
-
 export const HELD_REPLICAS_LIMIT_MAX = 5_000;
 
 const ofPath = ({ path }: { path: string }, cluster: string): string => pathResource(path, cluster);
@@ -138,12 +97,6 @@ const READ_PATH = { operation: 'read', on: ofPath } as const;
 const WRITE_PATH = { operation: 'write', on: ofPath } as const;
 /** The request names a file or a chunk by its id. The master looks up the path and asks of that (master/file-access.ts). */
 const OF_FILE = 'identified';
-const OWN_TRASH = {
-  operation: 'write',
-  on: ({ user }: { user?: string }, cluster: string) =>
-    pathResource(user === undefined ? `/${TRASH_NAME}` : formatPath([TRASH_NAME, trashUser(user)]), cluster),
-} as const;
-const ADMIN_PATH = { operation: 'admin', on: ofPath } as const;
 const ADMIN = { operation: 'admin', on: wholeOf('pangu') } as const;
 
 export const masterService = defineService('pangu-master', {
@@ -250,95 +203,7 @@ export const masterService = defineService('pangu-master', {
       idempotent: true,
       access: { operation: 'write', on: ({ publications }, cluster) => publicationResources(publications, cluster) },
     }),
-    setOwner: method({
-      request: z.object({ path: pathSchema, owner: ownerSchema }),
-      response: z.object({}),
-      idempotent: true,
-      access: ADMIN_PATH,
-    }),
-    setTimes: method({
-      request: z.object({ path: pathSchema, modifiedAtMs: z.int().min(0).max(TIME_MS_MAX) }),
-      response: z.object({}),
-      idempotent: true,
-      access: WRITE_PATH,
-    }),
-    /** How many replicas a file's chunks are to have: made, or removed, in the background. */
-    setReplicas: method({
-      request: z.object({ path: pathSchema, replicas: z.int().min(1).max(REPLICAS_MAX) }),
-      response: z.object({}),
-      idempotent: true,
-      access: WRITE_PATH,
-    }),
-    attributes: method({
-      request: z.object({ path: pathSchema }),
-      response: z.object({ attributes: z.array(z.object({ name: z.string(), value: z.instanceof(Uint8Array) })) }),
-      idempotent: true,
-      access: READ_PATH,
-    }),
-    /** Errors: EINVAL, ENAMETOOLONG, E2BIG. */
-    setAttribute: method({
-      request: z.object({ path: pathSchema, name: attributeNameSchema, value: z.instanceof(Uint8Array) }),
-      response: z.object({}),
-      idempotent: true,
-      access: WRITE_PATH,
-    }),
-    /** Errors: ENODATA. */
-    removeAttribute: method({
-      request: z.object({ requestId: requestIdSchema, path: pathSchema, name: attributeNameSchema }),
-      response: z.object({}),
-      idempotent: true,
-      access: WRITE_PATH,
-    }),
-    /** How long what is removed can be had back; 0: not at all. */
-    trashSettings: method({
-      request: z.object({}),
-      response: z.object({ retentionMs: z.int() }),
-      idempotent: true,
-      access: { operation: 'read', on: wholeOf('pangu') },
-    }),
-    setTrashRetention: method({
-      request: z.object({ retentionMs: z.int().min(0) }),
-      response: z.object({}),
-      idempotent: true,
-      access: ADMIN,
-    }),
-    /** Removes for good what has lain in the trash, of one user or of all, for so long. */
-    emptyTrash: method({
-      request: z.object({ user: ownerSchema.optional(), olderThanMs: z.int().min(0) }),
-      response: z.object({ emptied: z.int() }),
-      idempotent: true,
-      access: OWN_TRASH,
-    }),
-    /** Chunk servers, how much they hold and how much more they can. */
-    space: method({
-      request: z.object({}),
-      response: z.object({ servers: z.array(serverSchema) }),
-      idempotent: true,
-      access: { operation: 'read', on: wholeOf('pangu') },
-    }),
-    /** Null and null: no quota. Whatever is there stays, also over the limit; then it can only become less. */
-    setQuota: method({
-      request: z.object({ path: pathSchema, filesMax: bytesSchema.nullable(), bytesMax: bytesSchema.nullable() }),
-      response: z.object({}),
-      idempotent: true,
-      access: ADMIN_PATH,
-    }),
-    /** All that hold for a path, its own first. */
-    quotasOf: method({
-      request: z.object({ path: pathSchema }),
-      response: z.object({ quotas: z.array(quotaSchema) }),
-      idempotent: true,
-      access: READ_PATH,
-    }),
-    /** Counts anew what directories with a quota hold; `drifted` is empty unless something is broken. */
-    checkQuotas: method({
-      request: z.object({ repair: z.boolean() }),
-      response: z.object({ checked: z.int(), drifted: z.array(z.object({ path: z.string(), kept: countSchema, found: countSchema })) }),
-      idempotent: true,
-      access: ADMIN,
-    }),
-    /** What lies at and below a path. */
-    usage: method({ request: z.object({ path: pathSchema }), response: usageSchema, idempotent: true, access: READ_PATH }),
+    ...namespaceMethods,
     /** `dropped`: the master saw it too and took the replica off the chunk's list; its file is removed in the background. */
     reportBadReplica: method({
       request: z.object({ chunk: idSchema, node: nodeSchema, reason: z.string().max(1000) }),

@@ -1,6 +1,6 @@
 import { sql } from 'drizzle-orm';
 import { rows } from '../../../base/database.ts';
-import type { Usage } from '../../master-contract.ts';
+import type { Usage } from '../../namespace-contract.ts';
 import type { MasterContext } from '../context.ts';
 import { find } from '../inodes.ts';
 
