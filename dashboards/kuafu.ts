@@ -119,6 +119,54 @@ export function kuafuDashboard(settings: Settings): Dashboard {
     )
     .withPanel(
       graph({
+        title: 'Bytes by method',
+        description: 'Bodies and attachments in a second, of the ten methods that move most, as their servers count them.',
+        unit: 'Bps',
+        queries: [
+          {
+            expression: top(10, sum(rate(KUAFU_METRICS.methodBytes, { ...HERE, side: 'server' }), 'service', 'method', 'direction')),
+            legend: '{{service}}.{{method}} {{direction}}',
+          },
+        ],
+      }),
+    )
+    .withPanel(
+      graph({
+        title: 'Messages of streams',
+        description: 'Messages in a second, by method, as their servers count them.',
+        unit: 'cps',
+        queries: [
+          {
+            expression: top(10, sum(rate(KUAFU_METRICS.streamMessages, { ...HERE, side: 'server' }), 'service', 'method', 'direction')),
+            legend: '{{service}}.{{method}} {{direction}}',
+          },
+        ],
+      }),
+    )
+    .withPanel(
+      graph({
+        title: 'Senders that wait for credit',
+        description: 'Sends of streams whose reader is slower than they are, and what came and is not read yet.',
+        unit: 'short',
+        queries: [
+          { expression: sum(series(KUAFU_METRICS.creditWaiting, HERE), 'service', 'method'), legend: '{{service}}.{{method}} wait' },
+          { expression: sum(series(KUAFU_METRICS.unreadBytes, HERE), 'role'), legend: '{{role}} unread bytes' },
+        ],
+      }),
+    )
+    .withPanel(
+      graph({
+        title: 'Waiting for credit',
+        description: 'Sends that had to wait, in a second, and for how many seconds they did, in a second.',
+        unit: 'short',
+        queries: [
+          { expression: sum(rate(KUAFU_METRICS.creditWaits, HERE), 'service', 'method'), legend: '{{service}}.{{method}} waits' },
+          { expression: sum(rate(KUAFU_METRICS.creditWaitSeconds, HERE), 'service', 'method'), legend: '{{service}}.{{method}} seconds' },
+        ],
+      }),
+    )
+    .withPanel(
+      graph({
         title: 'Breakers that opened',
         description: 'How often in a second clients left an instance alone because its tries failed. Some beside a restart are normal.',
         unit: 'cps',

@@ -10,6 +10,8 @@ import { Connections } from './client/connections.ts';
 import { encodeRequest } from './client/encode-request.ts';
 import { hedged, type Placement } from './client/hedge.ts';
 import { Instances } from './client/instances.ts';
+import { outcomeOf, retryAfterMs } from './client/outcome.ts';
+import { ruleOf } from './client/rule.ts';
 import { ClientStream, StreamTry } from './client/stream.ts';
 import {
   type AnyMethod,
@@ -17,7 +19,6 @@ import {
   type KuafuClient,
   KuafuError,
   type Method,
-  type PickRule,
   type Resolver,
   type ServiceClient,
   type ServiceContract,
@@ -25,7 +26,6 @@ import {
   type StreamMethod,
 } from './contract.ts';
 import { parseAddress } from './core/address.ts';
-import type { Outcome } from './core/breaker.ts';
 import type { Unread } from './core/credit.ts';
 import { NO_DEADLINE_MS } from './core/deadline-wheel.ts';
 import { HedgeBudget } from './core/hedge-budget.ts';
@@ -386,25 +386,6 @@ class Client implements KuafuClient {
     const until = signal ? AbortSignal.any([signal, this.#closing.signal]) : this.#closing.signal;
     await this.#clock.sleep(ms, until).catch(() => {}); // the loop sees why it was woken
   }
-}
-
-function ruleOf<S extends ServiceContract>(pick: PickRule<S>): (request: unknown) => Rule {
-  if (typeof pick === 'object') return (request) => ({ kind: 'rendezvous', key: pick.rendezvous(request as never) });
-  const rule: Rule = { kind: pick };
-  return () => rule;
-}
-
-function outcomeOf(error: unknown, facts: { broke: boolean; neverRan: boolean }, unanswered: boolean): Outcome {
-  if (unanswered) return 'unanswered';
-  // An instance that cannot take calls has failed them, whoever says so.
-  if (facts.broke || (facts.neverRan && hasCode(error, 'Unavailable'))) return 'broke';
-  // Whose caller gave up may have been about to be answered.
-  return hasCode(error, 'Cancelled', 'DeadlineExceeded') ? 'abandoned' : 'answered';
-}
-
-function retryAfterMs(error: unknown): number {
-  const hint = error instanceof KuafuError ? error.details.retryAfterMs : undefined;
-  return typeof hint === 'number' ? Math.min(hint, RETRY_BACKOFF.maxMs) : 0;
 }
 
 export { recycleAttachment } from './buffers.ts';
