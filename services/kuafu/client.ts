@@ -10,6 +10,7 @@ import { Connections } from './client/connections.ts';
 import { encodeRequest } from './client/encode-request.ts';
 import { hedged, type Placement } from './client/hedge.ts';
 import { Instances } from './client/instances.ts';
+import { outcomeOf } from './client/outcome.ts';
 import { ClientStream, StreamTry } from './client/stream.ts';
 import {
   type AnyMethod,
@@ -25,7 +26,6 @@ import {
   type StreamMethod,
 } from './contract.ts';
 import { parseAddress } from './core/address.ts';
-import type { Outcome } from './core/breaker.ts';
 import type { Unread } from './core/credit.ts';
 import { NO_DEADLINE_MS } from './core/deadline-wheel.ts';
 import { HedgeBudget } from './core/hedge-budget.ts';
@@ -37,8 +37,8 @@ import type { Identity } from './guard-contract.ts';
 import { CallMeter, codeOf, meterOf } from './meter.ts';
 import { UnreadAccount } from './streams/unread.ts';
 import type { TlsMaterial } from './tls-contract.ts';
-import { type Transports, transportsWith } from './transports/index.ts';
-import { proxiedTransports } from './transports/proxied.ts';
+import type { Transports } from './transports/index.ts';
+import { transportsThrough } from './transports/proxied.ts';
 
 export interface KuafuClientOptions {
   /** Needed for `nuwa://` addresses. */
@@ -60,13 +60,6 @@ export interface KuafuClientOptions {
 const TIMEOUT_MS_DEFAULT = 10_000;
 /** Between tries of one call: long enough for a process to bind its port, short beside the default deadline. */
 const RETRY_BACKOFF = { firstMs: 40, maxMs: 1_000 };
-
-let proxyOfProcess = 'none';
-
-/** The proxy of all clients that are made from now on and say nothing else: for whoever starts a process, before its roles. */
-export function useProxy(address: string): void {
-  proxyOfProcess = address;
-}
 
 export function createKuafuClient(options: KuafuClientOptions = {}): KuafuClient {
   return new Client(options);
@@ -103,24 +96,15 @@ class Client implements KuafuClient {
   #closed = false;
 
   constructor(options: KuafuClientOptions) {
-    const {
-      resolver,
-      identity,
-      clock = systemClock,
-      random = systemRandom,
-      log = silentLogger,
-      transports,
-      tls,
-      proxy = proxyOfProcess,
-    } = options;
+    const { resolver, identity, clock = systemClock, random = systemRandom, log = silentLogger, transports, tls, proxy } = options;
     this.#unread = new UnreadAccount(options.unreadBytesMax);
     this.#resolver = resolver;
     this.#identity = identity;
     this.#clock = clock;
     this.#random = random;
     this.#alarm = new Alarm(clock);
-    const through = proxy === 'none' ? transports : { ...proxiedTransports(proxy, { tls, log }), ...transports };
-    this.#connections = new Connections({ clock, random, log, alarm: this.#alarm, transports: transportsWith(tls, through) });
+    const ways = transportsThrough(proxy, { tls, transports, log });
+    this.#connections = new Connections({ clock, random, log, alarm: this.#alarm, transports: ways });
     this.#instances = new Instances(() => clock.monotonicMs());
   }
 
@@ -394,14 +378,6 @@ function ruleOf<S extends ServiceContract>(pick: PickRule<S>): (request: unknown
   return () => rule;
 }
 
-function outcomeOf(error: unknown, facts: { broke: boolean; neverRan: boolean }, unanswered: boolean): Outcome {
-  if (unanswered) return 'unanswered';
-  // An instance that cannot take calls has failed them, whoever says so.
-  if (facts.broke || (facts.neverRan && hasCode(error, 'Unavailable'))) return 'broke';
-  // Whose caller gave up may have been about to be answered.
-  return hasCode(error, 'Cancelled', 'DeadlineExceeded') ? 'abandoned' : 'answered';
-}
-
 function retryAfterMs(error: unknown): number {
   const hint = error instanceof KuafuError ? error.details.retryAfterMs : undefined;
   return typeof hint === 'number' ? Math.min(hint, RETRY_BACKOFF.maxMs) : 0;
@@ -410,3 +386,4 @@ function retryAfterMs(error: unknown): number {
 export { recycleAttachment } from './buffers.ts';
 export { readableOf, writableOf } from './streams/node-streams.ts';
 export { useMachineTls } from './transports/index.ts';
+export { useProxy } from './transports/proxied.ts';
