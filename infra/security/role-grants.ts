@@ -40,6 +40,7 @@ const OF_ROLE: Record<RoleName, Grants> = {
     { resource: at('dayu'), operations: ['read'] },
     { resource: at('shennong'), operations: ['peer'] },
   ],
+  zhongkui: member,
   'kuafu-proxy': (at) => [...member(at), { resource: at('kuafu'), operations: ['peer'] }],
 };
 

@@ -45,8 +45,19 @@ export interface Caller {
   readonly key: string;
   /** Undefined: allowed, now. Otherwise why not, in one sentence. Called for each call: answers from memory, and notices by itself that a token expired or was revoked. */
   refusal(operation: string, resource: string): string | undefined;
+  /**
+   * For a caller that may do only so much: counts a call that `refusal` let through, once for all that it touches, right before it runs. Undefined: it may run.
+   * `bytes`: of the request, with its attachment.
+   */
+  limit?(operation: string, resources: string | readonly string[], bytes: number): CallLimit | undefined;
   /** Once the credentials as a whole are no good any more (expired, revoked): why; calls are then `Unauthenticated`. */
   ended(): string | undefined;
+}
+
+/** Why a call is more than its caller may; without `retryAfterMs` it would be at any time. */
+export interface CallLimit {
+  readonly reason: string;
+  readonly retryAfterMs?: number;
 }
 
 export const NOBODY: Caller = {

@@ -6,6 +6,7 @@ import { countsUntilMs, type Refusal, timeRefusal } from './core/grant.ts';
 import { cut, resourceProblem } from './core/resource.ts';
 import { applyRevocations } from './core/revocation.ts';
 import type { Trust } from './keys/trust-file.ts';
+import type { Allowance, Limiter, LimitRefusal } from './limiter.ts';
 import type { RevocationView } from './revocations/view.ts';
 
 /**
@@ -26,6 +27,8 @@ export interface CallerSources {
   readonly revocations: RevocationView;
   /** Whether what is known of revocations counts, however old it is. */
   readonly trustStale: boolean;
+  /** Shared by all callers of the guard. */
+  readonly limiter: Limiter;
 }
 
 /** Verdicts kept of a caller, in each of two generations. More resources than that come from programs that name each but once. */
@@ -40,6 +43,8 @@ interface Verdict {
   readonly refusal: string | undefined;
   /** Of the capability that allows it. */
   readonly prefix: string;
+  /** What of each limiting link lets it through; undefined where nothing limits it. */
+  readonly allowances: readonly (readonly Allowance[])[] | undefined;
   /** For another operation on the same resource. */
   readonly next: Verdict | undefined;
 }
@@ -72,6 +77,14 @@ export class GuardedCaller implements Caller {
 
   refusal(operation: string, resource: string): string | undefined {
     return this.ended() ?? this.#verdict(operation, resource).refusal;
+  }
+
+  limit(operation: string, resources: string | readonly string[], bytes: number): LimitRefusal | undefined {
+    if (this.grant.limitedBy.length === 0) return undefined;
+    const needed: (readonly Allowance[])[] = [];
+    for (const resource of typeof resources === 'string' ? [resources] : resources)
+      needed.push(...(this.#verdict(operation, resource).allowances ?? []));
+    return this.#sources.limiter.charge(needed, bytes);
   }
 
   ended(): string | undefined {
@@ -143,12 +156,17 @@ export class GuardedCaller implements Caller {
     // Operations are few, but the word comes from outside this room.
     const next = known && lengthOf(known) < 8 ? known : undefined;
     const problem = resourceProblem(resource);
-    if (problem !== undefined) return { operation, refusal: `${JSON.stringify(cut(resource))} ${problem}`, prefix: '', next };
+    if (problem !== undefined) return { ...REFUSED, operation, refusal: `${JSON.stringify(cut(resource))} ${problem}`, next };
     const covering = coveringCapability(this.grant.capabilities, operation, resource);
-    if (covering) return { operation, refusal: undefined, prefix: covering.resource, next };
-    return { operation, refusal: `${this.name} has no capability to ${operation} ${cut(resource)}`, prefix: '', next };
+    if (covering) {
+      const allowances = this.#sources.limiter.allowancesFor(this.grant.limitedBy, operation, resource);
+      return { operation, refusal: undefined, prefix: covering.resource, allowances, next };
+    }
+    return { ...REFUSED, operation, refusal: `${this.name} has no capability to ${operation} ${cut(resource)}`, next };
   }
 }
+
+const REFUSED = { prefix: '', allowances: undefined };
 
 function lengthOf(verdict: Verdict): number {
   let length = 0;

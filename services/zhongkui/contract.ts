@@ -52,6 +52,22 @@ export interface Capability {
   /** Covers this resource and all below it, segment by segment: `pangu://local/a` covers `pangu://local/a/b`, not `pangu://local/ab`. `<scheme>://<cluster>/` covers the whole of a scheme. */
   readonly resource: string;
   readonly operations: readonly Operation[];
+  /** @default none */
+  readonly limits?: CapabilityLimits;
+}
+
+/** Of calls that name what they touch. A call is counted against every link of its token that limits it: all tokens that come from one link share what it allows. */
+export interface CapabilityLimits {
+  /** At each server; a second's worth may come at once. Beyond it: Overloaded, with retryAfterMs. */
+  readonly callsPerSecond?: number;
+  /** Of a request, with its attachment. Beyond it: PermissionDenied. */
+  readonly bytesPerCall?: number;
+}
+
+/** A link of a token that limits something. */
+export interface LimitedLink {
+  readonly id: string;
+  readonly capabilities: readonly Capability[];
 }
 
 /** What a token says, once its signatures hold. */
@@ -63,6 +79,8 @@ export interface Grant {
   /** Fingerprint (RFC 7638 thumbprint, base64url) of the holder's key. */
   readonly holder: string;
   readonly capabilities: readonly Capability[];
+  /** Each link that has a capability with limits, from the issuer's on. */
+  readonly limitedBy: readonly LimitedLink[];
   readonly notBeforeMs: number;
   /** The earliest end of all links. */
   readonly expiresAtMs: number;

@@ -6,6 +6,7 @@ import { GuardedCaller } from './caller.ts';
 import { TOKEN_BYTES_MAX, ZhongkuiError } from './contract.ts';
 import { type PublicKey, publicKeyFromX } from './keys/key-pair.ts';
 import type { Trust } from './keys/trust-file.ts';
+import { Limiter } from './limiter.ts';
 import type { RevocationView } from './revocations/view.ts';
 import { checkProof } from './tokens/proof.ts';
 import { verifyToken } from './tokens/verify-token.ts';
@@ -37,7 +38,7 @@ interface Verified {
  */
 export function createGuard(options: GuardOptions): Guard {
   const { cluster, trust, revocations, clock = systemClock, audit = NO_AUDIT, trustStale = false } = options;
-  const sources = { clock, trust, revocations, trustStale };
+  const sources = { clock, trust, revocations, trustStale, limiter: new Limiter(clock) };
   const known = new Generations<Verified>(VERIFIED_MAX);
   const underWay = new Map<string, Promise<Verified>>();
 

@@ -42,7 +42,7 @@ export async function issue({ cluster, keyPair, store }: Issuer, options: IssueO
     name,
     holder: holder.fingerprint,
     issuer: keyPair.fingerprint,
-    capabilities: capabilities.map(({ resource, operations }) => ({ resource, operations: [...operations] })),
+    capabilities: capabilities.map((capability) => ({ ...capability, operations: [...capability.operations] })),
     issuedAtMs: nowMs,
     expiresAtMs,
   });

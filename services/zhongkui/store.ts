@@ -11,7 +11,13 @@ const recordSchema = z.object({
   /** Fingerprints. */
   holder: z.string(),
   issuer: z.string(),
-  capabilities: z.array(z.object({ resource: z.string(), operations: z.array(z.enum(OPERATIONS)) })),
+  capabilities: z.array(
+    z.object({
+      resource: z.string(),
+      operations: z.array(z.enum(OPERATIONS)),
+      limits: z.object({ callsPerSecond: z.number().optional(), bytesPerCall: z.number().optional() }).optional(),
+    }),
+  ),
   issuedAtMs: z.number(),
   expiresAtMs: z.number(),
   revoked: z.object({ fromMs: z.number(), reason: z.string() }).optional(),

@@ -19,9 +19,13 @@ export function parseMetrics(text: string): Series[] {
 }
 
 export async function scrape(address: string): Promise<Series[]> {
+  return parseMetrics(await scrapeText(address));
+}
+
+export async function scrapeText(address: string): Promise<string> {
   const answer = await fetch(`http://${address}/metrics`);
   if (!answer.ok) throw new Error(`${address} answers ${answer.status}: ${await answer.text()}`);
-  return parseMetrics(await answer.text());
+  return await answer.text();
 }
 
 /** The sum over all series of that name with these labels, and undefined where there is none. */

@@ -6,8 +6,8 @@ import { openAuthority } from '../../../services/zhongkui/certificates/authority
 import { joinMachine } from '../../../services/zhongkui/certificates/join-machine.ts';
 import { openJoinStore } from '../../../services/zhongkui/certificates/join-store.ts';
 import { createJoinToken } from '../../../services/zhongkui/certificates/join-tokens.ts';
+import { authorityFiles } from '../../../services/zhongkui/client.ts';
 import { joinService } from '../../../services/zhongkui/join-contract.ts';
-import { authorityFiles } from '../../../services/zhongkui/server.ts';
 import { layoutOf } from '../../cluster/layout.ts';
 import { action, print, printJson, UsageError } from '../ui/action.ts';
 import { callingServers } from '../ui/nuwa.ts';

@@ -54,7 +54,7 @@ export function register(program: Command): void {
   verb(
     key,
     'grant <who> <capabilities...>',
-    'let a key do so much and no more: <resource>:<operation>,… with operations read, write, run, admin, peer. Who: a name, a key file, or the file of a public key',
+    'let a key do so much and no more: <resource>:<operation>,…[;callsPerSecond=<n>][;bytesPerCall=<n>] with operations read, write, run, admin, peer. Who: a name, a key file, or the file of a public key',
     'feitian key grant alice pangu://local/books:read,write nuwa://local/app:read --ttl 30d',
     'feitian key grant bob.pub pangu://local/books/shared:read --as alice --out for-bob.token',
   )

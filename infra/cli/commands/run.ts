@@ -7,6 +7,7 @@ import { type MetricsEndpoint, startMetricsEndpoint } from '../../../services/sh
 import type { ReadyMessage } from '../../cluster/process-run.ts';
 import { type RoleFlags, roleConfigs } from '../../config.ts';
 import { isRoleName, loadRole, ROLE_NAMES, type RoleName } from '../../roles.ts';
+import { openMachineTls, renewThroughNuwa } from '../../security/machine-tls.ts';
 import { openSecurity } from '../../security/process-security.ts';
 import { action, UsageError } from '../ui/action.ts';
 
@@ -22,14 +23,16 @@ export function register(program: Command): void {
     .option('--node <id>', 'the machine this is, for roles that belong to one (FEITIAN_NODE)')
     .option('--rack <name>', 'its rack (FEITIAN_RACK)')
     .option('--data <directory>', 'where the role keeps its files (FEITIAN_DATA)')
-    .option('--listen <tcp://host:port>', 'where it answers calls; port 0 is any free one (FEITIAN_LISTEN)')
+    .option('--listen <tcp://host:port>', 'where it answers calls, tls:// with a certificate; port 0 is any free one (FEITIAN_LISTEN)')
     .option('--nuwa <addresses>', 'the Nuwa servers, with commas between (FEITIAN_NUWA)')
     .option('--database <url>', 'Postgres (FEITIAN_DATABASE_URL)')
     .option('--metrics <host:port>', 'where this process tells its metrics; port 0 is any free one (FEITIAN_METRICS)')
     .option('--http <host:port>', 'where a role that speaks HTTP listens; port 0 is any free one (FEITIAN_HTTP)')
     .option('--identity <file>', 'key and token of this process (FEITIAN_IDENTITY)')
     .option('--trust <file>', 'whose tokens count (FEITIAN_TRUST)')
-    .option('--insecure', 'ask nobody who calls, and call as nobody (FEITIAN_INSECURE=on)')
+    .option('--tls-certificate <file>', 'certificate of this machine: Kuafu speaks TLS only (FEITIAN_TLS_CERTIFICATE)')
+    .option('--tls-key <file>', 'the key of that certificate (FEITIAN_TLS_KEY)')
+    .option('--insecure', 'ask nobody who calls, and call as nobody, in plain (FEITIAN_INSECURE=on)')
     .option('--nuwa-id <name>', 'of a Nuwa server: which one of its group it is (FEITIAN_NUWA_ID)')
     .option(
       '--nuwa-members <name=tcp://host:port,…>',
@@ -55,10 +58,10 @@ async function run(names: string[], flags: RoleFlags): Promise<void> {
   const { cluster, nuwa: nuwaServers, security: given, proxy } = configs[0]!;
   // A proxy reaches others by itself.
   if (proxy && !roles.includes('kuafu-proxy')) useProxy(proxy);
-  const isNuwa = roles.includes('nuwa');
-  const security = given
-    ? await openSecurity({ cluster, security: given, nuwa: nuwaServers, isNuwa, creator: `feitian run ${roles.join(' ')}`, log })
-    : undefined;
+  const creator = `feitian run ${roles.join(' ')}`;
+  const startsFirst = roles.includes('nuwa') || roles.includes('zhongkui');
+  const machine = given?.tls ? await openMachineTls(given.tls, { log }) : undefined;
+  const security = given ? await openSecurity({ cluster, security: given, nuwa: nuwaServers, startsFirst, creator, log }) : undefined;
   if (!security) log.warn({}, 'role.insecure');
 
   const running: RunningRole[] = [];
@@ -73,6 +76,7 @@ async function run(names: string[], flags: RoleFlags): Promise<void> {
     // Last started, first stopped.
     for (const role of running.toReversed()) await role.stop();
     await security?.close();
+    await machine?.close();
     log.info({}, 'role.stopped');
     process.exit(0);
   };
@@ -95,6 +99,7 @@ async function run(names: string[], flags: RoleFlags): Promise<void> {
   if (process.connected) process.send?.(message, () => {}); // a launcher that is gone need not know
   tellKuafu();
   const addresses = nuwaOf(roles, configs, running);
+  if (security) machine?.renewBy(renewThroughNuwa({ cluster, nuwa: addresses, creator, identity: security.identity, log }));
   metrics = startMetricsEndpoint({
     ...configs[0]!,
     listen: configs[0]!.metrics!,

@@ -7,11 +7,13 @@ import { type Caller, NOBODY } from '../guard-contract.ts';
  * handler gets: what is checked is what is used.
  */
 export interface Refusal {
-  readonly code: 'Unauthenticated' | 'PermissionDenied';
+  readonly code: 'Unauthenticated' | 'PermissionDenied' | 'Overloaded';
   readonly operation: string;
   readonly resource: string;
   /** One sentence. */
   readonly reason: string;
+  /** Of Overloaded. */
+  readonly retryAfterMs?: number;
 }
 
 /** What `identified` and `open` methods are recorded as: they ask for no operation. */
@@ -35,6 +37,21 @@ export function refuseResources(operation: string, resources: string | readonly 
     if (refusal) return refusal;
   }
   return undefined;
+}
+
+/** A call that would be allowed, and is one too many or too large; it counts from here on. */
+export function refuseByLimit(
+  operation: string,
+  resources: string | readonly string[],
+  bytes: number,
+  caller: Caller,
+): Refusal | undefined {
+  const limit = caller.limit?.(operation, resources, bytes);
+  if (limit === undefined) return undefined;
+  const { reason, retryAfterMs } = limit;
+  const resource = typeof resources === 'string' ? resources : resources[0]!;
+  if (retryAfterMs === undefined) return denied(operation, resource, reason);
+  return { code: 'Overloaded', operation, resource, reason, retryAfterMs };
 }
 
 export function operationOf(access: Access): string {

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { type AnyMethod, KuafuError } from '../contract.ts';
-import { NO_RESOURCE, operationOf, type Refusal, refuseCaller, refuseResources } from '../core/access.ts';
+import { NO_RESOURCE, operationOf, type Refusal, refuseByLimit, refuseCaller, refuseResources } from '../core/access.ts';
 import { NONCE_BYTES } from '../core/identify.ts';
 import type { Caller, Challenge, Guard } from '../guard-contract.ts';
 
@@ -35,7 +35,7 @@ export class Admission {
   }
 
   /** Once the request is read, right before the handler: why this caller may not ask that. Throws what `on` throws for a request that names nothing. */
-  refuseRequest(asked: Asked, caller: Caller, request: unknown): KuafuError | undefined {
+  refuseRequest(asked: Asked, caller: Caller, request: unknown, requestBytes: number): KuafuError | undefined {
     const { guard } = this;
     const access = asked.method.access!;
     if (typeof access === 'string') {
@@ -44,7 +44,7 @@ export class Admission {
     }
     const { operation } = access;
     const resources = this.#resources(asked, caller, request);
-    const refusal = refuseResources(operation, resources, caller);
+    const refusal = refuseResources(operation, resources, caller) ?? refuseByLimit(operation, resources, requestBytes, caller);
     if (refusal) return this.#refuse(asked, caller, refusal);
     if (typeof resources === 'string') guard.allowed(caller, asked.what, operation, resources);
     else for (const resource of resources) guard.allowed(caller, asked.what, operation, resource);
@@ -75,10 +75,10 @@ export class Admission {
   }
 
   #refuse(asked: Asked, caller: Caller, refusal: Refusal, details?: Readonly<Record<string, unknown>>): KuafuError {
-    const { code, operation, resource, reason } = refusal;
+    const { code, operation, resource, reason, retryAfterMs } = refusal;
     this.guard.refused(caller, asked.what, operation, resource, reason);
     return new KuafuError(code, `${asked.what}: ${reason}`, {
-      details: code === 'PermissionDenied' ? { operation, resource } : { ...details },
+      details: code === 'Unauthenticated' ? { ...details } : code === 'Overloaded' ? { retryAfterMs } : { operation, resource },
     });
   }
 }

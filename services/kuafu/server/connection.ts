@@ -206,7 +206,7 @@ export class ServerConnection implements ChannelEvents {
       return this.#refuse(id, 'InvalidRequest', `${service}.${name}: ${request.problem.text}`, { issues: request.problem.issues }, meter);
     if (callers) {
       try {
-        const refusal = shared.admission!.refuseRequest(served, caller, request.value);
+        const refusal = shared.admission!.refuseRequest(served, caller, request.value, requestBytes);
         if (refusal) return this.#refuseWith(id, refusal, meter);
       } catch (error) {
         if (!(error instanceof FeitianError)) shared.log.error({ err: error, service, method: name }, 'kuafu.access.failed');

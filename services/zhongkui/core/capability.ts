@@ -1,4 +1,5 @@
 import { type Capability, OPERATIONS, type Operation, ZhongkuiError } from '../contract.ts';
+import { formatLimits, isWithinLimits, limitsProblem, parseLimits } from './limits.ts';
 import { covers, cut, resourceProblem } from './resource.ts';
 
 /**
@@ -20,9 +21,14 @@ export function coveringCapability(capabilities: readonly Capability[], operatio
   return undefined;
 }
 
-/** Each operation that the child allows under its prefix is allowed on all of that prefix by one of the parents. */
+/** Each operation that the child allows under its prefix is allowed on all of that prefix, and as often, by one of the parents. */
 export function isNarrower(child: Capability, parents: readonly Capability[]): boolean {
-  return child.operations.every((operation) => allows(parents, operation, child.resource));
+  return child.operations.every((operation) =>
+    parents.some(
+      ({ resource, operations, limits }) =>
+        operations.includes(operation) && covers(resource, child.resource) && isWithinLimits(child.limits, limits),
+    ),
+  );
 }
 
 /** `wanted`, if it is no more than `parents`. */
@@ -35,8 +41,8 @@ export function narrow(parents: readonly Capability[], wanted: readonly Capabili
 /** What is wrong with them, as a sentence; undefined when they may stand in a token. */
 export function capabilitiesProblem(capabilities: readonly Capability[]): string | undefined {
   if (capabilities.length > CAPABILITIES_MAX) return `a token has at most ${CAPABILITIES_MAX} capabilities`;
-  for (const { resource, operations } of capabilities) {
-    const problem = resourceProblem(resource);
+  for (const { resource, operations, limits } of capabilities) {
+    const problem = resourceProblem(resource) ?? limitsProblem(limits);
     if (problem !== undefined) return `${JSON.stringify(cut(String(resource)))} ${problem}`;
     if (operations.length === 0) return `${cut(resource)} comes with no operation`;
     if (new Set(operations).size < operations.length) return `${cut(resource)} names an operation twice`;
@@ -52,15 +58,19 @@ export function checkCapabilities(capabilities: readonly Capability[]): readonly
   return capabilities;
 }
 
-/** `pangu://local/books:read,write`, as people write it. The last `:` ends the resource. */
+/** `pangu://local/books:read,write;callsPerSecond=10`, as people write it. The last `:` ends the resource. */
 export function parseCapability(text: string): Capability {
   const colon = text.lastIndexOf(':');
   const resource = text.slice(0, colon);
   if (colon < 0 || text.startsWith('//', colon + 1))
     throw new ZhongkuiError('InvalidCapability', `${JSON.stringify(cut(text))} is not <resource>:<operation>,<operation>`);
-  const capability = { resource, operations: text.slice(colon + 1).split(',') as Operation[] };
+  const [operations, ...rest] = text.slice(colon + 1).split(';');
+  const limits = parseLimits(rest);
+  if (typeof limits === 'string') throw new ZhongkuiError('InvalidCapability', `${JSON.stringify(cut(text))}: ${limits}`);
+  const capability: Capability = { resource, operations: operations!.split(',') as Operation[], ...(limits && { limits }) };
   checkCapabilities([capability]);
   return capability;
 }
 
-export const formatCapability = ({ resource, operations }: Capability): string => `${resource}:${operations.join(',')}`;
+export const formatCapability = ({ resource, operations, limits }: Capability): string =>
+  `${resource}:${operations.join(',')}${formatLimits(limits)}`;

@@ -29,6 +29,9 @@ export function grantOf(links: readonly ChainLink[]): Grant {
     name: last.name,
     holder: last.holder,
     capabilities: last.capabilities,
+    limitedBy: links
+      .filter(({ capabilities }) => capabilities.some(({ limits }) => limits))
+      .map(({ id, capabilities }) => ({ id, capabilities })),
     notBeforeMs: Math.max(...links.map(({ notBeforeSeconds }) => notBeforeSeconds)) * 1000,
     expiresAtMs: Math.min(...links.map(({ expiresAtSeconds }) => expiresAtSeconds)) * 1000,
     revocableBy: [...new Set([first.signer, ...links.flatMap(({ id, holder }) => [id, holder])])],

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { type Capability, OPERATIONS, ZhongkuiError } from '../contract.ts';
+import { type Capability, type CapabilityLimits, OPERATIONS, ZhongkuiError } from '../contract.ts';
 import { CAPABILITIES_MAX, capabilitiesProblem } from './capability.ts';
 import { isName } from './names.ts';
 import { clusterOf } from './resource.ts';
@@ -26,12 +26,14 @@ export interface Link {
 
 const SHA256 = /^[A-Za-z0-9_-]{43}$/;
 const seconds = z.number().int().min(0).max(100_000_000_000);
+/** Calls in a second, and bytes of a call. */
+const limits = z.strictObject({ cps: z.number().optional(), bpc: z.number().optional() });
 const claims = z.strictObject({
   jti: z.string().regex(/^[A-Za-z0-9_-]{8,64}$/),
   aud: z.string(),
   sub: z.string().refine(isName),
   cnf: z.strictObject({ jwk: z.strictObject({ kty: z.literal('OKP'), crv: z.literal('Ed25519'), x: z.string().regex(SHA256) }) }),
-  cap: z.array(z.strictObject({ res: z.string(), ops: z.array(z.enum(OPERATIONS)) })).max(CAPABILITIES_MAX),
+  cap: z.array(z.strictObject({ res: z.string(), ops: z.array(z.enum(OPERATIONS)), lim: limits.optional() })).max(CAPABILITIES_MAX),
   nbf: seconds,
   exp: seconds,
   prev: z.string().regex(SHA256).optional(),
@@ -43,7 +45,11 @@ export function formatLink({ id, cluster, name, key, capabilities, notBeforeSeco
     aud: cluster,
     sub: name,
     cnf: { jwk: { kty: 'OKP', crv: 'Ed25519', x: key } },
-    cap: capabilities.map(({ resource, operations }) => ({ res: resource, ops: operations })),
+    cap: capabilities.map(({ resource, operations, limits }) => ({
+      res: resource,
+      ops: operations,
+      ...(limits && { lim: limitClaims(limits) }),
+    })),
     nbf: notBeforeSeconds,
     exp: expiresAtSeconds,
     ...(previous === undefined ? {} : { prev: previous }),
@@ -59,7 +65,7 @@ export function parseLink(text: string): Link {
     cluster: aud,
     name: sub,
     key: cnf.jwk.x,
-    capabilities: cap.map(({ res, ops }) => ({ resource: res, operations: ops })),
+    capabilities: cap.map(({ res, ops, lim }) => ({ resource: res, operations: ops, ...(lim && { limits: limitsOf(lim) }) })),
     notBeforeSeconds: nbf,
     expiresAtSeconds: exp,
     ...(prev === undefined ? {} : { previous: prev }),
@@ -76,6 +82,15 @@ export function linkProblem({ capabilities, cluster, notBeforeSeconds, expiresAt
   const elsewhere = capabilities.find(({ resource }) => clusterOf(resource) !== cluster);
   return capabilitiesProblem(capabilities) ?? (elsewhere ? `it is for ${cluster} and names what is elsewhere` : undefined);
 }
+
+const limitClaims = ({ callsPerSecond, bytesPerCall }: CapabilityLimits): z.infer<typeof limits> => ({
+  cps: callsPerSecond,
+  bpc: bytesPerCall,
+});
+const limitsOf = ({ cps, bpc }: z.infer<typeof limits>): CapabilityLimits => ({
+  ...(cps === undefined ? {} : { callsPerSecond: cps }),
+  ...(bpc === undefined ? {} : { bytesPerCall: bpc }),
+});
 
 function jsonOf(text: string): unknown {
   try {

@@ -1,3 +1,4 @@
+import { escapeSegment, unescapeSegment } from '../../base/escape-segment.ts';
 import { RESOURCE_SCHEMES, type ResourceScheme, ZhongkuiError } from '../contract.ts';
 
 /**
@@ -6,9 +7,10 @@ import { RESOURCE_SCHEMES, type ResourceScheme, ZhongkuiError } from '../contrac
  *
  *   1. scheme and cluster in lower case; the whole of a scheme is `<scheme>://<cluster>/`, and no other name ends in `/`
  *   2. no segment is empty, `.` or `..`
- *   3. no `%` and no `\`: nothing is decoded, and nobody may think that something should be
+ *   3. no `\`, and a `%` only as an escape (base/escape-segment.ts) of what rules 3 and 4 forbid: of those two, controls and marks of direction, and of text in another normal form.
+ *      So a name in a tree has one name as a resource, `%2F`, `%2e` and `%41` are none, and nothing is ever decoded to be compared
  *   4. well-formed Unicode in normal form C, without control characters, line separators and marks that turn the direction of writing
- *   5. bounded: RESOURCE_BYTES_MAX in all, SEGMENT_BYTES_MAX each, as Pangu's paths are
+ *   5. bounded: RESOURCE_BYTES_MAX in all, SEGMENT_BYTES_MAX each, as Pangu's paths are; an escape counts as the byte that it stands for
  *
  * `?`, `#`, `*` and blanks are plain characters: there are no queries, fragments or patterns here.
  */
@@ -25,8 +27,8 @@ export interface Resource {
 const CLUSTER = /^[a-z0-9][a-z0-9-]{0,62}$/;
 /** Letters, digits and what is harmless among the rest of ASCII: normal by itself, one byte a character. */
 const PLAIN = /^[\x20-\x24\x26-\x5b\x5d-\x7e]*$/;
-/** Rules 3 and 4 but for the normal form: `%`, `\`, controls (C0, DEL, C1), separators of lines and paragraphs, halves of pairs, and the marks of Unicode's UAX 9. */
-const FORBIDDEN = /[%\\]|\p{Cc}|\p{Zl}|\p{Zp}|\p{Cs}|[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff]/u;
+/** Rules 3 and 4 but for escapes and the normal form: `\`, controls (C0, DEL, C1), separators of lines and paragraphs, and the marks of Unicode's UAX 9. */
+const FORBIDDEN = /[\\]|\p{Cc}|\p{Zl}|\p{Zp}|[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff]/u;
 
 export function parseResource(text: string): Resource {
   const problem = resourceProblem(text);
@@ -48,7 +50,7 @@ export function formatResource({ scheme, cluster, segments }: Resource): string 
 /** What is wrong with it, as the end of a sentence; undefined for a canonical name. */
 export function resourceProblem(text: unknown): string | undefined {
   if (typeof text !== 'string') return 'is no text';
-  if (text.length > RESOURCE_BYTES_MAX) return `is longer than ${RESOURCE_BYTES_MAX} bytes`;
+  if (text.length > 3 * RESOURCE_BYTES_MAX) return tooLong();
   const at = text.indexOf('://');
   if (at < 0 || !RESOURCE_SCHEMES.includes(text.slice(0, at) as ResourceScheme))
     return `does not begin with one of ${RESOURCE_SCHEMES.map((scheme) => `${scheme}://`).join(', ')}`;
@@ -59,10 +61,12 @@ export function resourceProblem(text: unknown): string | undefined {
   if (rest === '') return undefined;
   const ascii = PLAIN.test(rest);
   if (!ascii) {
-    if (FORBIDDEN.test(rest)) return 'holds a character that could be read in two ways (%, \\, control or direction)';
+    if (/\p{Cs}/u.test(rest)) return 'is not well-formed Unicode';
+    const found = FORBIDDEN.exec(rest)?.[0];
+    if (found !== undefined) return `holds a character that could be read in two ways: write ${escapeSegment(found)} for it`;
     if (rest.normalize('NFC') !== rest) return 'is not in Unicode normal form C';
-    if (utf8Bytes(text) > RESOURCE_BYTES_MAX) return `is longer than ${RESOURCE_BYTES_MAX} bytes`;
   }
+  if (bytesOf(text, ascii) > RESOURCE_BYTES_MAX) return tooLong();
   for (let start = 0; start <= rest.length; ) {
     const slash = rest.indexOf('/', start);
     const end = slash < 0 ? rest.length : slash;
@@ -76,7 +80,12 @@ export function resourceProblem(text: unknown): string | undefined {
 function segmentProblem(segment: string, ascii: boolean): string | undefined {
   if (segment === '') return 'has an empty segment';
   if (segment === '.' || segment === '..') return `has the segment ${segment}`;
-  if ((ascii ? segment.length : utf8Bytes(segment)) > SEGMENT_BYTES_MAX) return `has a segment longer than ${SEGMENT_BYTES_MAX} bytes`;
+  if (segment.includes('%')) {
+    const name = unescapeSegment(segment);
+    if (name === undefined || name.includes('\0'))
+      return `has the segment ${JSON.stringify(cut(segment))}: only what must be escaped is, in capitals, a % as %25`;
+  }
+  if (bytesOf(segment, ascii) > SEGMENT_BYTES_MAX) return `has a segment longer than ${SEGMENT_BYTES_MAX} bytes`;
   return undefined;
 }
 
@@ -96,6 +105,15 @@ export const clusterOf = (resource: string): string => {
   const start = resource.indexOf('://') + 3;
   return resource.slice(start, resource.indexOf('/', start));
 };
+
+const tooLong = (): string => `is longer than ${RESOURCE_BYTES_MAX} bytes`;
+
+/** Of what it stands for. */
+function bytesOf(text: string, ascii: boolean): number {
+  if (ascii) return text.length;
+  const bytes = utf8Bytes(text);
+  return bytes - 2 * (text.split('%').length - 1);
+}
 
 /** For texts that are well-formed. */
 function utf8Bytes(text: string): number {

@@ -340,8 +340,14 @@ class Simulation {
     }
     if (members.length >= 5) return;
     const id = `s${++this.#lastServer}`;
-    this.#addServer(id, { members: [] }).start();
-    leader.changeMembers({ kind: 'add', id, address: id }, answer);
+    const added = this.#addServer(id, { members: [] });
+    added.start();
+    leader.changeMembers({ kind: 'add', id, address: id }, (problem) => {
+      answer(problem);
+      if (problem === undefined) return;
+      added.crash();
+      this.#servers.delete(id);
+    });
   }
 
   // ---- the end ----

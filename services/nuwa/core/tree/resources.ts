@@ -1,12 +1,14 @@
+import { escapePath } from '../../../base/escape-segment.ts';
 import { isPlainPath } from '../../../base/plain-path.ts';
 import { NuwaError } from '../../contract.ts';
 import { parsePath } from './path.ts';
 
 /** What requests touch, as `nuwa://<cluster>/<path>`. A path that is none is refused as the operations refuse it. Errors: BadPath. */
 export function pathResource({ path }: { path: string }, cluster: string): string {
-  const problem = isPlainPath(path) ? undefined : parsePath(path).problem;
+  if (isPlainPath(path)) return `nuwa://${cluster}${path}`;
+  const { problem } = parsePath(path);
   if (problem !== undefined) throw new NuwaError('BadPath', `${path}: ${problem}`);
-  return `nuwa://${cluster}${path}`;
+  return `nuwa://${cluster}${escapePath(path)}`;
 }
 
 /** A node to be made; the counter of a sequential one is part of its name, and any will do. */

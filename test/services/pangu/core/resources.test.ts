@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { escapePath } from '../../../../services/base/escape-segment.ts';
 import { formatPath, parsePath } from '../../../../services/pangu/core/path.ts';
 import { pathResource, publicationResources } from '../../../../services/pangu/core/resources.ts';
 
@@ -33,7 +34,7 @@ describe('the resource of a path', () => {
         const path = (rooted ? '/' : '') + pieces.join('');
         let expected: string | undefined;
         try {
-          expected = `pangu://local${formatPath(parsePath(path, 'local').names)}`;
+          expected = `pangu://local${escapePath(formatPath(parsePath(path, 'local').names))}`;
         } catch (error) {
           expect(() => pathResource(path, 'local')).toThrow((error as Error).message);
           return;
@@ -52,6 +53,8 @@ describe('the resource of a path', () => {
     ['/.a/a.', 'pangu://local/.a/a.'],
     ['pangu://local', 'pangu://local/'],
     ['pangu://local/a', 'pangu://local/a'],
+    ['/100%', 'pangu://local/100%25'],
+    ['/a\\b/c\n', 'pangu://local/a%5Cb/c%0A'],
   ])('%s is %s', (path, resource) => {
     expect(pathResource(path, 'local')).toBe(resource);
   });

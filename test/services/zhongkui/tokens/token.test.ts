@@ -29,6 +29,7 @@ describe('a token', () => {
     expect(grant).toEqual({
       id: alice.id,
       name: 'user/alice',
+      limitedBy: [],
       holder: alice.keyPair.fingerprint,
       capabilities: [can('pangu://local/home/alice', 'read', 'write')],
       notBeforeMs: NOW_MS,

@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
+import { escapePath } from '../../../../../services/base/escape-segment.ts';
 import { parsePath } from '../../../../../services/nuwa/core/tree/path.ts';
 import { newNodeResource, operationResources, pathResource } from '../../../../../services/nuwa/core/tree/resources.ts';
 
@@ -11,7 +12,7 @@ test('the resource of a path is the path, and what is no path has none', () => {
   fc.assert(
     fc.property(fc.array(piece, { maxLength: 8 }), (pieces) => {
       const path = `/${pieces.join('')}`;
-      if (parsePath(path).problem === undefined) expect(pathResource({ path }, 'local')).toBe(`nuwa://local${path}`);
+      if (parsePath(path).problem === undefined) expect(pathResource({ path }, 'local')).toBe(`nuwa://local${escapePath(path)}`);
       else expect(() => pathResource({ path }, 'local')).toThrow(/^BadPath: /);
     }),
     { numRuns: 3_000 },
