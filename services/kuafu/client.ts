@@ -37,8 +37,8 @@ import type { Identity } from './guard-contract.ts';
 import { CallMeter, codeOf, meterOf } from './meter.ts';
 import { UnreadAccount } from './streams/unread.ts';
 import type { TlsMaterial } from './tls-contract.ts';
-import { type Transports, transportsWith } from './transports/index.ts';
-import { proxiedTransports } from './transports/proxied.ts';
+import type { Transports } from './transports/index.ts';
+import { transportsThrough } from './transports/proxied.ts';
 
 export interface KuafuClientOptions {
   /** Needed for `nuwa://` addresses. */
@@ -60,13 +60,6 @@ export interface KuafuClientOptions {
 const TIMEOUT_MS_DEFAULT = 10_000;
 /** Between tries of one call: long enough for a process to bind its port, short beside the default deadline. */
 const RETRY_BACKOFF = { firstMs: 40, maxMs: 1_000 };
-
-let proxyOfProcess = 'none';
-
-/** The proxy of all clients that are made from now on and say nothing else: for whoever starts a process, before its roles. */
-export function useProxy(address: string): void {
-  proxyOfProcess = address;
-}
 
 export function createKuafuClient(options: KuafuClientOptions = {}): KuafuClient {
   return new Client(options);
@@ -103,24 +96,15 @@ class Client implements KuafuClient {
   #closed = false;
 
   constructor(options: KuafuClientOptions) {
-    const {
-      resolver,
-      identity,
-      clock = systemClock,
-      random = systemRandom,
-      log = silentLogger,
-      transports,
-      tls,
-      proxy = proxyOfProcess,
-    } = options;
+    const { resolver, identity, clock = systemClock, random = systemRandom, log = silentLogger, transports, tls, proxy } = options;
     this.#unread = new UnreadAccount(options.unreadBytesMax);
     this.#resolver = resolver;
     this.#identity = identity;
     this.#clock = clock;
     this.#random = random;
     this.#alarm = new Alarm(clock);
-    const through = proxy === 'none' ? transports : { ...proxiedTransports(proxy, { tls, log }), ...transports };
-    this.#connections = new Connections({ clock, random, log, alarm: this.#alarm, transports: transportsWith(tls, through) });
+    const ways = transportsThrough(proxy, { tls, transports, log });
+    this.#connections = new Connections({ clock, random, log, alarm: this.#alarm, transports: ways });
     this.#instances = new Instances(() => clock.monotonicMs());
   }
 
@@ -391,3 +375,4 @@ class Client implements KuafuClient {
 export { recycleAttachment } from './buffers.ts';
 export { readableOf, writableOf } from './streams/node-streams.ts';
 export { useMachineTls } from './transports/index.ts';
+export { useProxy } from './transports/proxied.ts';

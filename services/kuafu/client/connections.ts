@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import { backoffMs } from '../../base/backoff.ts';
 import type { Clock } from '../../base/clock.ts';
 import { messageOf } from '../../base/errors.ts';
@@ -33,6 +34,7 @@ export class Connections {
 
   constructor(options: { clock: Clock; random: Random; log: Logger; alarm: Alarm; transports?: Transports }) {
     this.#options = options;
+    setMaxListeners(0, this.#closing.signal); // one for each connection that is being made
   }
 
   /** The connection that is open to this address, if one is. */

@@ -62,10 +62,10 @@ function machineOf(path: string): string {
   return path.slice(PATH.length + 1);
 }
 
-/** Under which this machine may be called from others: its name, and the numbers of its outward interfaces. */
+/** Under which this machine may be called from others: its name, and the numbers of its outward interfaces, but for those that mean something only on one wire. */
 export function hostsOfMachine(): string[] {
   const numbers = Object.values(networkInterfaces()).flatMap((addresses) =>
-    (addresses ?? []).filter(({ internal }) => !internal).map(({ address }) => address),
+    (addresses ?? []).filter(({ internal, address }) => !internal && !address.startsWith('fe80:')).map(({ address }) => address),
   );
   return [hostname(), ...new Set(numbers)];
 }

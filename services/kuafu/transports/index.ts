@@ -17,7 +17,14 @@ export interface Transports {
 
 /** Of this process, for clients and servers that were given none of their own: a process is on one machine, and has that machine's certificate. */
 export function useMachineTls(tls: TlsMaterial): void {
+  ofMachine = tls;
   DEFAULTS.tls = tlsTransport(tls);
+}
+
+let ofMachine: TlsMaterial | undefined;
+
+export function machineTls(): TlsMaterial | undefined {
+  return ofMachine;
 }
 
 const DEFAULTS: Transports = { tcp: tcpTransport, unix: unixTransport, mem: processNetwork.transport() };

@@ -2,6 +2,7 @@ import { connect as connectSocket, type Socket } from 'node:net';
 import { hostname, networkInterfaces } from 'node:os';
 import { type Logger, silentLogger } from '../../base/log.ts';
 import { encodeBody } from '../codec.ts';
+import { KuafuError } from '../contract.ts';
 import { addressOf } from '../core/address.ts';
 import { FRAME_KINDS } from '../core/frame.ts';
 import { openingOf } from '../core/proxy-opening.ts';
@@ -9,18 +10,33 @@ import { hostOf } from '../core/proxy-route.ts';
 import type { TlsMaterial } from '../tls-contract.ts';
 import type { OutgoingFrame, Transport } from '../transport.ts';
 import { FrameReader } from './frame-reader.ts';
-import type { Transports } from './index.ts';
+import { machineTls, type Transports, transportsWith } from './index.ts';
 import { Outbox } from './outbox.ts';
 import { SocketChannel } from './socket-channel.ts';
 import { connectThrough } from './sockets.ts';
 import { tcpTransport } from './tcp.ts';
-import { secureChannel, tlsTransport } from './tls.ts';
+import { secureChannel } from './tls.ts';
+
+let proxyOfProcess = 'none';
+
+/** The proxy of all clients that are made from now on and say nothing else: for whoever starts a process, before its roles. */
+export function useProxy(address: string): void {
+  proxyOfProcess = address;
+}
+
+/** The transports of one client: those given, the others through `proxy`, if there is to be one. */
+export function transportsThrough(
+  proxy: string = proxyOfProcess,
+  { tls, transports, log }: { tls?: TlsMaterial; transports?: Transports; log?: Logger },
+): Transports {
+  return proxy === 'none' ? transportsWith(tls, transports) : { ...proxiedTransports(proxy, { tls, log }), ...transports };
+}
 
 /**
  * Channels to other machines through the proxy of this one (proxy/README.md): the process says whom it wants in a first frame, and then speaks with whoever that is,
  * TLS and all. What is on this machine is connected to directly, and so is everything while the proxy is not there.
  */
-export function proxiedTransports(proxy: string, options: { tls?: TlsMaterial; log?: Logger } = {}): Transports {
+function proxiedTransports(proxy: string, options: { tls?: TlsMaterial; log?: Logger } = {}): Transports {
   const { tls, log = silentLogger } = options;
   const { path } = addressOf('unix', proxy);
   let absent = false;
@@ -55,19 +71,17 @@ export function proxiedTransports(proxy: string, options: { tls?: TlsMaterial; l
       channel.send(openingFrame(address));
       return channel;
     },
-    listen: tcpTransport.listen,
+    listen: noListening,
   };
-  if (!tls) return { tcp: plain };
-
-  const direct = tlsTransport(tls);
   const secure: Transport = {
     async connect(address, signal) {
       const { host } = addressOf('tls', address);
-      if (isHere(host)) return direct.connect(address, signal);
-      const socket = await open(() => openSocket(path, address, signal));
-      return socket ? secureChannel(tls, address, signal, socket) : direct.connect(address, signal);
+      const material = tls ?? machineTls();
+      if (!material) throw new KuafuError('InvalidRequest', `${address} needs certificates, and here are none`);
+      const socket = isHere(host) ? undefined : await open(() => openSocket(path, address, signal));
+      return secureChannel(material, address, signal, socket);
     },
-    listen: direct.listen,
+    listen: noListening,
   };
   return { tcp: plain, tls: secure };
 }
@@ -98,3 +112,5 @@ function isHere(text: string): boolean {
   if (host === 'localhost' || host === hostOf(hostname())) return true;
   return Object.values(networkInterfaces()).some((addresses) => addresses?.some(({ address }) => address === host));
 }
+
+const noListening: Transport['listen'] = () => Promise.reject(new KuafuError('InvalidRequest', 'a client does not listen'));
