@@ -6,11 +6,14 @@ import type { RoleName } from '../roles.ts';
  */
 type Grants = (at: (scheme: string, path?: string) => string) => Capability[];
 
-/** All that serve by name keep a registration and a session; the tree of Nuwa is open to whoever is somebody (design, section 7). */
-const member: Grants = (at) => [{ resource: at('nuwa'), operations: ['read', 'write'] }];
+/** All that serve by name keep a registration and a session, and follow revocations; the tree of Nuwa is open to whoever is somebody (design, section 7). */
+const member: Grants = (at) => [
+  { resource: at('nuwa'), operations: ['read', 'write'] },
+  { resource: at('zhongkui', 'revoked'), operations: ['read'] },
+];
 
 const OF_ROLE: Record<RoleName, Grants> = {
-  nuwa: (at) => [{ resource: at('nuwa'), operations: ['read', 'write', 'peer'] }],
+  nuwa: (at) => [...member(at), { resource: at('nuwa'), operations: ['peer'] }],
   'pangu-master': (at) => [...member(at), { resource: at('pangu'), operations: ['peer'] }],
   'pangu-chunk': (at) => [...member(at), { resource: at('pangu'), operations: ['peer'] }],
   'fuxi-master': (at) => [...member(at), { resource: at('fuxi'), operations: ['peer'] }],
@@ -19,12 +22,13 @@ const OF_ROLE: Record<RoleName, Grants> = {
     { resource: at('pangu'), operations: ['read', 'write'] },
     { resource: at('dayu'), operations: ['peer'] },
   ],
-  // It gives each attempt a part of what it holds (services/fuxi/tubo/attempt-identity.ts), and unpacks packages of jobs and services.
+  // It gives each attempt a part of what it holds (services/fuxi/tubo/attempt-identity.ts), revokes what it gave, and unpacks packages of jobs and services.
   tubo: (at) => [
     ...member(at),
     { resource: at('pangu'), operations: ['read', 'write'] },
     { resource: at('fuxi'), operations: ['read', 'run', 'peer'] },
     { resource: at('dayu'), operations: ['read', 'peer'] },
+    { resource: at('zhongkui', 'revoked'), operations: ['write'] },
   ],
   worker: (at) => [
     ...member(at),

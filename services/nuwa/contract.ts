@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { FeitianError } from '../base/errors.ts';
 import { defineService, method } from '../kuafu/contract.ts';
 import { wholeOf } from '../kuafu/resource-contract.ts';
-import { newNodeResource, operationResources, pathResource } from './core/tree/resources.ts';
+import { newNodeResource, operationResources, pathResource, ZHONGKUI_PATH } from './core/tree/resources.ts';
 
 // One front door: the client's own words stand in a file of their own for their length only.
 export type * from './client-contract.ts';
@@ -142,6 +142,8 @@ export type ServiceInfo = z.input<typeof serviceInfoSchema>;
 export type RegisteredService = z.output<typeof serviceInfoSchema> & { service: string; instance: string };
 
 export const SERVICES_PATH = '/services';
+/** All that Feitian's own services keep in the tree; the ZooKeeper door, which knows no keys, touches none of it (zookeeper/feitian-nodes.ts). */
+export const FEITIAN_PATHS = ['/dayu', '/fuxi', '/nodes', SERVICES_PATH, ZHONGKUI_PATH] as const;
 export const SESSION_TTL_MS_DEFAULT = 5_000;
 export const SESSION_TTL_MS_MIN = 100;
 export const SESSION_TTL_MS_MAX = 600_000;

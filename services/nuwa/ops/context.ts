@@ -1,9 +1,10 @@
 import type { Clock } from '../../base/clock.ts';
 import { KuafuError } from '../../kuafu/contract.ts';
+import { type Caller, NOBODY } from '../../kuafu/guard-contract.ts';
 import { NuwaError } from '../contract.ts';
 import type { Command, Done, Write } from '../core/tree/command.ts';
 import { parsePath } from '../core/tree/path.ts';
-import { nodeAt, type TreeNode, type TreeState } from '../core/tree/state.ts';
+import { nodeAt, type Session, type TreeNode, type TreeState } from '../core/tree/state.ts';
 import type { Group } from '../group/group.ts';
 import type { Watchers } from '../watchers.ts';
 
@@ -16,11 +17,38 @@ export interface NuwaContext {
   readonly zookeeper: () => string | undefined;
 }
 
-/** A change: a sign of life of its session, then a command. */
-export function submitWrite(nuwa: NuwaContext, write: Write): Promise<Done> {
+/** A change in the name of one of the caller's sessions: a sign of life of it, then a command. */
+export async function submitWrite(nuwa: NuwaContext, write: Write, caller: Caller): Promise<Done> {
+  const asking = assertOwnSession(nuwa, write.session, caller);
+  if (asking) await asking;
   nuwa.group.touch(write.session);
   return submit(nuwa, write);
 }
+
+/**
+ * A session is its key's: whoever learned its id, from a node that it owns, can do nothing with it. Neither can anybody here with one that came through the ZooKeeper
+ * door, which has a password. Who it belongs to never changes, so what is applied here decides; a session that is not known here yet is looked for where all is known.
+ * Errors: NoSession, as if it was not there, so that a caller whose key was replaced begins a new one.
+ */
+export function assertOwnSession(nuwa: NuwaContext, session: string, caller: Caller): Promise<void> | undefined {
+  // Without a guard everybody is nobody, and nobody is asked.
+  if (caller === NOBODY) return undefined;
+  const known = nuwa.group.state.sessions.get(session);
+  if (known) return assertOwn(known, caller);
+  return look(nuwa, false, ({ sessions }) => {
+    const found = sessions.get(session);
+    if (!found) throw new NuwaError('NoSession', `session ${session} is unknown or expired`);
+    assertOwn(found, caller);
+  });
+}
+
+function assertOwn({ id, holder, password }: Session, caller: Caller): undefined {
+  if (password !== undefined || (holder !== undefined && holder !== caller.key))
+    throw new NuwaError('NoSession', `session ${id} is not one of ${caller.name}'s key`);
+}
+
+/** The key that a session is opened by. */
+export const holderOf = (caller: Caller): { holder?: string } => (caller === NOBODY ? {} : { holder: caller.key });
 
 /** Errors: what the tree refuses; Unavailable, or of a server that is all its group Unwritable. */
 export function submit({ group }: NuwaContext, command: Command): Promise<Done> {

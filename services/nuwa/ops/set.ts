@@ -3,8 +3,8 @@ import type { nuwaService } from '../contract.ts';
 import { type NuwaContext, submitWrite } from './context.ts';
 
 export function set(nuwa: NuwaContext): ServiceHandlers<typeof nuwaService>['set'] {
-  return async (request) => {
-    const { version, revision } = await submitWrite(nuwa, { kind: 'set', ...request });
+  return async (request, { caller }) => {
+    const { version, revision } = await submitWrite(nuwa, { kind: 'set', ...request }, caller);
     return { version: version!, revision };
   };
 }

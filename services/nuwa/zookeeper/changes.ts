@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import type { Acl } from '../contract.ts';
 import { NO_BYTES } from '../core/tree/bytes.ts';
 import type { Change, Check, Done, Refused } from '../core/tree/command.ts';
+import { isFeitians } from './feitian-nodes.ts';
 import { ERRORS, errorOf, MODES, OPS, readAcl, writeStat } from './protocol.ts';
 import { systemProblem } from './system-nodes.ts';
 import { Malformed, type Reader, type Writer } from './wire.ts';
@@ -36,8 +37,14 @@ function readValue(reader: Reader): { value: Uint8Array; noValue?: boolean } {
 export function readChange(op: number, reader: Reader, identities: readonly string[]): ChangeRequest | undefined {
   const request = readAnyChange(op, reader, identities);
   const { operation } = request ?? {};
-  const error = operation && operation.kind !== 'check' ? systemProblem(operation) : undefined;
+  const error = operation && problemOf(operation);
   return error === undefined ? request : { error, write: request!.write };
+}
+
+/** Nobody gets as far as the tree with it. A check tells of a node as a read does. */
+function problemOf(operation: Change | Check): number | undefined {
+  if (isFeitians(operation.path)) return ERRORS.noAuth;
+  return operation.kind === 'check' ? undefined : systemProblem(operation);
 }
 
 function readAnyChange(op: number, reader: Reader, identities: readonly string[]): ChangeRequest | undefined {

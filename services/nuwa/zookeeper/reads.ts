@@ -4,6 +4,7 @@ import type { TreeNode } from '../core/tree/node.ts';
 import { parsePath } from '../core/tree/path.ts';
 import type { TreeState } from '../core/tree/state.ts';
 import { multiHeader } from './changes.ts';
+import { isFeitians } from './feitian-nodes.ts';
 import { ERRORS, EVENTS, OPS, sessionOf, writeAcl, writeStat } from './protocol.ts';
 import { seenAt, seenBelow, seenNames, seenStat } from './system-nodes.ts';
 import { type ConnectionWatches, notificationOf, WatchesFull, type ZkWatchKind } from './watches.ts';
@@ -82,6 +83,7 @@ export function readLook(op: number, reader: Reader): Look | undefined {
 
 function lookExists(path: string, watch: boolean): Look {
   return ({ state, watches }) => {
+    if (isFeitians(path)) return ERRORS.noAuth;
     const node = seenAt(state, path);
     if (!node && parsePath(path).problem) return ERRORS.badArguments;
     if (watch && !watches.add(node ? 'data' : 'exist', path)) return ERRORS.quotaExceeded;
@@ -154,6 +156,7 @@ function withoutSecrets(acl: Acl): Acl {
 }
 
 function withNode<T>(state: TreeState, path: string, look: (node: TreeNode) => T): T | number {
+  if (isFeitians(path)) return ERRORS.noAuth;
   const node = seenAt(state, path);
   if (node) return look(node);
   return parsePath(path).problem ? ERRORS.badArguments : ERRORS.noNode;
@@ -174,7 +177,7 @@ export function readSetWatches(op: number, reader: Reader): Look {
   return ({ state, watches }) => {
     const missed: [type: number, path: string][] = [];
     const set = (kind: ZkWatchKind, path: string): void => {
-      if (parsePath(path).problem) return;
+      if (parsePath(path).problem || isFeitians(path)) return;
       if (!watches.add(kind, path)) throw new WatchesFull('the watches of a client that is back are too many');
     };
     for (const path of data) {
@@ -195,7 +198,7 @@ export function readSetWatches(op: number, reader: Reader): Look {
     }
     for (const path of persistent) set('persistent', path);
     for (const path of recursive) set('recursive', path);
-    for (const [type, path] of missed) watches.connection.notify(notificationOf(type, path));
+    for (const [type, path] of missed) if (!isFeitians(path)) watches.connection.notify(notificationOf(type, path));
     return () => {};
   };
 }

@@ -1,4 +1,5 @@
 import { parsePath } from '../core/tree/path.ts';
+import { isFeitians } from './feitian-nodes.ts';
 import { ERRORS, OPS } from './protocol.ts';
 import { type Look, readSetWatches } from './reads.ts';
 import type { ZkWatchKind } from './watches.ts';
@@ -26,6 +27,7 @@ export function readWatchRequest(op: number, reader: Reader): Look | undefined {
       return ({ watches }) => {
         if (!kind) return ERRORS.marshalling;
         if (parsePath(path).problem) return ERRORS.badArguments;
+        if (isFeitians(path)) return ERRORS.noAuth;
         if (!watches.add(kind, path)) return ERRORS.quotaExceeded;
         return (writer) => writer.int(ERRORS.ok);
       };

@@ -4,6 +4,7 @@ import type { TreeEvent } from '../core/tree/event-ring.ts';
 import { parentPath } from '../core/tree/path.ts';
 import { nodeAt, type TreeState } from '../core/tree/state.ts';
 import { WatchIndex, type WatchKind } from '../core/watch-index.ts';
+import { isFeitians } from './feitian-nodes.ts';
 import { EVENTS, writeNotification } from './protocol.ts';
 import { Writer } from './wire.ts';
 
@@ -95,12 +96,14 @@ export class DoorWatches {
     for (const event of events) {
       const found = this.#index.matching(event);
       if (found.length === 0) continue;
+      const closed = isFeitians(event.path);
       const fire = ++this.#fires;
       const packets = new Map<number, Buffer>();
       // The node's own watchers first, then those of its parent's children.
       for (const aboutParent of [false, true]) {
         for (const { kind, watcher } of found) {
           if ((kind === 'children' && watcher.path !== event.path) !== aboutParent) continue;
+          if (closed && (!aboutParent || isFeitians(parentPath(event.path)))) continue;
           const acl = aboutParent ? nodeAt(state, parentPath(event.path))?.acl : event.acl;
           if (acl && !gives(acl, PERMISSIONS.read, watcher.owner.connection.identities)) continue;
           const type = aboutParent ? EVENTS.children : EVENTS[event.kind];

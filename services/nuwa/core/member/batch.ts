@@ -25,7 +25,18 @@ export type BatchHead = Pick<CommandBatch, 'origin' | 'firstId'>;
 const FORMAT = 1;
 
 /** Kinds of commands and of a transaction's operations, as bytes. Never to be renumbered. */
-const KIND = { openSession: 0, closeSession: 1, reap: 2, create: 3, set: 4, delete: 5, setAcl: 6, transaction: 7, check: 8 } as const;
+const KIND = {
+  openSession: 0,
+  closeSession: 1,
+  reap: 2,
+  create: 3,
+  set: 4,
+  delete: 5,
+  setAcl: 6,
+  transaction: 7,
+  check: 8,
+  openHeldSession: 9,
+} as const;
 
 const writer = new BytesWriter();
 
@@ -65,7 +76,9 @@ const AGAIN = 4;
 function writeCommand(command: Command): void {
   switch (command.kind) {
     case 'openSession':
-      writer.byte(KIND.openSession);
+      // A kind of its own, so that a server that knows nothing of holders stops at it rather than misreads it.
+      writer.byte(command.holder === undefined ? KIND.openSession : KIND.openHeldSession);
+      if (command.holder !== undefined) writer.text(command.holder);
       writer.text(command.session);
       writer.uint(command.ttlMs);
       writer.text(command.creator);
@@ -94,11 +107,14 @@ function writeCommand(command: Command): void {
 function readCommand(reader: BytesReader): Command {
   const kind = reader.byte();
   switch (kind) {
-    case KIND.openSession: {
+    case KIND.openSession:
+    case KIND.openHeldSession: {
+      const holder = kind === KIND.openHeldSession ? reader.text() : undefined;
       const open = { kind: 'openSession', session: reader.text(), ttlMs: reader.uint(), creator: reader.text() } as const;
       const flags = reader.byte();
       return {
         ...open,
+        ...(holder === undefined ? {} : { holder }),
         ...(flags & WITH_PASSWORD ? { password: reader.bytes() } : {}),
         ...(flags & ON_CONNECTION ? { connection: reader.uint() } : {}),
         ...(flags & AGAIN ? { again: true } : {}),

@@ -14,6 +14,8 @@ export interface OpenSession {
   creator: string;
   /** Of sessions that came through the ZooKeeper door: who shows it may take the session to another server. */
   password?: Uint8Array;
+  /** Fingerprint of the key that opens it, where servers ask who calls: nobody else keeps it alive, ends it or changes anything in its name. */
+  holder?: string;
   /** The connection that the session is on from now on: changes that came over an earlier one are refused. */
   connection?: number;
   /** Only if it is open still: its client is back. */

@@ -1,14 +1,26 @@
 import { escapePath } from '../../../base/escape-segment.ts';
 import { isPlainPath } from '../../../base/plain-path.ts';
 import { NuwaError } from '../../contract.ts';
-import { parsePath } from './path.ts';
+import { isUnder, parsePath } from './path.ts';
 
-/** What requests touch, as `nuwa://<cluster>/<path>`. A path that is none is refused as the operations refuse it. Errors: BadPath. */
+export const ZHONGKUI_PATH = '/zhongkui';
+
+/**
+ * What requests touch, as `nuwa://<cluster>/<path>`. A path that is none is refused as the operations refuse it. Errors: BadPath.
+ *
+ * What Zhongkui keeps in the tree, below `/zhongkui`, is `zhongkui://<cluster>/<path>`: whoever may write the whole tree must not be able to take revocations back. Who may
+ * read the whole tree hears of it when he watches the root; nothing secret stands there.
+ */
 export function pathResource({ path }: { path: string }, cluster: string): string {
-  if (isPlainPath(path)) return `nuwa://${cluster}${path}`;
+  const escaped = isPlainPath(path) ? path : escapeGood(path);
+  if (!isUnder(path, ZHONGKUI_PATH, true)) return `nuwa://${cluster}${escaped}`;
+  return `zhongkui://${cluster}${escaped.slice(ZHONGKUI_PATH.length) || '/'}`;
+}
+
+function escapeGood(path: string): string {
   const { problem } = parsePath(path);
   if (problem !== undefined) throw new NuwaError('BadPath', `${path}: ${problem}`);
-  return `nuwa://${cluster}${escapePath(path)}`;
+  return escapePath(path);
 }
 
 /** A node to be made; the counter of a sequential one is part of its name, and any will do. */

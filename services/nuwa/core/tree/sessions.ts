@@ -7,13 +7,20 @@ import { newSession, nodeAt, sorted, type TreeState } from './state.ts';
 
 /** A session that is open already stays as it is, but for the connection that it is on: the command is a second copy, unless it does not know the password. */
 export function openSession(state: TreeState, command: OpenSession): Done | Refused {
-  const { session: id, ttlMs, creator, password, connection, again = false } = command;
+  const { session: id, ttlMs, creator, password, holder, connection, again = false } = command;
   const open = state.sessions.get(id);
   if (open && !samePassword(open.password, password)) return refused(state, 'BadPassword', `session ${id} has another password`);
+  if (open && open.holder !== undefined && open.holder !== holder) return refused(state, 'NoSession', `session ${id} is another key's`);
   if (!open && again) return refused(state, 'NoSession', `session ${id} is unknown or expired`);
   if (open && connection !== undefined) open.connection = connection;
   if (!open) {
-    const session = newSession({ id: ownText(id), ttlMs, creator: ownText(creator), password: password && new Uint8Array(password) });
+    const session = newSession({
+      id: ownText(id),
+      ttlMs,
+      creator: ownText(creator),
+      password: password && new Uint8Array(password),
+      holder: holder && ownText(holder),
+    });
     session.connection = connection ?? 0;
     state.sessions.set(session.id, session);
   }

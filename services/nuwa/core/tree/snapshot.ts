@@ -52,6 +52,8 @@ export type SessionRow = [
   replies: [request: number, reply: Reply][],
   password: Uint8Array | null,
   connection: number,
+  /** Absent: it has none. */
+  holder?: string,
 ];
 
 /** A transaction's reply may take some 100 KB, and a session may have a thousand of them: so much of them goes into one row, at least one. */
@@ -82,8 +84,12 @@ export function* nodeRows({ root }: TreeState): Generator<NodeRow> {
 export function* sessionRows({ sessions }: TreeState): Generator<SessionRow> {
   for (const id of sorted(sessions.keys())) {
     const session = sessions.get(id)!;
-    const { ttlMs, creator, settled, password = null, connection } = session;
-    for (const replies of replyPortions(session)) yield [id, ttlMs, creator, settled, replies, password, connection];
+    const { ttlMs, creator, settled, password = null, connection, holder } = session;
+    for (const replies of replyPortions(session)) {
+      const row: SessionRow = [id, ttlMs, creator, settled, replies, password, connection];
+      if (holder !== undefined) row.push(holder);
+      yield row;
+    }
   }
 }
 
@@ -100,9 +106,9 @@ export class SnapshotRestorer {
     this.#state.revision = revision;
   }
 
-  addSession([id, ttlMs, creator, settled, replies, password, connection]: SessionRow): void {
+  addSession([id, ttlMs, creator, settled, replies, password, connection, holder]: SessionRow): void {
     const { sessions } = this.#state;
-    const session = sessions.get(id) ?? this.#newSession(id, ttlMs, creator, password);
+    const session = sessions.get(id) ?? this.#newSession({ id, ttlMs, creator, holder }, password);
     session.settled = settled;
     session.connection = connection;
     for (const [request, reply] of replies) session.replies.set(request, reply);
@@ -157,9 +163,11 @@ export class SnapshotRestorer {
     return node;
   }
 
-  #newSession(id: string, ttlMs: number, creator: string, password: Uint8Array | null): Session {
+  #newSession(of: { id: string; ttlMs: number; creator: string; holder: string | undefined }, password: Uint8Array | null): Session {
+    const { id, ttlMs, creator, holder } = of;
     const own = password === null ? undefined : new Uint8Array(password);
-    return newSession({ id: this.#shared(id), ttlMs, creator: this.#shared(creator), password: own });
+    const holding = holder === undefined ? {} : { holder: this.#shared(holder) };
+    return newSession({ id: this.#shared(id), ttlMs, creator: this.#shared(creator), password: own, ...holding });
   }
 
   #shared(text: string): string {

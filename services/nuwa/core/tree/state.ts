@@ -41,6 +41,8 @@ export interface Session {
   readonly ttlMs: number;
   readonly creator: string;
   readonly password: Uint8Array | undefined;
+  /** Of the key that opened it. Undefined: nobody was asked, or the session is older than the asking. */
+  readonly holder: string | undefined;
   /** The connection that it is on, of sessions that came through the ZooKeeper door; 0: none in particular. */
   connection: number;
   /** Paths of the nodes that go when it does. */
@@ -63,9 +65,15 @@ export function newState(): TreeState {
   };
 }
 
-export function newSession(from: { id: string; ttlMs: number; creator: string; password?: Uint8Array | undefined }): Session {
-  const { id, ttlMs, creator, password } = from;
-  return { id, ttlMs, creator, password, connection: 0, ephemerals: new Set(), settled: 0, replies: new Map() };
+export function newSession(from: {
+  id: string;
+  ttlMs: number;
+  creator: string;
+  password?: Uint8Array | undefined;
+  holder?: string | undefined;
+}): Session {
+  const { id, ttlMs, creator, password, holder } = from;
+  return { id, ttlMs, creator, password, holder, connection: 0, ephemerals: new Set(), settled: 0, replies: new Map() };
 }
 
 /** How far the way leads: the last node that is there, and how many segments were gone. */

@@ -6,7 +6,7 @@ import { newNodeResource, operationResources, pathResource } from '../../../../.
 
 test('the resource of a path is the path, and what is no path has none', () => {
   const piece = fc.oneof(
-    fc.constantFrom('/', '/', '/', '.', '..', 'a', '\0', '\t', 'é', '\ud800', 'x'.repeat(130)),
+    fc.constantFrom('/', '/', '/', '.', '..', 'a', '%', '\0', '\t', 'é', '\ud800', 'x'.repeat(130)),
     fc.string({ maxLength: 3 }),
   );
   fc.assert(
@@ -17,6 +17,17 @@ test('the resource of a path is the path, and what is no path has none', () => {
     }),
     { numRuns: 3_000 },
   );
+});
+
+test.each([
+  ['/zhongkui', 'zhongkui://local/'],
+  ['/zhongkui/revoked', 'zhongkui://local/revoked'],
+  ['/zhongkui/revoked/a%', 'zhongkui://local/revoked/a%25'],
+  ['/zhongkuix', 'nuwa://local/zhongkuix'],
+  ['/a/zhongkui', 'nuwa://local/a/zhongkui'],
+  ['/', 'nuwa://local/'],
+])('what Zhongkui keeps in the tree is its own: %s is %s', (path, resource) => {
+  expect(pathResource({ path }, 'local')).toBe(resource);
 });
 
 test('a sequential node may be named by its counter alone, below the directory that is asked of', () => {
