@@ -117,5 +117,70 @@ export function kuafuDashboard(settings: Settings): Dashboard {
         queries: [{ expression: sum(rate(KUAFU_METRICS.bytes, HERE), 'role', 'direction'), legend: '{{role}} {{direction}}' }],
       }),
     )
+    .withPanel(
+      graph({
+        title: 'Bytes by method',
+        description: 'Bodies and attachments in a second, of the ten methods that move most, as their servers count them.',
+        unit: 'Bps',
+        queries: [
+          {
+            expression: top(10, sum(rate(KUAFU_METRICS.methodBytes, { ...HERE, side: 'server' }), 'service', 'method', 'direction')),
+            legend: '{{service}}.{{method}} {{direction}}',
+          },
+        ],
+      }),
+    )
+    .withPanel(
+      graph({
+        title: 'Messages of streams',
+        description: 'Messages in a second, by method, as their servers count them.',
+        unit: 'cps',
+        queries: [
+          {
+            expression: top(10, sum(rate(KUAFU_METRICS.streamMessages, { ...HERE, side: 'server' }), 'service', 'method', 'direction')),
+            legend: '{{service}}.{{method}} {{direction}}',
+          },
+        ],
+      }),
+    )
+    .withPanel(
+      graph({
+        title: 'Senders that wait for credit',
+        description: 'Sends of streams whose reader is slower than they are, and what came and is not read yet.',
+        unit: 'short',
+        queries: [
+          { expression: sum(series(KUAFU_METRICS.creditWaiting, HERE), 'service', 'method'), legend: '{{service}}.{{method}} wait' },
+          { expression: sum(series(KUAFU_METRICS.unreadBytes, HERE), 'role'), legend: '{{role}} unread bytes' },
+        ],
+      }),
+    )
+    .withPanel(
+      graph({
+        title: 'Waiting for credit',
+        description: 'Sends that had to wait, in a second, and for how many seconds they did, in a second.',
+        unit: 'short',
+        queries: [
+          { expression: sum(rate(KUAFU_METRICS.creditWaits, HERE), 'service', 'method'), legend: '{{service}}.{{method}} waits' },
+          { expression: sum(rate(KUAFU_METRICS.creditWaitSeconds, HERE), 'service', 'method'), legend: '{{service}}.{{method}} seconds' },
+        ],
+      }),
+    )
+    .withPanel(
+      graph({
+        title: 'Breakers that opened',
+        description: 'How often in a second clients left an instance alone because its tries failed. Some beside a restart are normal.',
+        unit: 'cps',
+        queries: [{ expression: sum(rate(KUAFU_METRICS.breakersOpened, HERE), 'role'), legend: '{{role}}' }],
+      }),
+    )
+    .withPanel(
+      graph({
+        title: 'Second tries of late calls',
+        description:
+          'Hedged calls: won, the second answer counted; lost, it was made for nothing; withheld, there were too many already: a service is slow as a whole.',
+        unit: 'cps',
+        queries: [{ expression: sum(rate(KUAFU_METRICS.hedges, HERE), 'role', 'outcome'), legend: '{{role}} {{outcome}}' }],
+      }),
+    )
     .build();
 }

@@ -24,69 +24,86 @@ export interface RoleFlags {
   http?: string;
   identity?: string;
   trust?: string;
+  tlsCertificate?: string;
+  tlsKey?: string;
   insecure?: boolean | string;
   nuwaId?: string;
   nuwaMembers?: string;
   zookeeper?: string;
   nuwaLeaseReads?: string;
+  proxy?: string;
   cpu?: string;
   memory?: string;
 }
 
 const NAME = /^[a-z0-9][a-z0-9-]{0,62}$/;
 const name = z.string().regex(NAME, 'must be lower-case letters, digits and dashes');
-const address = z
-  .string()
-  .transform((text) => (text.includes('://') ? text : `tcp://${text}`))
-  .refine((text) => /^tcp:\/\/[^/\s]+:\d{1,5}$/.test(text), 'must be tcp://host:port');
+/** Whoever has a certificate means TLS where a scheme is left out. */
+type Scheme = 'tcp' | 'tls';
+
+const addressFor = (scheme: Scheme) =>
+  z
+    .string()
+    .transform((text) => (text.includes('://') ? text : `${scheme}://${text}`))
+    .refine((text) => /^(tcp|tls):\/\/[^/\s]+:\d{1,5}$/.test(text), 'must be tcp://host:port or tls://host:port');
 
 /** `nuwa-1=tcp://host:port,nuwa-2=…` */
-const members = z
-  .string()
-  .transform((text) =>
-    text
-      .split(',')
-      .filter((part) => part.trim() !== '')
-      .map((part) => ({ id: part.split('=')[0]!.trim(), address: part.slice(part.indexOf('=') + 1).trim() })),
-  )
-  .pipe(z.array(z.object({ id: name, address })))
-  .refine((list) => new Set(list.map(({ id }) => id)).size === list.length, 'names a server twice');
+const membersFor = (scheme: Scheme) =>
+  z
+    .string()
+    .transform((text) =>
+      text
+        .split(',')
+        .filter((part) => part.trim() !== '')
+        .map((part) => ({ id: part.split('=')[0]!.trim(), address: part.slice(part.indexOf('=') + 1).trim() })),
+    )
+    .pipe(z.array(z.object({ id: name, address: addressFor(scheme) })))
+    .refine((list) => new Set(list.map(({ id }) => id)).size === list.length, 'names a server twice');
 
 const hostAndPort = z.string().regex(/^[^/\s]+:\d{1,5}$/, 'must be host:port');
 
-const schema = z.object({
-  cluster: name.default('local'),
-  node: name.optional(),
-  rack: name.default('rack-a'),
-  data: z.string().min(1, 'must name a directory'),
-  listen: address.optional(),
-  nuwa: z
-    .string()
-    .default('')
-    .transform((text) => text.split(',').filter((part) => part.trim() !== ''))
-    .pipe(z.array(address)),
-  database: z
-    .string()
-    .regex(/^postgres(ql)?:\/\//, 'must be postgres://…')
-    .optional(),
-  metrics: hostAndPort.default('127.0.0.1:0'),
-  http: hostAndPort.default('127.0.0.1:0'),
-  identity: z.string().min(1).optional(),
-  trust: z.string().min(1).optional(),
-  insecure: z.union([z.boolean(), z.enum(['on', 'off']).transform((text) => text === 'on')]).default(false),
-  nuwaId: name.optional(),
-  nuwaMembers: members.optional(),
-  zookeeper: hostAndPort.optional(),
-  nuwaLeaseReads: z.enum(['on', 'off']).default('off'),
-  cpu: z.coerce.number().positive().default(availableParallelism()),
-  memory: z.coerce
-    .number()
-    .int()
-    .positive()
-    .default(Math.floor(totalmem() / 2 / 1_048_576)),
-});
+const schemaFor = (scheme: Scheme) =>
+  z.object({
+    cluster: name.default('local'),
+    node: name.optional(),
+    rack: name.default('rack-a'),
+    data: z.string().min(1, 'must name a directory'),
+    listen: addressFor(scheme).optional(),
+    nuwa: z
+      .string()
+      .default('')
+      .transform((text) => text.split(',').filter((part) => part.trim() !== ''))
+      .pipe(z.array(addressFor(scheme))),
+    database: z
+      .string()
+      .regex(/^postgres(ql)?:\/\//, 'must be postgres://…')
+      .optional(),
+    metrics: hostAndPort.default('127.0.0.1:0'),
+    http: hostAndPort.default('127.0.0.1:0'),
+    identity: z.string().min(1).optional(),
+    trust: z.string().min(1).optional(),
+    tlsCertificate: z.string().min(1).optional(),
+    tlsKey: z.string().min(1).optional(),
+    insecure: z.union([z.boolean(), z.enum(['on', 'off']).transform((text) => text === 'on')]).default(false),
+    nuwaId: name.optional(),
+    nuwaMembers: membersFor(scheme).optional(),
+    zookeeper: hostAndPort.optional(),
+    nuwaLeaseReads: z.enum(['on', 'off']).default('off'),
+    proxy: z
+      .string()
+      .regex(/^unix:\/\/\/./, 'must be unix:///path')
+      .optional(),
+    cpu: z.coerce.number().positive().default(availableParallelism()),
+    memory: z.coerce
+      .number()
+      .int()
+      .positive()
+      .default(Math.floor(totalmem() / 2 / 1_048_576)),
+  });
+type Schema = ReturnType<typeof schemaFor>;
+type Settings = z.output<Schema>;
 
-export const VARIABLES: Record<keyof z.input<typeof schema>, string> = {
+export const VARIABLES: Record<keyof z.input<Schema>, string> = {
   cluster: 'FEITIAN_CLUSTER',
   node: 'FEITIAN_NODE',
   rack: 'FEITIAN_RACK',
@@ -98,11 +115,14 @@ export const VARIABLES: Record<keyof z.input<typeof schema>, string> = {
   http: 'FEITIAN_HTTP',
   identity: 'FEITIAN_IDENTITY',
   trust: 'FEITIAN_TRUST',
+  tlsCertificate: 'FEITIAN_TLS_CERTIFICATE',
+  tlsKey: 'FEITIAN_TLS_KEY',
   insecure: 'FEITIAN_INSECURE',
   nuwaId: 'FEITIAN_NUWA_ID',
   nuwaMembers: 'FEITIAN_NUWA_MEMBERS',
   zookeeper: 'FEITIAN_ZOOKEEPER',
   nuwaLeaseReads: 'FEITIAN_NUWA_LEASE_READS',
+  proxy: 'FEITIAN_PROXY',
   cpu: 'FEITIAN_CPU',
   memory: 'FEITIAN_MEMORY_MIB',
 };
@@ -111,11 +131,14 @@ export const VARIABLES: Record<keyof z.input<typeof schema>, string> = {
 export async function roleConfigs(roles: readonly RoleName[], flags: RoleFlags, env: Environment): Promise<RoleConfig[]> {
   const given: Record<string, string | boolean | undefined> = {};
   for (const [key, variable] of Object.entries(VARIABLES)) given[key] = flags[key as keyof RoleFlags] ?? (env[variable] || undefined);
-  const parsed = schema.safeParse(given);
+  // Who was told to be insecure shows nobody a certificate either.
+  const insecure = given.insecure === true || given.insecure === 'on';
+  const scheme = given.tlsCertificate !== undefined && !insecure ? 'tls' : 'tcp';
+  const parsed = schemaFor(scheme).safeParse(given);
   if (!parsed.success) throw badConfig(parsed.error.issues.map(({ path, message }) => `${nameOf(path[0])} ${message}`));
-  const { cluster, node, rack, data, nuwa, database, metrics, http, cpu, memory } = parsed.data;
-  const nuwaServer = roles.includes('nuwa') ? nuwaServerOf(parsed.data) : undefined;
-  const listen = parsed.data.listen ?? ownAddress(nuwaServer) ?? 'tcp://127.0.0.1:0';
+  const { cluster, node, rack, data, nuwa, database, metrics, http, proxy, cpu, memory } = parsed.data;
+  const nuwaServer = roles.includes('nuwa') ? nuwaServerOf(parsed.data, scheme) : undefined;
+  const listen = parsed.data.listen ?? ownAddress(nuwaServer) ?? `${scheme}://127.0.0.1:0`;
 
   const dataDir = resolve(data);
   const temporal = await temporalFromEnvironment(env, join(dataDir, 'tls'));
@@ -130,7 +153,11 @@ export async function roleConfigs(roles: readonly RoleName[], flags: RoleFlags, 
   need('nuwa', nuwa.length > 0, nameOf('nuwa'));
   if (roles.length > 1 && !listen.endsWith(':0'))
     missing.push(`${nameOf('listen')} can give a port to one role only, not to ${roles.length}`);
+  if (roles.length > 1 && roles.includes('zhongkui')) missing.push("zhongkui plays alone: its process holds the authority's key");
   const security = securityOf(parsed.data, missing);
+  // Who has no certificate yet, and wants one, asks the authority in plain; each answer carries its own proof.
+  const mayBePlain = insecure || roles.includes('zhongkui');
+  missing.push(...schemeProblems({ listen, nuwa, own: ownAddress(nuwaServer), certified: scheme === 'tls', mayBePlain }));
   if (missing.length > 0) throw badConfig(missing);
 
   return roles.map((role) => ({
@@ -144,13 +171,14 @@ export async function roleConfigs(roles: readonly RoleName[], flags: RoleFlags, 
     ...(role === 'nuwa' && nuwaServer ? { nuwaServer } : {}),
     ...(node ? { node: { id: node, rack } } : {}),
     ...(security ? { security } : {}),
+    ...(proxy ? { proxy } : {}),
     ...(database ? { databaseUrl: database } : {}),
     ...(temporal ? { temporal } : {}),
   }));
 }
 
 /** Nobody serves without knowing who calls unless he was told to. */
-function securityOf({ identity, trust, insecure }: z.output<typeof schema>, missing: string[]): SecurityConfig | undefined {
+function securityOf({ identity, trust, insecure, tlsCertificate, tlsKey }: Settings, missing: string[]): SecurityConfig | undefined {
   if (insecure) return undefined;
   if (identity === undefined || trust === undefined) {
     missing.push(
@@ -158,25 +186,53 @@ function securityOf({ identity, trust, insecure }: z.output<typeof schema>, miss
     );
     return undefined;
   }
-  return { identityFile: resolve(identity), trustFile: resolve(trust) };
+  const files = { identityFile: resolve(identity), trustFile: resolve(trust) };
+  if (tlsCertificate === undefined && tlsKey === undefined) return files;
+  if (tlsCertificate === undefined || tlsKey === undefined) {
+    missing.push(`${nameOf('tlsCertificate')} and ${nameOf('tlsKey')} belong together`);
+    return undefined;
+  }
+  return { ...files, tls: { certificateFile: resolve(tlsCertificate), keyFile: resolve(tlsKey) } };
+}
+
+/** Addresses that need a certificate where there is none, and those that do without the one there is. */
+function schemeProblems(given: {
+  listen: string;
+  nuwa: string[];
+  own: string | undefined;
+  certified: boolean;
+  mayBePlain: boolean;
+}): string[] {
+  const { listen, nuwa, own = listen, certified, mayBePlain } = given;
+  const answers = [...new Set([listen, own])];
+  const needing = [...answers, ...nuwa].find((address) => address.startsWith('tls://'));
+  if (!certified)
+    return needing === undefined
+      ? []
+      : [`${needing} needs ${nameOf('tlsCertificate')} and ${nameOf('tlsKey')}: this machine's certificate (\`feitian key join\`)`];
+  if (mayBePlain) return [];
+  return answers
+    .filter((address) => address.startsWith('tcp://') && !isLoopback(address))
+    .map((address) => `${address} would be answered in plain: who has a certificate listens at ${address.replace('tcp:', 'tls:')}`);
+}
+
+function isLoopback(address: string): boolean {
+  return /^tcp:\/\/(127\.\d+\.\d+\.\d+|\[::1\]|localhost):/.test(address);
 }
 
 /** Undefined: a group of its own, of one, as it has always been. Errors: BadConfig. */
-function nuwaServerOf({
-  nuwaId: id,
-  nuwaMembers: members = [],
-  zookeeper,
-  nuwaLeaseReads,
-  listen,
-}: z.output<typeof schema>): RoleConfig['nuwaServer'] {
+function nuwaServerOf(
+  { nuwaId: id, nuwaMembers: members = [], zookeeper, nuwaLeaseReads, listen }: Settings,
+  scheme: Scheme,
+): RoleConfig['nuwaServer'] {
   if (id === undefined) {
     if (members.length > 0) throw badConfig([`${nameOf('nuwaId')} must say which of ${nameOf('nuwaMembers')} this server is`]);
     if (zookeeper === undefined) return undefined;
-    const own = { id: 'nuwa-1', address: listen ?? 'tcp://127.0.0.1:0' };
+    const own = { id: 'nuwa-1', address: listen ?? `${scheme}://127.0.0.1:0` };
     return { id: own.id, members: [own], zookeeper };
   }
   if (members.length > 0 && !members.some((member) => member.id === id))
-    throw badConfig([`${nameOf('nuwaMembers')} must name ${id} too, as ${id}=tcp://host:port`]);
+    throw badConfig([`${nameOf('nuwaMembers')} must name ${id} too, as ${id}=${scheme}://host:port`]);
   return { id, members, ...(zookeeper ? { zookeeper } : {}), ...(nuwaLeaseReads === 'on' ? { leaseReads: true } : {}) };
 }
 

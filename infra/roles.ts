@@ -10,7 +10,12 @@ const ROLES = {
   tubo: async () => (await import('./tubo.ts')).start,
   worker: async () => (await import('./worker.ts')).start,
   shennong: async () => (await import('./shennong.ts')).start,
+  zhongkui: async () => (await import('../services/zhongkui/server.ts')).start,
+  'kuafu-proxy': async () => (await import('../services/kuafu/proxy/server.ts')).start,
 } as const satisfies Record<string, () => Promise<StartRole>>;
+
+/** Those that a cluster does without unless somebody wants them. */
+export const OPTIONAL_ROLES: readonly RoleName[] = ['kuafu-proxy'];
 
 export type RoleName = keyof typeof ROLES;
 
@@ -44,4 +49,7 @@ export const ROLE_NEEDS: Readonly<Record<RoleName, RoleNeeds>> = {
   tubo: { nuwa: true, node: true, temporal: true },
   worker: { nuwa: true, temporal: true },
   shennong: { nuwa: true, database: true, temporal: true },
+  // It is found through Nuwa by machines that renew their certificates, and waits for nobody: those that are to be Nuwa's get theirs from it.
+  zhongkui: { nuwa: true },
+  'kuafu-proxy': { nuwa: true, node: true },
 };

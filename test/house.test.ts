@@ -31,11 +31,7 @@ function placeOf(path: string): Place {
 }
 
 const roomOf = (path: string): string => path.split('/').slice(0, 2).join('/');
-/** Kuafu's port to whoever decides which calls may be made is words alone, like a contract. */
-const GUARD_PORT = 'services/kuafu/guard-contract.ts';
-/** The same for who keeps certificates. */
-const TLS_PORT = 'services/kuafu/tls-material.ts';
-const isContract = (path: string): boolean => /^services\/[^/]+\/([a-z-]+-)?contract\.ts$/.test(path) || path === GUARD_PORT;
+const isContract = (path: string): boolean => /^services\/[^/]+\/([a-z-]+-)?contract\.ts$/.test(path);
 const isClient = (path: string): boolean => /^services\/[^/]+\/client\.ts$/.test(path);
 /** Says what is counted and runs nothing, so that dashboards and workflows can read it. */
 const isMetrics = (path: string): boolean => /^services\/(?!base\/)[^/]+\/metrics\.ts$/.test(path);
@@ -96,15 +92,12 @@ const MAY_IMPORT: Record<Place, { own: Rule; packages: Rule }> = {
   // A contract is what others may know, workflows among them, so it is as pure as a core. It may speak in another contract's words.
   contract: {
     own: anyOf(isContract, coreOfRoom, isPureBase, types(base)),
-    packages: anyOf(PURE_PACKAGES, types(packages('node:stream'))),
+    packages: anyOf(PURE_PACKAGES, types(packages('node:stream', 'node:tls'))),
   },
   // Every room answers its calls through Kuafu's server.
-  shell: {
-    own: anyOf(sameRoom, isClient, isContract, base, path('services/kuafu/server.ts'), types(path(TLS_PORT))),
-    packages: () => true,
-  },
+  shell: { own: anyOf(sameRoom, isClient, isContract, base, path('services/kuafu/server.ts')), packages: () => true },
   // A role is told whom it is and whom it answers, whatever decides that.
-  base: { own: anyOf(base, types(path(GUARD_PORT)), types(path('services/zhongkui/contract.ts'))), packages: () => true },
+  base: { own: anyOf(base, types(isContract)), packages: () => true },
   dashboards: {
     own: anyOf(sameTop, isMetrics),
     // Node's own are for writing the files out.

@@ -13,6 +13,7 @@ export const clusterInfoSchema = z.object({
     ui: z.string().optional(),
   }),
   postgres: z.object({ url: z.string() }),
+  /** `kuafu`: `host:port`, or `tls://host:port` in a cluster that speaks TLS. */
   nuwa: z.object({ kuafu: z.array(z.string()), zookeeper: z.array(z.string()) }),
   nodes: z.array(z.object({ id: z.string(), rack: z.string() })),
   processes: z.array(
@@ -29,6 +30,8 @@ export const clusterInfoSchema = z.object({
   alertmanager: z.string().optional(),
   grafana: z.string().optional(),
   admin: z.object({ keyFile: z.string() }),
+  /** What programs of this machine show a cluster that speaks TLS. */
+  tls: z.object({ certificateFile: z.string(), keyFile: z.string() }).optional(),
 });
 export type ClusterInfo = z.infer<typeof clusterInfoSchema>;
 

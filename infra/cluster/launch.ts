@@ -68,12 +68,24 @@ const ENTRY = fileURLToPath(new URL('../bin/feitian.mjs', import.meta.url));
 export async function startCluster(options: StartOptions = {}): Promise<ClusterHandle> {
   const { dir: given, onStep, signal, env, ...rest } = options;
   const dir = clusterDirectory(given);
-  const shape = shapeOf(rest);
+  const name = rest.name ?? (await knownName(dir));
+  const shape = shapeOf(name === undefined ? rest : { ...rest, name });
   signal?.throwIfAborted();
   const launcher = await spawnLauncher(dir, JSON.stringify({ dir, shape }), env);
   const outcome = await firstOutcome(launcher, dir, onStep, signal);
   if (outcome === 'occupied') await askControl(layoutOf(dir).controlSocket, { method: 'awaitReady' });
   return handleOf(dir, await readClusterInfo(dir), outcome === 'occupied');
+}
+
+/** A directory keeps the name that its cluster began with: its keys are for that name. */
+async function knownName(dir: string): Promise<string | undefined> {
+  const { readTrustFile, keyDirectory } = await import('../../services/zhongkui/client.ts');
+  try {
+    return (await readTrustFile(keyDirectory(layoutOf(dir).keys).trustFile)).cluster;
+  } catch (error) {
+    if (hasCode(error, 'NoSuchKey')) return undefined;
+    throw error;
+  }
 }
 
 /** A cluster that is up. Errors: NotRunning. */

@@ -25,9 +25,12 @@ import { writePrivateFile } from './private-file.ts';
 import { type LauncherRecord, readRecord, writeRecord } from './record.ts';
 import { describeFailure, type StartedCluster, startEverything } from './start.ts';
 import { Supervisor, statusOf } from './supervisor.ts';
+import { certifyMachine, settleTls } from './tls.ts';
 
 /** How often tokens are looked at. */
 const RENEW_MS = 3_600_000;
+/** And the certificate, which lives for a day: a machine that slept for longer is not to wait long for the next one. */
+const CERTIFICATE_LOOK_MS = 60_000;
 
 export interface LaunchRequest {
   dir: string;
@@ -106,11 +109,18 @@ class Launcher {
     if (old) await this.#step('leftovers cleared', () => clearLeftovers(layout, old));
     const nodes = await readNodes(layout.nodesFile);
     if (nodes) this.#shape = { ...this.#shape, nodes };
+    this.#shape = { ...this.#shape, tls: settleTls(layout, this.#shape.tls) };
     const identities = await Identities.open(layout.keys, this.#shape.name);
-    this.#keepRenewing(identities);
+    this.#keepRenewing('cluster.tokens_not_renewed', RENEW_MS, () => identities.renew());
+    if (this.#shape.tls) {
+      const certify = (): Promise<void> => certifyMachine(layout, this.#shape.name);
+      await this.#step('certificate', certify, () => layout.machine.certificateFile);
+      this.#keepRenewing('cluster.certificate_not_renewed', CERTIFICATE_LOOK_MS, certify);
+    }
     const cluster = await startEverything({
       layout,
       identities,
+      ...(this.#shape.tls ? { tls: layout.machine } : {}),
       shape: this.#shape,
       launchId: this.#launchId,
       ports: this.#ports,
@@ -142,10 +152,10 @@ class Launcher {
     this.#ready.resolve();
   }
 
-  /** Tokens last a month; who runs for longer finds new ones in its file. */
-  #keepRenewing(identities: Identities): void {
-    const renew = (): void => void identities.renew().catch((error) => this.#log.error({ error }, 'cluster.tokens_not_renewed'));
-    const timer = setInterval(renew, RENEW_MS).unref();
+  /** Tokens last a month, a certificate a day; who runs for longer finds new ones in its files. */
+  #keepRenewing(event: string, everyMs: number, work: () => Promise<void>): void {
+    const renew = (): void => void work().catch((error) => this.#log.error({ error }, event));
+    const timer = setInterval(renew, everyMs).unref();
     this.#stopping.signal.addEventListener('abort', () => clearInterval(timer), { once: true });
   }
 

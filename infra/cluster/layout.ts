@@ -16,6 +16,8 @@ export interface Layout {
   readonly nodesFile: string;
   /** Which Nuwa servers there are, and their ports: for as long as the directory is there. */
   readonly nuwaFile: string;
+  /** This machine's certificate and key, where the cluster speaks TLS. */
+  readonly machine: { readonly certificateFile: string; readonly keyFile: string };
   readonly logs: string;
   readonly keys: string;
   readonly adminKey: string;
@@ -45,6 +47,7 @@ export function layoutOf(directory: string): Layout {
     controlSocket: socketPath(dir),
     nodesFile: join(dir, 'nodes.json'),
     nuwaFile: join(dir, 'nuwa.json'),
+    machine: { certificateFile: join(dir, 'machine', 'machine.crt'), keyFile: join(dir, 'machine', 'machine.key') },
     logs,
     keys,
     adminKey: join(keys, 'admin.pem'),

@@ -92,6 +92,6 @@ export async function settledNuwaServers(
 }
 
 /** As FEITIAN_NUWA_MEMBERS has it. */
-export function membersText(servers: readonly NuwaServer[]): string {
-  return servers.map(({ id, port }) => `${id}=tcp://127.0.0.1:${port}`).join(',');
+export function membersText(servers: readonly NuwaServer[], scheme: 'tcp' | 'tls'): string {
+  return servers.map(({ id, port }) => `${id}=${scheme}://127.0.0.1:${port}`).join(',');
 }

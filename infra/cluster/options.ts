@@ -31,6 +31,8 @@ export const clusterOptionsSchema = z.object({
     .default({}),
   /** Prometheus, Alertmanager and Grafana, those of them that are on PATH. */
   monitoring: z.boolean().default(false),
+  /** Its processes speak TLS with each other. A directory keeps what it began with. @default what the directory began with, else false */
+  tls: z.boolean().optional(),
   /** Goes down by itself when the process that started it dies. */
   attached: z.boolean().default(false),
 });
@@ -53,6 +55,7 @@ export interface ClusterShape {
     grafana?: number;
   };
   monitoring: boolean;
+  tls?: boolean;
   attached: boolean;
 }
 

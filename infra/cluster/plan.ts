@@ -1,8 +1,9 @@
 /**
  * How each role's process of a local cluster is started: a pure function of what was found and chosen. The launcher carries it out.
  */
+import type { MachineFiles } from '../../services/zhongkui/client.ts';
 import type { SecurityConfig } from '../../services/zhongkui/contract.ts';
-import { ROLE_NEEDS, type RoleName } from '../roles.ts';
+import { OPTIONAL_ROLES, ROLE_NEEDS, type RoleName } from '../roles.ts';
 import type { Layout } from './layout.ts';
 import { membersText, type NuwaServer } from './nuwa-servers.ts';
 import type { ClusterShape } from './options.ts';
@@ -18,6 +19,8 @@ export interface PlanInput {
   nuwaServers: readonly NuwaServer[];
   /** Who each process is and whom it trusts, by its name. */
   security: ReadonlyMap<string, SecurityConfig>;
+  /** What all show each other, if they speak TLS. */
+  tls?: MachineFiles;
   /** One for each process of any other role, by its name. */
   ports: ReadonlyMap<string, number>;
   /** What roles that speak with Temporal get. */
@@ -42,17 +45,23 @@ const STOP_TIER: Record<RoleName, number> = {
   'dayu-master': STOP_TIERS.work,
   'pangu-master': STOP_TIERS.storage,
   'pangu-chunk': STOP_TIERS.storage,
+  zhongkui: STOP_TIERS.storage,
+  // Others call through it to the end.
+  'kuafu-proxy': STOP_TIERS.coordination,
   nuwa: STOP_TIERS.coordination,
 };
 
-/** Where each role but Nuwa runs: once in the cluster, or once on each node. */
+/** Where each role but Nuwa runs, of those that every cluster needs: once in the cluster, or once on each node. The authority only where there are certificates. */
 export function placesOf(shape: ClusterShape): { role: RoleName; node?: { id: string; rack: string } }[] {
-  const roles = (Object.keys(ROLE_NEEDS) as RoleName[]).filter((role) => role !== 'nuwa');
+  const isPlayed = (role: RoleName): boolean =>
+    role !== 'nuwa' && !OPTIONAL_ROLES.includes(role) && (role !== 'zhongkui' || shape.tls === true);
+  const roles = (Object.keys(ROLE_NEEDS) as RoleName[]).filter(isPlayed);
   return roles.flatMap((role) => (ROLE_NEEDS[role].node ? shape.nodes.map((node) => ({ role, node })) : [{ role }]));
 }
 
 export function roleSpec(input: PlanInput, role: RoleName, node?: { id: string; rack: string }): ProcessSpec {
   const { layout, shape, nuwaServers, ports } = input;
+  const scheme = schemeOf(input);
   const needs = ROLE_NEEDS[role];
   return {
     ...common(input, role),
@@ -60,8 +69,8 @@ export function roleSpec(input: PlanInput, role: RoleName, node?: { id: string; 
     env: {
       ...commonEnv(input, processName(role, node?.id)),
       FEITIAN_DATA: layout.dataOf(role, node?.id),
-      FEITIAN_LISTEN: `tcp://127.0.0.1:${ports.get(processName(role, node?.id))}`,
-      ...(needs.nuwa ? { FEITIAN_NUWA: nuwaServers.map(({ port }) => `tcp://127.0.0.1:${port}`).join(',') } : {}),
+      FEITIAN_LISTEN: `${scheme}://127.0.0.1:${ports.get(processName(role, node?.id))}`,
+      ...(needs.nuwa ? { FEITIAN_NUWA: nuwaServers.map(({ port }) => `${scheme}://127.0.0.1:${port}`).join(',') } : {}),
       ...(needs.database ? { FEITIAN_DATABASE_URL: input.databaseUrl } : {}),
       ...(needs.temporal ? input.temporalEnv : {}),
       ...(role === 'shennong' ? { FEITIAN_HTTP: `127.0.0.1:${ports.get(SHENNONG_HTTP)}`, FEITIAN_SCRAPE: input.scrape } : {}),
@@ -87,9 +96,9 @@ export function nuwaSpec(input: PlanInput, { id, port, zookeeperPort }: NuwaServ
     env: {
       ...commonEnv(input, processName('nuwa', id)),
       FEITIAN_DATA: layout.dataOfNuwa(id),
-      FEITIAN_LISTEN: `tcp://127.0.0.1:${port}`,
+      FEITIAN_LISTEN: `${schemeOf(input)}://127.0.0.1:${port}`,
       FEITIAN_NUWA_ID: id,
-      FEITIAN_NUWA_MEMBERS: membersText(nuwaServers),
+      FEITIAN_NUWA_MEMBERS: membersText(nuwaServers, schemeOf(input)),
       FEITIAN_ZOOKEEPER: `127.0.0.1:${zookeeperPort}`,
     },
     log: layout.logOf(id),
@@ -107,7 +116,16 @@ function common({ entry }: PlanInput, role: RoleName) {
   };
 }
 
-function commonEnv({ env, layout, shape, security }: PlanInput, name: string): ProcessSpec['env'] {
+function commonEnv({ env, layout, shape, security, tls }: PlanInput, name: string): ProcessSpec['env'] {
   const { identityFile, trustFile } = security.get(name)!;
-  return { ...env, FEITIAN_DIR: layout.dir, FEITIAN_CLUSTER: shape.name, FEITIAN_IDENTITY: identityFile, FEITIAN_TRUST: trustFile };
+  return {
+    ...env,
+    FEITIAN_DIR: layout.dir,
+    FEITIAN_CLUSTER: shape.name,
+    FEITIAN_IDENTITY: identityFile,
+    FEITIAN_TRUST: trustFile,
+    ...(tls ? { FEITIAN_TLS_CERTIFICATE: tls.certificateFile, FEITIAN_TLS_KEY: tls.keyFile } : {}),
+  };
 }
+
+const schemeOf = ({ tls }: PlanInput): 'tcp' | 'tls' => (tls ? 'tls' : 'tcp');

@@ -1,3 +1,4 @@
+import type { MachineFiles } from '../../services/zhongkui/client.ts';
 import type { Identities } from './identities.ts';
 import type { Layout } from './layout.ts';
 import type { ClusterShape } from './options.ts';
@@ -9,6 +10,8 @@ export interface StartContext {
   shape: ClusterShape;
   launchId: string;
   identities: Identities;
+  /** This machine's certificate, where the cluster speaks TLS. */
+  tls?: MachineFiles;
   /** Filled with every port that is used, for the check at the end that they are free again. */
   ports: Set<number>;
   step<T>(name: string, work: () => Promise<T>, detail?: (result: T) => string | undefined): Promise<T>;

@@ -3,7 +3,7 @@
  *
  *     postgres ──► tables ──► pangu-master, dayu-master, shennong   everybody but nuwa waits for nuwa, and for temporal
  *     temporal ─────────────► fuxi-master, worker                   who is right of it, dayu-master, shennong and tubo
- *     nuwa ─────────────────► tubo, pangu-chunk
+ *     nuwa ─────────────────► tubo, pangu-chunk, zhongkui
  *
  * Prometheus, Alertmanager and Grafana need nobody to start, only the addresses.
  */
@@ -52,7 +52,7 @@ export interface StartedCluster {
 type ClusterNode = ClusterShape['nodes'][number];
 
 export async function startEverything(context: StartContext): Promise<StartedCluster> {
-  const { layout, shape, step } = context;
+  const { layout, shape, step, tls } = context;
   const env = ownEnvironment(context.launchId);
   const places = placesOf(shape);
   await makePrivateDirectories(layout, places);
@@ -70,6 +70,7 @@ export async function startEverything(context: StartContext): Promise<StartedClu
     env,
     nuwaServers,
     security,
+    ...(tls ? { tls } : {}),
     ports,
     temporalEnv: {},
   };
@@ -79,7 +80,7 @@ export async function startEverything(context: StartContext): Promise<StartedClu
   const nuwaReady = step(
     nuwaServers.length > 1 ? `nuwa × ${nuwaServers.length}` : 'nuwa',
     () => Promise.all(nuwaServers.map((server) => context.start(nuwaSpec(plan, server)))),
-    () => kuafuOf(nuwaServers).join(', '),
+    () => kuafuOf(nuwaServers, tls !== undefined).join(', '),
   );
   const tablesReady = databaseReady.then((url) => step('database tables', () => migrate(url)));
 
@@ -121,15 +122,20 @@ export async function startEverything(context: StartContext): Promise<StartedClu
     name: shape.name,
     temporal: { address: config.address, namespace: config.namespace, ...(ui ? { ui } : {}) },
     postgres: { url: await databaseReady },
-    nuwa: { kuafu: kuafuOf(nuwaServers), zookeeper: nuwaServers.map(({ zookeeperPort }) => `127.0.0.1:${zookeeperPort}`) },
+    nuwa: {
+      kuafu: kuafuOf(nuwaServers, tls !== undefined),
+      zookeeper: nuwaServers.map(({ zookeeperPort }) => `127.0.0.1:${zookeeperPort}`),
+    },
     nodes: shape.nodes,
     ...(await watching),
     admin: { keyFile: layout.adminKey },
+    ...(tls ? { tls } : {}),
   };
   return { info, startNode, portsOf };
 }
 
-const kuafuOf = (servers: readonly NuwaServer[]): string[] => servers.map(({ port }) => `127.0.0.1:${port}`);
+const kuafuOf = (servers: readonly NuwaServer[], tls: boolean): string[] =>
+  servers.map(({ port }) => `${tls ? 'tls://' : ''}127.0.0.1:${port}`);
 
 /** Those of the directory, or new ones, which are the directory's from now on. */
 async function ownNuwaServers({ layout, shape, ports, note }: StartContext): Promise<NuwaServer[]> {

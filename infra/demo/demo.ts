@@ -7,6 +7,7 @@ import { joinCluster } from '../../services/nuwa/client.ts';
 import { createPangu } from '../../services/pangu/client.ts';
 import type { PanguClient } from '../../services/pangu/contract.ts';
 import { commandIdentity } from '../cli/ui/identity.ts';
+import { asAddress } from '../cli/ui/nuwa.ts';
 import { webAddress } from '../cli/ui/temporal.ts';
 import { formatBytes, formatCount, formatMs } from '../cli/ui/units.ts';
 import { createJobPicture } from '../cli/ui/watch-job.ts';
@@ -40,7 +41,7 @@ export async function runDemo(context: DemoContext): Promise<void> {
   const [client, member] = await Promise.all([
     connectClient(info.temporal),
     commandIdentity(info).then((identity) =>
-      joinCluster({ cluster: info.name, nuwa: info.nuwa.kuafu.map((address) => `tcp://${address}`), creator: 'demo', identity }),
+      joinCluster({ cluster: info.name, nuwa: info.nuwa.kuafu.map((address) => asAddress(address)), creator: 'demo', identity }),
     ),
   ]);
   const pangu = createPangu({ cluster: info.name, kuafu: member.kuafu });

@@ -9,9 +9,9 @@ import type { ProcessIdentity, SecurityConfig } from '../../services/zhongkui/co
 export interface ProcessSecurity {
   identity: ProcessIdentity;
   guard: Guard;
-  /** Absent while this process is itself a server that Nuwa consists of. */
+  /** Absent where this process starts before Nuwa. */
   nuwa?: NuwaClient;
-  /** For Nuwa's own process, once it serves. */
+  /** For a process that starts before Nuwa, once it serves. */
   followAt(addresses: readonly string[]): Promise<NuwaClient>;
   close(): Promise<void>;
 }
@@ -21,24 +21,24 @@ export interface ProcessSecurityOptions {
   security: SecurityConfig;
   /** Kuafu addresses of the Nuwa servers. */
   nuwa: readonly string[];
-  /** This process is a Nuwa server: it must let its peers in before there is a group that could tell it of revocations. */
-  isNuwa: boolean;
+  /** It must serve before there is a group of Nuwa that could tell it of revocations: Nuwa's own servers, and the authority that gives them certificates. */
+  startsFirst: boolean;
   creator: string;
   log: Logger;
 }
 
 /** Resolves when revocations are known, so that who calls the moment a role is registered is not turned away. */
 export async function openSecurity(options: ProcessSecurityOptions): Promise<ProcessSecurity> {
-  const { cluster, security, isNuwa, creator, log } = options;
+  const { cluster, security, startsFirst, creator, log } = options;
   const identity = await openIdentity(security.identityFile, { log });
-  const guard = await openGuard({ cluster, trustFile: security.trustFile, trustStale: isNuwa, log });
+  const guard = await openGuard({ cluster, trustFile: security.trustFile, trustStale: startsFirst, log });
   let nuwa: NuwaClient | undefined;
   const followAt = async (addresses: readonly string[]): Promise<NuwaClient> => {
     nuwa ??= await connectNuwa({ addresses, cluster, creator, identity, log });
     await guard.follow(nuwa);
     return nuwa;
   };
-  if (!isNuwa) await followAt(options.nuwa);
+  if (!startsFirst) await followAt(options.nuwa);
   const own: ProcessIdentity = {
     get version() {
       return identity.version;

@@ -1,4 +1,4 @@
-import type { Capability } from '../../services/zhongkui/contract.ts';
+import { type Capability, OPERATIONS } from '../../services/zhongkui/contract.ts';
 import type { RoleName } from '../roles.ts';
 
 /**
@@ -44,10 +44,22 @@ const OF_ROLE: Record<RoleName, Grants> = {
     { resource: at('dayu'), operations: ['read'] },
     { resource: at('shennong'), operations: ['peer'] },
   ],
+  zhongkui: member,
+  'kuafu-proxy': (at) => [...member(at), { resource: at('kuafu'), operations: ['peer'] }],
 };
 
 export function roleGrants(role: RoleName, cluster: string): Capability[] {
   return OF_ROLE[role]((scheme, path = '') => `${scheme}://${cluster}/${path}`);
+}
+
+/** Of a process that plays several: on each resource what any of them may. */
+export function grantsOfAll(roles: readonly RoleName[], cluster: string): Capability[] {
+  const all = roles.flatMap((role) => roleGrants(role, cluster));
+  const resources = [...new Set(all.map(({ resource }) => resource))];
+  return resources.map((resource) => ({
+    resource,
+    operations: OPERATIONS.filter((operation) => all.some((each) => each.resource === resource && each.operations.includes(operation))),
+  }));
 }
 
 /** Everything, on every service: whoever made the cluster. */

@@ -27,6 +27,8 @@ export interface RoleConfig {
     /** Reads by lease: a round trip less for each, where clocks can be trusted to run at nearly the same rate. On all servers of the group, or on none. @default false */
     leaseReads?: boolean;
   };
+  /** `unix:///path` of this machine's proxy: where it listens for the role kuafu-proxy, what they call through for all others. Absent: no proxy. */
+  proxy?: string;
   /** Postgres URL; present for roles that keep tables. */
   databaseUrl?: string;
   temporal?: TemporalConfig;

@@ -7,16 +7,18 @@ import { currentTrace } from '../base/trace.ts';
 import { Alarm } from './alarm.ts';
 import { Broken, CallTry } from './client/call.ts';
 import { Connections } from './client/connections.ts';
+import { encodeRequest } from './client/encode-request.ts';
+import { hedged, type Placement } from './client/hedge.ts';
 import { Instances } from './client/instances.ts';
+import { outcomeOf, retryAfterMs } from './client/outcome.ts';
+import { ruleOf } from './client/rule.ts';
 import { ClientStream, StreamTry } from './client/stream.ts';
-import { encodeBody } from './codec.ts';
 import {
   type AnyMethod,
-  type Attachment,
   type CallOptions,
   type KuafuClient,
   KuafuError,
-  type PickRule,
+  type Method,
   type Resolver,
   type ServiceClient,
   type ServiceContract,
@@ -26,15 +28,17 @@ import {
 import { parseAddress } from './core/address.ts';
 import type { Unread } from './core/credit.ts';
 import { NO_DEADLINE_MS } from './core/deadline-wheel.ts';
-import { sizeProblem } from './core/frame.ts';
+import { HedgeBudget } from './core/hedge-budget.ts';
 import { neverRan } from './core/messages.ts';
 import { type Choice, type Facts, type PickState, pickInstance, type Rule } from './core/pick.ts';
+import { flagsOf } from './core/priority.ts';
 import { mayRetry } from './core/retry.ts';
 import type { Identity } from './guard-contract.ts';
-import { type CallMeter, codeOf, meterOf } from './meter.ts';
+import { CallMeter, codeOf, meterOf } from './meter.ts';
 import { UnreadAccount } from './streams/unread.ts';
+import type { TlsMaterial } from './tls-contract.ts';
 import type { Transports } from './transports/index.ts';
-import { byteLength } from './transports/outbox.ts';
+import { transportsThrough } from './transports/proxied.ts';
 
 export interface KuafuClientOptions {
   /** Needed for `nuwa://` addresses. */
@@ -47,6 +51,10 @@ export interface KuafuClientOptions {
   transports?: Transports;
   /** Messages of all its streams that wait to be read: from here on windows shrink, at twice as much streams end. @default 256 MiB */
   unreadBytesMax?: number;
+  /** Needed for `tls://` addresses. */
+  tls?: TlsMaterial;
+  /** `unix:///path` of this machine's proxy: what is on other machines is connected to through it while it is there. @default what `useProxy` was told, or `none` */
+  proxy?: string;
 }
 
 const TIMEOUT_MS_DEFAULT = 10_000;
@@ -80,20 +88,23 @@ class Client implements KuafuClient {
   readonly #connections: Connections;
   readonly #instances: Instances;
   readonly #unread: Unread;
+  /** By service: a slow one spends only its own. */
+  readonly #hedges = new Map<string, HedgeBudget>();
   readonly #closing = new AbortController();
   /** Ends each wait that `#within` has under way. */
   readonly #waits = new Set<(why: KuafuError) => void>();
   #closed = false;
 
   constructor(options: KuafuClientOptions) {
-    const { resolver, identity, clock = systemClock, random = systemRandom, log = silentLogger, transports } = options;
+    const { resolver, identity, clock = systemClock, random = systemRandom, log = silentLogger, transports, tls, proxy } = options;
     this.#unread = new UnreadAccount(options.unreadBytesMax);
     this.#resolver = resolver;
     this.#identity = identity;
     this.#clock = clock;
     this.#random = random;
     this.#alarm = new Alarm(clock);
-    this.#connections = new Connections({ clock, random, log, alarm: this.#alarm, transports });
+    const ways = transportsThrough(proxy, { tls, transports, log });
+    this.#connections = new Connections({ clock, random, log, alarm: this.#alarm, transports: ways });
     this.#instances = new Instances(() => clock.monotonicMs());
   }
 
@@ -125,10 +136,13 @@ class Client implements KuafuClient {
     const client: Record<string, (request: unknown, options?: CallOptions) => unknown> = {};
     for (const [name, method] of Object.entries(contract.methods)) {
       const meter = meterOf('client', contract.name, name);
-      client[name] =
-        method.kind === 'stream'
-          ? (request, callOptions) => this.#stream(contract, name, method, meter, target, request, callOptions)
-          : (request, callOptions) => this.#call(contract, name, method, meter, target, request, callOptions);
+      if (method.kind === 'stream')
+        client[name] = (request, callOptions) => this.#stream(contract, name, method, meter, target, request, callOptions);
+      else
+        client[name] = (request, callOptions) =>
+          callOptions?.hedgeAfterMs !== undefined && method.idempotent && manyInstances
+            ? this.#hedged(contract, name, method, meter, target, request, callOptions)
+            : this.#call(contract, name, method, meter, target, request, callOptions);
     }
     return client as ServiceClient<S>;
   }
@@ -142,6 +156,35 @@ class Client implements KuafuClient {
     this.#alarm.close();
   }
 
+  async #hedged(
+    contract: ServiceContract,
+    name: string,
+    method: Method,
+    meter: CallMeter,
+    target: Target,
+    request: unknown,
+    options: CallOptions,
+  ): Promise<unknown> {
+    const nowMs = (): number => this.#clock.monotonicMs();
+    const startedMs = nowMs();
+    let budget = this.#hedges.get(contract.name);
+    if (!budget) this.#hedges.set(contract.name, (budget = new HedgeBudget()));
+    // The two tries are one call: neither is counted by itself, and the second does not change where the next calls go.
+    const uncounted = new CallMeter('client', contract.name, name);
+    const call = (signal: AbortSignal, placement: Placement): Promise<unknown> => {
+      const own = placement.avoid === undefined ? target : { ...target, picks: { ...target.picks } };
+      return this.#call(contract, name, method, uncounted, own, request, { ...options, signal }, { placement });
+    };
+    try {
+      const { hedgeAfterMs = 0, signal } = options;
+      const reply = await hedged({ afterMs: hedgeAfterMs, nowMs, alarm: this.#alarm, budget, signal, call });
+      meter.succeeded(nowMs() - startedMs);
+      return reply;
+    } catch (error) {
+      throw this.#failed(meter, startedMs, error);
+    }
+  }
+
   #stream(
     contract: ServiceContract,
     name: string,
@@ -152,7 +195,16 @@ class Client implements KuafuClient {
     options: CallOptions = {},
   ): ClientStream {
     const call = (stream: ClientStream): Promise<unknown> =>
-      this.#call(contract, name, method, meter, target, request, { timeoutMs: NO_DEADLINE_MS, ...options, signal: stream.signal }, stream);
+      this.#call(
+        contract,
+        name,
+        method,
+        meter,
+        target,
+        request,
+        { timeoutMs: NO_DEADLINE_MS, ...options, signal: stream.signal },
+        { stream },
+      );
     const nowMs = (): number => this.#clock.monotonicMs();
     return new ClientStream({ what: `${contract.name}.${name}`, method, meter, unread: this.#unread, nowMs, signal: options.signal, call });
   }
@@ -165,10 +217,11 @@ class Client implements KuafuClient {
     target: Target,
     request: unknown,
     options: CallOptions = {},
-    stream?: ClientStream,
+    { stream, placement }: { stream?: ClientStream; placement?: Placement } = {},
   ): Promise<unknown> {
     const idempotent = method.kind === 'unary' && method.idempotent;
     const { timeoutMs = TIMEOUT_MS_DEFAULT, tryTimeoutMs = target.tryTimeoutMs, signal, attachment, trace = currentTrace() } = options;
+    const flags = flagsOf(options);
     const what = `${contract.name}.${name}`;
     // Read again only after something was waited for: a look at the clock is a hundredth of a call.
     let nowMs = this.#clock.monotonicMs();
@@ -176,7 +229,7 @@ class Client implements KuafuClient {
     // A stream may last for ever; getting it under way may not.
     const openUntilMs = timeoutMs === NO_DEADLINE_MS ? nowMs + TIMEOUT_MS_DEFAULT : deadlineMs;
     const elsewhere = idempotent ? target.elsewhere : [];
-    let tried: Set<string> | undefined;
+    let tried = placement?.avoid === undefined ? undefined : new Set([placement.avoid]);
     let failure: unknown;
     /** Instances of this round that said others may do better. */
     let declined = 0;
@@ -198,6 +251,7 @@ class Client implements KuafuClient {
           choice = await this.#within(this.#choose(target, request, tried, signal), what, openUntilMs, signal);
           nowMs = this.#clock.monotonicMs();
         }
+        placement?.placed(choice.address);
         this.#instances.begin(choice.address);
         begun = true;
         let connection = this.#connections.ready(choice.address);
@@ -212,7 +266,7 @@ class Client implements KuafuClient {
         const slot = connection.slotOf(target.identity);
         sent = true;
         const alarm = this.#alarm;
-        const tryOptions = { contract, name, method, meter, connection, alarm, deadlineMs: untilMs, signal, slot, body, attachment };
+        const tryOptions = { contract, name, method, meter, connection, alarm, deadlineMs: untilMs, signal, flags, slot, body, attachment };
         const once = stream ? new StreamTry(stream, tryOptions) : new CallTry(tryOptions);
         const reply = await once.promise;
         meter.succeeded(this.#clock.monotonicMs() - deadlineMs + timeoutMs);
@@ -226,14 +280,15 @@ class Client implements KuafuClient {
           tryUntilMs < deadlineMs && nowMs < deadlineMs && error instanceof KuafuError && error.code === 'DeadlineExceeded';
         const unsent = !sent && error instanceof KuafuError && (error.code === 'Unavailable' || unanswered);
         const declines = hasCode(error, ...elsewhere);
-        if (begun) this.#instances.end(choice.address, howEnded(error, broke || unsent, unanswered), retryAfterMs(error));
         // The credentials ended, and there are new ones by now. Such a call never ran.
         if (hasCode(error, 'Unauthenticated') && !shownAgain && shownVersion !== target.identity?.version) {
+          if (begun) this.#instances.end(choice.address, 'answered');
           shownAgain = true;
           continue;
         }
         failure = broke ? new KuafuError('Unavailable', `${what}: ${error.message}`, { details: { address: choice.address } }) : error;
         const facts = { broke: broke || unanswered, neverRan: unsent || declines || neverRan(error) };
+        if (begun) this.#instances.end(choice.address, outcomeOf(error, facts, unanswered), retryAfterMs(error));
         // It did not answer, or cannot now; one that has too much to do is where it is.
         const away = facts.broke || (facts.neverRan && !hasCode(error, 'Overloaded'));
         if (away && target.named && choice.address !== target.address) this.#resolver!.suspect(target.address, choice.address);
@@ -317,42 +372,7 @@ class Client implements KuafuClient {
   }
 }
 
-function ruleOf<S extends ServiceContract>(pick: PickRule<S>): (request: unknown) => Rule {
-  if (typeof pick === 'object') return (request) => ({ kind: 'rendezvous', key: pick.rendezvous(request as never) });
-  const rule: Rule = { kind: pick };
-  return () => rule;
-}
-
-function howEnded(error: unknown, failed: boolean, unanswered: boolean): 'answered' | 'unanswered' | 'failed' {
-  if (unanswered) return 'unanswered';
-  // Whose caller gave up may have been about to be answered.
-  return failed || hasCode(error, 'Cancelled', 'DeadlineExceeded') ? 'failed' : 'answered';
-}
-
-function encodeRequest(
-  service: string,
-  method: string,
-  remainingMs: number,
-  request: unknown,
-  trace: string | undefined,
-  attachment: Attachment | undefined,
-): Uint8Array {
-  let body: Uint8Array;
-  try {
-    if (trace !== undefined) body = encodeBody([service, method, remainingMs, request, trace]);
-    else body = encodeBody(request === undefined ? [service, method, remainingMs] : [service, method, remainingMs, request]);
-  } catch (error) {
-    throw new KuafuError('InvalidRequest', `${service}.${method}: the request cannot be encoded: ${messageOf(error)}`, { cause: error });
-  }
-  const problem = sizeProblem(body.length, byteLength(attachment));
-  if (problem) throw new KuafuError('InvalidRequest', `${service}.${method}: the request is ${problem}`);
-  return body;
-}
-
-function retryAfterMs(error: unknown): number {
-  const hint = error instanceof KuafuError ? error.details.retryAfterMs : undefined;
-  return typeof hint === 'number' ? Math.min(hint, RETRY_BACKOFF.maxMs) : 0;
-}
-
 export { recycleAttachment } from './buffers.ts';
 export { readableOf, writableOf } from './streams/node-streams.ts';
+export { useMachineTls } from './transports/index.ts';
+export { useProxy } from './transports/proxied.ts';

@@ -29,6 +29,16 @@ export function decodeBody(body: Buffer): unknown {
   return packr.unpack(wholeOf(body), { start: body.byteOffset, end: body.byteOffset + body.length });
 }
 
+export function goAwayReason(frame: { body: Buffer }): string {
+  let body: unknown;
+  try {
+    body = decodeBody(frame.body);
+  } catch {
+    // without a reason, then
+  }
+  return String((body as { reason?: unknown } | undefined)?.reason ?? 'no reason given');
+}
+
 let whole: Buffer = Buffer.alloc(0);
 
 /** The memory that a body lies in, as one Buffer: the decoder makes itself a DataView of each buffer it meets, and that costs as much as a small body. */

@@ -87,7 +87,20 @@ export function meterOf(side: Side, service: string, method: string): CallMeter 
 }
 
 /** Bytes of frames over TCP, calls under way at servers, open connections, messages of streams that wait to be read. */
-export const totals = { unreadBytes: 0, bytesIn: 0, bytesOut: 0, callsInFlight: 0, clientConnections: 0, serverConnections: 0 };
+export const totals = {
+  unreadBytes: 0,
+  bytesIn: 0,
+  bytesOut: 0,
+  callsInFlight: 0,
+  clientConnections: 0,
+  serverConnections: 0,
+  /** Times that an instance was left alone because its tries failed. */
+  breakersOpened: 0,
+  /** Second tries whose answer counted, those that were made for nothing, and those that would have been too many. */
+  hedgesWon: 0,
+  hedgesLost: 0,
+  hedgesWithheld: 0,
+};
 
 /** What a failed call is counted under. A handler's bug goes over the wire as `Internal`, so it counts as that on either side. */
 export function codeOf(error: unknown): string {

@@ -59,4 +59,15 @@ export const KUAFU_METRICS = {
     help: 'For how long sends of streams waited for credit',
     labels: ['side', 'service', 'method'],
   },
+  breakersOpened: {
+    kind: 'counter',
+    name: 'feitian_kuafu_breakers_opened_total',
+    help: 'Times a client left an instance alone because its tries failed',
+  },
+  hedges: {
+    kind: 'counter',
+    name: 'feitian_kuafu_hedges_total',
+    help: 'Second tries of late calls: won (its answer counted), lost, withheld (too many already)',
+    labels: ['outcome'],
+  },
 } as const satisfies MetricSpecs;

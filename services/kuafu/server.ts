@@ -7,10 +7,15 @@ import type { Guard } from './guard-contract.ts';
 import { meterOf, totals } from './meter.ts';
 import { REFLECTION_SERVICE } from './reflection-contract.ts';
 import { Admission } from './server/admission.ts';
-import { type ServedMethods, ServerConnection, type ServerShared } from './server/connection.ts';
+import { ServerConnection } from './server/connection.ts';
 import { reflectionOf } from './server/reflection.ts';
+import type { ServedMethods, ServerShared } from './server/shared.ts';
 import { UnreadAccount } from './streams/unread.ts';
-import { type Transports, transportOf } from './transports/index.ts';
+import type { TlsMaterial } from './tls-contract.ts';
+import type { Channel } from './transport.ts';
+import { CompressingChannel } from './transports/compressing-channel.ts';
+import { type Transports, transportOf, transportsWith } from './transports/index.ts';
+import { refusePeer } from './transports/refuse.ts';
 
 /** Joins a contract with the functions that fulfil it; `serve` takes any number of them. */
 export function implement<S extends ServiceContract>(contract: S, handlers: ServiceHandlers<S>): Implementation {
@@ -43,10 +48,12 @@ export interface ServerLimits {
   requestBytesMax?: number;
   /** Messages of all streams that wait for their handlers: from here on windows shrink and no stream is opened, at twice as much streams end. @default 256 MiB */
   unreadBytesMax?: number;
+  /** An idle one takes some 9 KB; more than this many processes of one cluster go through proxies. @default 20_000 */
+  connectionsMax?: number;
 }
 
 export interface ServeOptions {
-  /** `tcp://host:port` (port 0: any free one) or `mem://name`. */
+  /** `tcp://host:port` or `tls://host:port` (port 0: any free one), `unix:///path` or `mem://name`. */
   address: string;
   implementations: readonly Implementation[];
   /** Who decides which calls may be made. To be said, so that nobody serves unguarded by oversight; `none`: anybody may call anything. */
@@ -57,6 +64,8 @@ export interface ServeOptions {
   log?: Logger;
   clock?: Clock;
   transports?: Transports;
+  /** Needed for `tls://`. */
+  tls?: TlsMaterial;
 }
 
 /** How long a call whose caller's credentials ended may run on. Each look costs next to nothing, and revocations take longer to spread. */
@@ -65,11 +74,12 @@ const CALLERS_CHECK_MS = 10_000;
 const RETRY_AFTER_MS = 50;
 
 export async function serve(options: ServeOptions): Promise<KuafuServer> {
-  const { address, implementations, guard, cluster, limits = {}, log = silentLogger, clock = systemClock, transports } = options;
+  const { address, implementations, guard, cluster, limits = {}, log = silentLogger, clock = systemClock, transports, tls } = options;
   if (guard !== 'none' && !cluster) throw new Error('a server with a guard belongs to a cluster');
   if (implementations.some(({ contract }) => contract.name === REFLECTION_SERVICE))
     throw new Error(`${REFLECTION_SERVICE} is what every server says about itself`);
   const connections = new Set<ServerConnection>();
+  const connectionsMax = limits.connectionsMax ?? 20_000;
   let onIdle: (() => void) | undefined;
   const alarm = new Alarm(clock);
   let closing: Promise<void> | undefined;
@@ -94,12 +104,18 @@ export async function serve(options: ServeOptions): Promise<KuafuServer> {
     },
   };
 
-  const listener = await transportOf(address, transports).listen(address, (channel) => {
-    const connection = new ServerConnection(channel, shared);
+  const onRefused = (peer: string, reason: string): void => log.warn({ peer, reason }, 'kuafu.connection.refused');
+  const onChannel = (channel: Channel): void => {
+    if (connections.size >= connectionsMax) {
+      refusePeer(channel, 'too many connections');
+      return onRefused(channel.peer, 'too many connections');
+    }
+    const connection = new ServerConnection(new CompressingChannel(channel), shared);
     connections.add(connection);
     totals.serverConnections++;
     connection.start();
-  });
+  };
+  const listener = await transportOf(address, transportsWith(tls, transports)).listen(address, onChannel, onRefused);
   log.info({ address: listener.address, services: contracts.map(({ name }) => name) }, 'kuafu.serving');
 
   const checkCallers = (): void => {

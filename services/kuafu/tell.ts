@@ -23,6 +23,12 @@ export function tellKuafu(): void {
   tellWhenAsked(metrics.unreadBytes, () => [{ value: totals.unreadBytes }]);
   tellWhenAsked(metrics.creditWaiting, () => waited().map((meter) => one(meter, meter.creditWaiting)));
   tellWhenAsked(metrics.creditWaits, () => waited().map((meter) => one(meter, meter.creditWaits)));
+  tellWhenAsked(metrics.breakersOpened, () => [{ value: totals.breakersOpened }]);
+  tellWhenAsked(metrics.hedges, () => [
+    { labels: { outcome: 'won' }, value: totals.hedgesWon },
+    { labels: { outcome: 'lost' }, value: totals.hedgesLost },
+    { labels: { outcome: 'withheld' }, value: totals.hedgesWithheld },
+  ]);
   tellWhenAsked(metrics.creditWaitSeconds, () => waited().map((meter) => one(meter, meter.creditWaitedMs / 1000)));
 }
 

@@ -8,7 +8,8 @@ import type { Frame, FrameKind, FrameLimits } from './core/frame.ts';
 export interface Transport {
   /** Rejects with KuafuError `Unavailable` when nobody answers there. */
   connect(address: string, signal: AbortSignal): Promise<Channel>;
-  listen(address: string, onChannel: (channel: Channel) => void): Promise<Listener>;
+  /** `onRefused`: a peer was turned away before it had a channel, and why. */
+  listen(address: string, onChannel: (channel: Channel) => void, onRefused?: (peer: string, reason: string) => void): Promise<Listener>;
 }
 
 export interface Listener {
@@ -49,11 +50,11 @@ export interface Channel {
   /** What a frame may be from now on; a channel starts with HELLO_LIMITS. */
   setLimits(limits: FrameLimits): void;
   /**
-   * Queues a frame; frames of one turn of the event loop share a write. Small frames go in order; a frame with a large
-   * attachment waits while the peer is slow to read, and smaller ones overtake it; those of one call keep their order.
+   * Queues a frame; frames of one turn of the event loop share a write. While the peer is slow to read, frames with large attachments and those
+   * of low priority wait and others overtake them, but never a frame of their own call; of those that wait high goes first and low last.
    */
   send(frame: OutgoingFrame): void;
-  /** Takes back the frames of this call that still wait for the peer to read; false: there were none. */
+  /** Takes back what waits of this call for the peer to read. True: its request or reply was among it, so the peer has heard nothing of that. */
   withdraw(id: number): boolean;
   /** Sends what is queued, then closes; what still waits for the peer to read goes too, unless `reason` says that the channel is of no use any more. */
   close(reason?: string): void;

@@ -11,9 +11,23 @@ import { FileWriter } from './client/file-writer.ts';
 import { glob } from './client/glob.ts';
 import { connectMasters } from './client/masters.ts';
 import { createReadStream, createWriteStream } from './client/streams.ts';
-import type { ChunkLocation, FileStat, PanguClient, PanguFile, Publication, ReadOptions, WriteOptions } from './contract.ts';
+import {
+  type ChunkLocation,
+  type FileStat,
+  type NodeSpace,
+  type PanguClient,
+  PanguError,
+  type PanguFile,
+  type Publication,
+  type Quota,
+  type ReadOptions,
+  type Usage,
+  type WriteOptions,
+} from './contract.ts';
+import { checkAttribute } from './core/attributes.ts';
 import { NodeFailures } from './core/node-failures.ts';
 import { childPath, formatPath, parsePath } from './core/path.ts';
+import { REPLICAS_MAX } from './master-contract.ts';
 
 export { pathResource } from './core/resources.ts';
 
@@ -27,6 +41,7 @@ export interface PanguOptions {
 }
 
 const READDIR_PAGE = 1_000;
+const encoder = new TextEncoder();
 
 export function createPangu({ cluster, kuafu, node, clock = systemClock, log = silentLogger }: PanguOptions): PanguClient {
   const context: ClientContext = {
@@ -105,12 +120,78 @@ class Client implements PanguClient {
     await this.#masters.rename({ requestId: newId(), from: this.#path(from), to: this.#path(to) });
   }
 
-  async unlink(path: string): Promise<void> {
-    await this.#masters.remove({ requestId: newId(), path: this.#path(path), what: 'file', force: false });
+  async unlink(path: string, { skipTrash = false }: { skipTrash?: boolean } = {}): Promise<void> {
+    await this.#masters.remove({ requestId: newId(), path: this.#path(path), what: 'file', force: false, skipTrash });
   }
 
-  async rm(path: string, { recursive = false, force = false }: { recursive?: boolean; force?: boolean } = {}): Promise<void> {
-    await this.#masters.remove({ requestId: newId(), path: this.#path(path), what: recursive ? 'tree' : 'one', force });
+  async rm(path: string, options: { recursive?: boolean; force?: boolean; skipTrash?: boolean } = {}): Promise<void> {
+    const { recursive = false, force = false, skipTrash = false } = options;
+    await this.#masters.remove({ requestId: newId(), path: this.#path(path), what: recursive ? 'tree' : 'one', force, skipTrash });
+  }
+
+  async chown(path: string, owner: string): Promise<void> {
+    await this.#masters.setOwner({ path: this.#path(path), owner });
+  }
+
+  async utimes(path: string, { modifiedAtMs }: { modifiedAtMs: number }): Promise<void> {
+    await this.#masters.setTimes({ path: this.#path(path), modifiedAtMs: Math.round(modifiedAtMs) });
+  }
+
+  async setReplicas(path: string, replicas: number): Promise<void> {
+    if (!Number.isInteger(replicas) || replicas < 1 || replicas > REPLICAS_MAX) throw new PanguError('EINVAL', `replicas is ${replicas}`);
+    await this.#masters.setReplicas({ path: this.#path(path), replicas });
+  }
+
+  async attributes(path: string): Promise<Map<string, Uint8Array>> {
+    const { attributes } = await this.#masters.attributes({ path: this.#path(path) });
+    return new Map(attributes.map(({ name, value }) => [name, value]));
+  }
+
+  async setAttribute(path: string, name: string, value: Uint8Array | string): Promise<void> {
+    const bytes = typeof value === 'string' ? encoder.encode(value) : value;
+    checkAttribute(name, bytes);
+    await this.#masters.setAttribute({ path: this.#path(path), name, value: new Uint8Array(bytes) });
+  }
+
+  async removeAttribute(path: string, name: string): Promise<void> {
+    checkAttribute(name, new Uint8Array());
+    await this.#masters.removeAttribute({ requestId: newId(), path: this.#path(path), name });
+  }
+
+  async setQuota(directory: string, quota: { files?: number; bytes?: number } | null): Promise<void> {
+    const { files = null, bytes = null } = quota ?? {};
+    if (quota && files === null && bytes === null) throw new PanguError('EINVAL', 'a quota limits files, bytes or both');
+    for (const limit of [files, bytes])
+      if (limit !== null && !(Number.isSafeInteger(limit) && limit >= 0)) throw new PanguError('EINVAL', `no limit: ${limit}`);
+    await this.#masters.setQuota({ path: this.#path(directory), filesMax: files, bytesMax: bytes });
+  }
+
+  async quotas(path: string): Promise<Quota[]> {
+    return (await this.#masters.quotasOf({ path: this.#path(path) })).quotas;
+  }
+
+  checkQuotas({ repair = false }: { repair?: boolean } = {}): ReturnType<PanguClient['checkQuotas']> {
+    return this.#masters.checkQuotas({ repair });
+  }
+
+  usage(path: string): Promise<Usage> {
+    return this.#masters.usage({ path: this.#path(path) });
+  }
+
+  async space(): Promise<NodeSpace[]> {
+    return (await this.#masters.space({})).servers;
+  }
+
+  async emptyTrash({ user, olderThanMs = 0 }: { user?: string; olderThanMs?: number } = {}): Promise<number> {
+    return (await this.#masters.emptyTrash({ user, olderThanMs })).emptied;
+  }
+
+  async trashRetentionMs(): Promise<number> {
+    return (await this.#masters.trashSettings({})).retentionMs;
+  }
+
+  async setTrashRetentionMs(retentionMs: number): Promise<void> {
+    await this.#masters.setTrashRetention({ retentionMs });
   }
 
   glob(pattern: string): Promise<FileStat[]> {

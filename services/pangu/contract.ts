@@ -15,6 +15,9 @@ export const PANGU_CODES = [
   'ENAMETOOLONG',
   'EBADF', // the handle is closed, or opened for the other direction
   'ENOSPC', // no chunk server has room
+  'EDQUOT', // a directory above would hold more than its quota; details.path, .limit ('files' or 'bytes'), .max, .wanted
+  'ENODATA', // no such extended attribute
+  'E2BIG', // an extended attribute, or all of an inode's together, are too large
   'EIO', // no replica of a chunk could be read or written; details.chunk, details.file
 ] as const;
 export type PanguCode = (typeof PANGU_CODES)[number];
@@ -38,7 +41,40 @@ export interface FileStat {
   /** `open` while its writer has not closed it. Directories are `closed`. */
   state: 'open' | 'closed';
   chunkBytes: number;
+  /** How many each chunk is to have. */
   replicas: number;
+  /** The name of the identity that made it, or what `chown` said; empty where nobody was named. */
+  owner: string;
+}
+
+/** What a directory may hold, all depths together, and what it does. Bytes are what the files are long: replicas do not count. */
+export interface Quota {
+  path: string;
+  /** Null: no limit. */
+  filesMax: number | null;
+  bytesMax: number | null;
+  files: number;
+  bytes: number;
+}
+
+export interface Usage {
+  files: number;
+  /** With the one that was asked for. */
+  directories: number;
+  logicalBytes: number;
+  /** With all replicas. */
+  storedBytes: number;
+}
+
+/** A chunk server. */
+export interface NodeSpace {
+  node: string;
+  rack: string;
+  up: boolean;
+  draining: boolean;
+  freeBytes: number;
+  /** Of replicas. */
+  bytes: number;
 }
 
 export interface ChunkLocation {
@@ -106,10 +142,39 @@ export interface PanguClient {
   mkdir(path: string, options?: { recursive?: boolean }): Promise<void>;
   /** Atomic; replaces a file that stands at `to`, or an empty directory when a directory is moved. */
   rename(from: string, to: string): Promise<void>;
-  /** Removes one file. */
-  unlink(path: string): Promise<void>;
-  /** Removes a file or an empty directory; with `recursive` everything below; with `force` it is fine if nothing is there. */
-  rm(path: string, options?: { recursive?: boolean; force?: boolean }): Promise<void>;
+  /**
+   * Removes one file. It goes to `/.trash/<user>/<time>/<path>`, from where a rename brings it back until the trash is emptied; `skipTrash` removes it for
+   * good, and so does removing what lies there.
+   */
+  unlink(path: string, options?: { skipTrash?: boolean }): Promise<void>;
+  /** Removes a file or an empty directory; with `recursive` everything below; with `force` it is fine if nothing is there. To the trash, as `unlink` does. */
+  rm(path: string, options?: { recursive?: boolean; force?: boolean; skipTrash?: boolean }): Promise<void>;
+  /** Errors: ENOENT. */
+  chown(path: string, owner: string): Promise<void>;
+  utimes(path: string, times: { modifiedAtMs: number }): Promise<void>;
+  /** How many replicas the chunks of a file are to have; they are made, or removed, in the background. Errors: EISDIR. */
+  setReplicas(path: string, replicas: number): Promise<void>;
+  /** Extended attributes, by name. */
+  attributes(path: string): Promise<Map<string, Uint8Array>>;
+  /** A name of up to 255 bytes, a value of up to 4 KiB, 64 KiB in all. Errors: ENAMETOOLONG, E2BIG. */
+  setAttribute(path: string, name: string, value: Uint8Array | string): Promise<void>;
+  /** Errors: ENODATA. */
+  removeAttribute(path: string, name: string): Promise<void>;
+  /** Limits what a directory may hold from now on: what would make it more fails with EDQUOT. `null`: no limit any more. */
+  setQuota(directory: string, quota: { files?: number; bytes?: number } | null): Promise<void>;
+  /** Those that hold for a path, its own first. */
+  quotas(path: string): Promise<Quota[]>;
+  /** Counts anew what directories with a quota hold; says where the count that is kept is wrong. */
+  checkQuotas(options?: { repair?: boolean }): Promise<{ checked: number; drifted: { path: string }[] }>;
+  /** What lies at and below a path: all of it is gone through. */
+  usage(path: string): Promise<Usage>;
+  /** What chunk servers hold, and how much more they can. */
+  space(): Promise<NodeSpace[]>;
+  /** Removes for good what has lain in the trash for so long: of one user (the owner's name), or of all. @returns how many ten minutes' worth went. */
+  emptyTrash(options?: { user?: string; olderThanMs?: number }): Promise<number>;
+  /** How long what is removed can be had back; 0: not at all. */
+  trashRetentionMs(): Promise<number>;
+  setTrashRetentionMs(retentionMs: number): Promise<void>;
   /** Files (not directories) that match; `*`, `?`, `[…]`, `{a,b}` within a segment, `**` across; by path. A pattern without wildcards is one path. */
   glob(pattern: string): Promise<FileStat[]>;
   locate(path: string): Promise<ChunkLocation[]>;

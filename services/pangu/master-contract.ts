@@ -4,6 +4,9 @@ import { wholeOf } from '../kuafu/resource-contract.ts';
 import { BLOCK_BYTES, PanguError } from './contract.ts';
 import { pathResource, publicationResources } from './core/resources.ts';
 import { CHUNK_STATES, FILE_STATES, INODE_TYPES } from './core/states.ts';
+import { namespaceMethods, REPLICAS_MAX, serverSchema } from './namespace-contract.ts';
+
+export { type ChunkServerState, REPLICAS_MAX } from './namespace-contract.ts';
 
 /**
  * What Pangu's client asks of a master. Masters keep nothing between calls: any of them answers any call. Each call may be
@@ -11,7 +14,6 @@ import { CHUNK_STATES, FILE_STATES, INODE_TYPES } from './core/states.ts';
  * change; and the rest carry a `requestId`, under which the first outcome is remembered.
  */
 export const CHUNK_BYTES_MAX = 1024 * 1024 * 1024;
-export const REPLICAS_MAX = 16;
 export const READDIR_LIMIT_MAX = 5_000;
 
 const idSchema = z.string().regex(/^[0-9a-z-]{1,64}$/);
@@ -31,6 +33,7 @@ export const statSchema = z.object({
   state: z.enum(FILE_STATES),
   chunkBytes: z.int(),
   replicas: z.int(),
+  owner: z.string(),
 });
 
 /** A replica and where its chunk server answers now; no address: it does not. */
@@ -64,20 +67,6 @@ export const writtenChunkSchema = z.object({
   lost: z.array(nodeSchema).default([]),
 });
 export type WrittenChunk = z.input<typeof writtenChunkSchema>;
-
-/** Of a chunk server: what masters know of it and what the tables say of its replicas. */
-export const serverSchema = z.object({
-  node: nodeSchema,
-  rack: z.string(),
-  /** It is registered now. */
-  up: z.boolean(),
-  draining: z.boolean(),
-  freeBytes: bytesSchema,
-  replicas: z.int(),
-  /** Of replicas, as far as masters were told; open chunks grow beside. */
-  bytes: bytesSchema,
-});
-export type ChunkServerState = z.infer<typeof serverSchema>;
 
 export const heldReplicaSchema = z.object({
   chunk: idSchema,
@@ -157,6 +146,8 @@ export const masterService = defineService('pangu-master', {
         index: z.int().min(0),
         preferNode: nodeSchema.optional(),
         exclude: z.array(nodeSchema).max(4096),
+        /** Bytes of the file that the writer has taken so far: EDQUOT is told now if they are too many. */
+        written: bytesSchema.optional(),
       }),
       response: allocationSchema,
       idempotent: true,
@@ -190,6 +181,8 @@ export const masterService = defineService('pangu-master', {
         /** What may be removed: one file; a file or an empty directory; anything with all below it. */
         what: z.enum(['file', 'one', 'tree']),
         force: z.boolean(),
+        /** At once and for good. */
+        skipTrash: z.boolean(),
       }),
       response: z.object({}),
       idempotent: true,
@@ -210,6 +203,7 @@ export const masterService = defineService('pangu-master', {
       idempotent: true,
       access: { operation: 'write', on: ({ publications }, cluster) => publicationResources(publications, cluster) },
     }),
+    ...namespaceMethods,
     /** `dropped`: the master saw it too and took the replica off the chunk's list; its file is removed in the background. */
     reportBadReplica: method({
       request: z.object({ chunk: idSchema, node: nodeSchema, reason: z.string().max(1000) }),

@@ -14,13 +14,15 @@ import { CHUNK_STATES, FILE_STATES, INODE_TYPES } from './core/states.ts';
  *  6. A chunk of a closed file has at least one row in `replicas`.
  *  7. Each file on a chunk server's disk is named by a row in `replicas`, `copies` or `garbage`, from before it was made until after it is removed.
  *  8. A chunk is copied to one node at a time, and never to one that has it or has yet to remove it.
+ *  9. `files` and `bytes` of a quota are the number and the summed `size` of the files below its directory, in every state that a transaction can see:
+ *     triggers on `inodes` keep it so (master/quotas.ts).
  */
 export const pangu = pgSchema('pangu');
 
 /** Names compare by bytes, whatever the locale of the database. */
 const byteOrderedText = customType<{ data: string }>({ dataType: () => 'text collate "C"' });
 const bytes = (name: string) => bigint(name, { mode: 'number' });
-const secret = customType<{ data: Uint8Array; driverData: Buffer }>({ dataType: () => 'bytea' });
+const binary = customType<{ data: Uint8Array; driverData: Buffer }>({ dataType: () => 'bytea' });
 const time = (name: string) => timestamp(name, { withTimezone: true });
 
 export const inodes = pangu.table(
@@ -35,6 +37,8 @@ export const inodes = pangu.table(
     size: bytes('size').notNull().default(0),
     chunkBytes: integer('chunk_bytes').notNull().default(0),
     replicas: integer('replicas').notNull().default(0),
+    /** Whose it is: the name of the identity that made it, or what `chown` said; empty where nobody was named. */
+    owner: text('owner').notNull().default(''),
     createdAt: time('created_at').notNull().defaultNow(),
     modifiedAt: time('modified_at').notNull().defaultNow(),
     /** The path a hidden file takes when it is closed. */
@@ -106,6 +110,38 @@ export const requests = pangu.table('requests', { id: text('id').primaryKey(), k
 /** What masters and chunk servers make and check tickets with (core/ticket.ts); one a day. */
 export const ticketKeys = pangu.table('ticket_keys', {
   id: text('id').primaryKey(),
-  secret: secret('secret').notNull(),
+  secret: binary('secret').notNull(),
   createdAt: time('created_at').notNull(),
 });
+
+/** How much a directory may hold, all below it together; usage is kept for directories with a quota alone. */
+export const quotas = pangu.table(
+  'quotas',
+  {
+    directory: text('directory')
+      .primaryKey()
+      .references(() => inodes.id, { onDelete: 'cascade' }),
+    /** Null: no limit. */
+    filesMax: bytes('files_max'),
+    bytesMax: bytes('bytes_max'),
+    files: bytes('files').notNull(),
+    bytes: bytes('bytes').notNull(),
+  },
+  (table) => [check('quotas_some_limit_check', sql`${table.filesMax} >= 0 or ${table.bytesMax} >= 0`)],
+);
+
+/** Extended attributes. */
+export const attributes = pangu.table(
+  'attributes',
+  {
+    inode: text('inode')
+      .notNull()
+      .references(() => inodes.id, { onDelete: 'cascade' }),
+    name: byteOrderedText('name').notNull(),
+    value: binary('value').notNull(),
+  },
+  (table) => [primaryKey({ name: 'attributes_pkey', columns: [table.inode, table.name] })],
+);
+
+/** What is set once for the whole cluster and read by every master, by name (core/settings.ts). */
+export const settings = pangu.table('settings', { name: text('name').primaryKey(), value: text('value').notNull() });

@@ -16,6 +16,9 @@ import { NO_REVOCATIONS, type RevocationView } from './revocations/view.ts';
 import { type DelegateOptions, delegate as delegateAt, type Holding, type IssuedToken } from './tokens/delegate.ts';
 
 export { NO_AUDIT } from './audit.ts';
+export { authorityFiles } from './certificates/authority-files.ts';
+export { type CertificateKeeper, type KeeperOptions, openCertificateKeeper } from './certificates/keeper.ts';
+export type { MachineFiles } from './certificates/machine-files.ts';
 export { formatCapability, parseCapability } from './core/capability.ts';
 export { covers, isResource, parseResource } from './core/resource.ts';
 export { createGuard, type GuardOptions } from './guard.ts';

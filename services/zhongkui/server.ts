@@ -1,5 +1,5 @@
-import { join } from 'node:path';
 import { type Clock, systemClock } from '../base/clock.ts';
+import { messageOf } from '../base/errors.ts';
 import { newId } from '../base/ids.ts';
 import { createLogger, type Logger } from '../base/log.ts';
 import type { RoleConfig, RunningRole } from '../base/role.ts';
@@ -7,15 +7,11 @@ import { implement, serve } from '../kuafu/server.ts';
 import { joinCluster } from '../nuwa/client.ts';
 import { keepAuthority } from './background/keep-authority.ts';
 import { openAuthority } from './certificates/authority.ts';
+import { authorityFiles } from './certificates/authority-files.ts';
 import { openJoinStore } from './certificates/join-store.ts';
 import { joinService, ZHONGKUI_JOIN_SERVICE } from './join-contract.ts';
 import { createJoinContext } from './ops/join-context.ts';
 import { joinHandlers } from './ops/join-handlers.ts';
-
-/** The authority's files below a directory: the role's own, and those that the command on its machine opens beside it. */
-export function authorityFiles(directory: string): { authority: string; joins: string } {
-  return { authority: join(directory, 'authority'), joins: join(directory, 'joins') };
-}
 
 export interface ZhongkuiPorts {
   clock?: Clock;
@@ -41,28 +37,58 @@ export async function start(
     cluster: config.cluster,
     log,
   });
-  // Machines that join do not know Nuwa yet: they are told this address. Those that renew find it there.
-  const nuwa = config.nuwa.length === 0 ? undefined : await register(config, server.address, log);
+  // Machines that join do not know Nuwa yet: they are told this address. Those that renew find it there, so it need not be there first.
+  const registering = config.nuwa.length === 0 ? undefined : register(config, server.address, clock, log, closing.signal);
   log.info({ address: server.address, roots: (await authority.trusted()).length }, 'zhongkui.started');
 
   let stopping: Promise<void> | undefined;
   const stop = async (): Promise<void> => {
-    await nuwa?.unregister();
     closing.abort();
+    const registered = await registering;
+    await registered?.unregister();
     await server.close();
     await keeping;
-    await nuwa?.leave();
+    await registered?.leave();
   };
   return { address: server.address, stop: () => (stopping ??= stop()) };
 }
 
+interface Registered {
+  unregister(): Promise<void>;
+  leave(): Promise<void>;
+}
+
+/** One try; short, since a process that stops waits for it. */
+const REGISTER_MS_MAX = 5_000;
+const REGISTER_PAUSE_MS = 1_000;
+
+/**
+ * As soon as Nuwa is there. It may come later: the first of its servers cannot speak TLS before they have joined here. Undefined: the signal came first.
+ */
 async function register(
   config: RoleConfig,
   address: string,
+  clock: Clock,
   log: Logger,
-): Promise<{ unregister(): Promise<void>; leave(): Promise<void> }> {
+  signal: AbortSignal,
+): Promise<Registered | undefined> {
+  const { cluster, nuwa, identity } = config;
   const instance = newId('zhongkui');
-  const cluster = await joinCluster({ cluster: config.cluster, nuwa: config.nuwa, creator: instance, identity: config.identity, log });
-  const registration = await cluster.nuwa.register(ZHONGKUI_JOIN_SERVICE, instance, { address, pid: process.pid });
-  return { unregister: () => registration.unregister().catch(() => {}), leave: () => cluster.leave() };
+  while (!signal.aborted) {
+    try {
+      const member = await joinCluster({ cluster, nuwa, creator: instance, timeoutMs: REGISTER_MS_MAX, identity, log });
+      try {
+        const registration = await member.nuwa.register(ZHONGKUI_JOIN_SERVICE, instance, { address, pid: process.pid });
+        log.info({ instance }, 'zhongkui.registered');
+        return { unregister: () => registration.unregister().catch(() => {}), leave: () => member.leave() };
+      } catch (error) {
+        await member.leave();
+        throw error;
+      }
+    } catch (error) {
+      log.warn({ reason: messageOf(error) }, 'zhongkui.unregistered');
+      await clock.sleep(REGISTER_PAUSE_MS, signal, { ref: false }).catch(() => {});
+    }
+  }
+  return undefined;
 }

@@ -29,6 +29,8 @@ interface Bench {
 
 const BENCHES: Record<string, () => Promise<Bench>> = {
   job: () => import('./job.ts'),
+  kuafu: () => import('./kuafu.ts'),
+  'kuafu-proxy': () => import('./kuafu-proxy.ts'),
   nuwa: () => import('./nuwa.ts'),
 };
 

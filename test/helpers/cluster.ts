@@ -66,7 +66,7 @@ export async function openCluster(options: Partial<Parameters<typeof startCluste
 
 /** A member of a local cluster that may do everything. */
 export async function joinAsAdmin(info: ClusterInfo, creator: string): ReturnType<typeof joinCluster> {
-  const nuwa = info.nuwa.kuafu.map(asAddress);
+  const nuwa = info.nuwa.kuafu.map((address) => asAddress(address));
   return await joinCluster({ cluster: info.name, nuwa, creator, identity: await commandIdentity(info) });
 }
 
@@ -75,7 +75,12 @@ export async function nuwaLeader(info: ClusterInfo): Promise<string> {
   const { nuwa } = info;
   return await callingServers(await commandIdentity(info), async (kuafu) => {
     for (;;) {
-      const { leader } = viewOf(await askGroup(kuafu, nuwa.kuafu.map(asAddress)));
+      const { leader } = viewOf(
+        await askGroup(
+          kuafu,
+          nuwa.kuafu.map((address) => asAddress(address)),
+        ),
+      );
       if (leader !== undefined) return leader;
       await delay(20);
     }

@@ -2,6 +2,7 @@ import { mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { migrateDatabase } from '../../infra/database.ts';
+import { openDatabase } from '../../services/base/database.ts';
 import { silentLogger } from '../../services/base/log.ts';
 import type { RoleConfig } from '../../services/base/role.ts';
 import { joinCluster } from '../../services/nuwa/client.ts';
@@ -10,6 +11,7 @@ import { startChunkServer } from '../../services/pangu/chunk/server.ts';
 import { createPangu } from '../../services/pangu/client.ts';
 import type { PanguClient } from '../../services/pangu/contract.ts';
 import { type MasterOptions, startMaster } from '../../services/pangu/master/server.ts';
+import { setTrashRetentionMs } from '../../services/pangu/master/settings.ts';
 import { withPostgres } from './postgres.ts';
 import { startRoleProcess } from './role-process.ts';
 
@@ -22,6 +24,8 @@ export interface PanguClusterOptions {
   garbage?: MasterOptions['garbage'];
   /** Off unless asked for, so that what is lost stays lost for those who look. */
   repair?: MasterOptions['repair'];
+  /** How long removed files stay in the trash. @default 0: whoever removes a file here wants to see it go */
+  trashRetentionMs?: number;
   /** How often chunk servers tell their free space. @default 200 */
   reportMs?: number;
   /** A Postgres that is there already. */
@@ -67,6 +71,7 @@ export async function startPanguCluster(options: PanguClusterOptions = {}): Prom
   const postgres = options.databaseUrl ? undefined : await withPostgres();
   const databaseUrl = options.databaseUrl ?? postgres!.url;
   await migrateDatabase(databaseUrl);
+  await setTrashRetention(databaseUrl, options.trashRetentionMs ?? 0);
   const nuwa = await startNuwa({ cluster: CLUSTER, dataDir: join(directory, 'nuwa'), listen: LISTEN }, { log: silentLogger });
 
   const base = { cluster: CLUSTER, listen: LISTEN, nuwa: [nuwa.address] };
@@ -153,4 +158,10 @@ async function allRegistered({ nuwa }: Awaited<ReturnType<typeof joinCluster>>, 
     if (event.kind === 'created') seen.add(event.path);
     if (seen.size >= count) return;
   }
+}
+
+async function setTrashRetention(databaseUrl: string, retentionMs: number): Promise<void> {
+  const { db, close } = openDatabase(databaseUrl, { connectionsMax: 1 });
+  await setTrashRetentionMs(db, retentionMs);
+  await close();
 }

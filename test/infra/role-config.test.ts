@@ -16,9 +16,20 @@ const env = {
   FEITIAN_MEMORY_MIB: '512',
   TEMPORAL_ADDRESS: 'there:7233',
   TEMPORAL_CONFIG_FILE: '/none',
+  FEITIAN_INSECURE: 'on',
 };
 
+const INSECURE = { FEITIAN_INSECURE: 'on' };
+
 describe('the config of a role', () => {
+  test('says who it is and whom it trusts, or that it is insecure: nobody is so by oversight', async () => {
+    const { FEITIAN_INSECURE: _, ...asked } = env;
+    await expect(roleConfigs(['tubo'], {}, asked)).rejects.toThrow(/FEITIAN_IDENTITY\) and --trust \(FEITIAN_TRUST\) are needed/);
+    const [config] = await roleConfigs(['tubo'], { identity: '/k/a.pem', trust: '/k/trust.json' }, asked);
+    expect(config!.security).toEqual({ identityFile: '/k/a.pem', trustFile: '/k/trust.json' });
+    expect((await roleConfigs(['tubo'], { insecure: true }, asked))[0]).not.toHaveProperty('security');
+  });
+
   test('comes from the environment', async () => {
     expect(await roleConfigs(['tubo'], {}, env)).toEqual([
       {
@@ -52,7 +63,7 @@ describe('the config of a role', () => {
   });
 
   test('names what a role can not do without', async () => {
-    const bare = { FEITIAN_DATA: '/data' };
+    const bare = { FEITIAN_DATA: '/data', FEITIAN_INSECURE: 'on' };
     await expect(roleConfigs(['pangu-master', 'tubo'], {}, bare)).rejects.toThrow(
       /--node \(FEITIAN_NODE\) is needed by tubo; .*FEITIAN_DATABASE_URL\) is needed by pangu-master; TEMPORAL_ADDRESS is needed by tubo; .*FEITIAN_NUWA\) is needed by pangu-master, tubo/,
     );
@@ -72,16 +83,16 @@ describe('the config of a role', () => {
 
   test('of a Nuwa server that is told no address of its own is the one at which its group looks for it', async () => {
     const flags = { data: '/d', nuwaId: 'a', nuwaMembers: 'a=tcp://h:7' };
-    expect((await roleConfigs(['nuwa'], flags, {}))[0]!.listen).toBe('tcp://h:7');
-    expect((await roleConfigs(['nuwa'], { ...flags, listen: 'tcp://0.0.0.0:7' }, {}))[0]!.listen).toBe('tcp://0.0.0.0:7');
+    expect((await roleConfigs(['nuwa'], flags, INSECURE))[0]!.listen).toBe('tcp://h:7');
+    expect((await roleConfigs(['nuwa'], { ...flags, listen: 'tcp://0.0.0.0:7' }, INSECURE))[0]!.listen).toBe('tcp://0.0.0.0:7');
   });
 
   test('of a Nuwa server may leave out the group: then it waits to be added, or is a group of its own', async () => {
-    const [added] = await roleConfigs(['nuwa'], { data: '/d', nuwaId: 'nuwa-4' }, {});
+    const [added] = await roleConfigs(['nuwa'], { data: '/d', nuwaId: 'nuwa-4' }, INSECURE);
     expect(added!.nuwaServer).toEqual({ id: 'nuwa-4', members: [] });
-    const [alone] = await roleConfigs(['nuwa'], { data: '/d', listen: 'h:7', zookeeper: 'h:2181' }, {});
+    const [alone] = await roleConfigs(['nuwa'], { data: '/d', listen: 'h:7', zookeeper: 'h:2181' }, INSECURE);
     expect(alone!.nuwaServer).toEqual({ id: 'nuwa-1', members: [{ id: 'nuwa-1', address: 'tcp://h:7' }], zookeeper: 'h:2181' });
-    expect((await roleConfigs(['nuwa'], { data: '/d' }, {}))[0]).not.toHaveProperty('nuwaServer');
+    expect((await roleConfigs(['nuwa'], { data: '/d' }, INSECURE))[0]).not.toHaveProperty('nuwaServer');
   });
 
   test.each([
@@ -91,7 +102,7 @@ describe('the config of a role', () => {
     [{ nuwaId: 'a', nuwaMembers: 'h:7' }, /--nuwa-members \(FEITIAN_NUWA_MEMBERS\) must be/],
     [{ zookeeper: '2181' }, /--zookeeper \(FEITIAN_ZOOKEEPER\) must be host:port/],
   ])('of a Nuwa server that makes no sense is refused: %j', async (flags, reason) => {
-    await expect(roleConfigs(['nuwa'], { data: '/d', ...flags }, {})).rejects.toThrow(reason);
+    await expect(roleConfigs(['nuwa'], { data: '/d', ...flags }, INSECURE)).rejects.toThrow(reason);
   });
 
   test('can not give one port to two roles', async () => {

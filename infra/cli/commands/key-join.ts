@@ -6,9 +6,10 @@ import { openAuthority } from '../../../services/zhongkui/certificates/authority
 import { joinMachine } from '../../../services/zhongkui/certificates/join-machine.ts';
 import { openJoinStore } from '../../../services/zhongkui/certificates/join-store.ts';
 import { createJoinToken } from '../../../services/zhongkui/certificates/join-tokens.ts';
+import { authorityFiles } from '../../../services/zhongkui/client.ts';
 import { joinService } from '../../../services/zhongkui/join-contract.ts';
-import { authorityFiles } from '../../../services/zhongkui/server.ts';
 import { layoutOf } from '../../cluster/layout.ts';
+import { joinHere } from '../../security/join-here.ts';
 import { action, print, printJson, UsageError } from '../ui/action.ts';
 import { callingServers } from '../ui/nuwa.ts';
 import { formatMs, parseMs } from '../ui/units.ts';
@@ -39,8 +40,14 @@ export function registerJoin(key: Command): void {
     'make this machine one of the cluster: it gets a key, a certificate and the certificates of the authority',
     'feitian key join --server tcp://10.77.0.1:20700 --machine node-7 --address 10.77.0.7 < token',
     'FEITIAN_JOIN_TOKEN=… feitian key join --server tcp://10.77.0.1:20700 --machine node-7 --out /etc/feitian',
+    'feitian key join --authority /var/lib/feitian/zhongkui --machine m0 --address 10.77.0.1 --out /etc/feitian',
   )
-    .requiredOption('--server <address>', 'where role zhongkui answers, tcp://host:port')
+    .option('--server <address>', 'where role zhongkui answers, tcp://host:port')
+    .option(
+      '--authority <directory>',
+      'instead of --server, on the machine that keeps the authority: its files, founded where there are none',
+    )
+    .option('--cluster <name>', 'of a new authority', 'local')
     .requiredOption('--machine <name>', 'what this machine is called: lower-case letters, digits and dashes')
     .option(
       '--address <ip>',
@@ -53,7 +60,8 @@ export function registerJoin(key: Command): void {
       'after',
       `
 The token never leaves this machine, and the answer is believed because the token names the authority's certificate: the way there
-may be any network. What was interrupted can be done again with the same token, on this machine and with the same --out.`,
+may be any network. What was interrupted can be done again with the same token, on this machine and with the same --out. With --authority no
+token is needed, and done again it changes nothing before the certificate's last hours.`,
     )
     .action(action(joinCluster));
 }
@@ -82,27 +90,34 @@ async function makeToken({ dir, json, machine, address, ttl, authority: given }:
 }
 
 interface JoinFlags extends VerbOptions {
-  server: string;
+  server?: string;
+  authority?: string;
+  cluster: string;
   machine: string;
   address?: string[];
   tokenFile?: string;
   out?: string;
 }
 
-async function joinCluster({ dir, json, server, machine, address = [], tokenFile, out }: JoinFlags): Promise<void> {
+async function joinCluster({ dir, json, server, authority, machine, address = [], tokenFile, out, ...flags }: JoinFlags): Promise<void> {
+  if ((server === undefined) === (authority === undefined)) throw new UsageError('name either --server or --authority');
   const directory = out ?? join(layoutOf(dir).dir, 'machine');
   const files = { certificateFile: join(directory, 'machine.crt'), keyFile: join(directory, 'machine.key') };
-  const token = await readToken(tokenFile);
   const addresses = [...new Set([...address, '127.0.0.1', '::1'])];
-  const machineCertificate = await callingServers(undefined, (kuafu) =>
-    joinMachine({ token, machine, addresses, files, ask: kuafu.service(joinService, server) }),
-  );
+  const machineCertificate =
+    server === undefined
+      ? await joinHere({ directory: authority!, cluster: flags.cluster, machine, addresses, files })
+      : await joinThrough(server, { token: await readToken(tokenFile), machine, addresses, files });
   const { cluster, notAfterMs } = machineCertificate;
   const expires = new Date(notAfterMs).toISOString();
   if (json) return printJson({ machine, cluster, addresses: machineCertificate.addresses, ...files, expires });
   print(
     `${machine} is one of ${cluster}: ${files.certificateFile}, ${files.keyFile}. The certificate is good until ${expires} and is renewed before that.`,
   );
+}
+
+function joinThrough(server: string, options: Omit<Parameters<typeof joinMachine>[0], 'ask'>): ReturnType<typeof joinMachine> {
+  return callingServers(undefined, (kuafu) => joinMachine({ ...options, ask: kuafu.service(joinService, server) }));
 }
 
 /** Not as an argument, where all users of the machine could read it. */

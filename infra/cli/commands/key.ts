@@ -27,6 +27,7 @@ import { type NuwaOptions, nuwaVerb, withNuwa } from '../ui/nuwa.ts';
 import { formatTime, parseMs } from '../ui/units.ts';
 import { type VerbOptions, verb } from '../ui/verb.ts';
 import { registerJoin } from './key-join.ts';
+import { registerRoles } from './key-roles.ts';
 
 const DAY_MS = 86_400_000;
 const OVERLAP_MS = 3_600_000;
@@ -35,6 +36,7 @@ const OVERLAP_MS = 3_600_000;
 export function register(program: Command): void {
   const key = program.command('key').description('keys of users and services, and what they may do');
   registerJoin(key);
+  registerRoles(key, duration);
 
   verb(
     key,

@@ -1,7 +1,8 @@
 import type { Command } from 'commander';
 import type { ServerStatus } from '../../../services/nuwa/contract.ts';
 import { action, print, printJson, UsageError } from '../ui/action.ts';
-import { asAddress, type NuwaOptions, nuwaVerb, withServers } from '../ui/nuwa.ts';
+import { clusterIn } from '../ui/cluster.ts';
+import { asAddress, type NuwaOptions, nuwaVerb, schemeOf, withServers } from '../ui/nuwa.ts';
 import { askGroup, assertAnswered, atLeader, type GroupView, groupTable, silenceOf, viewAsJson, viewOf } from '../ui/nuwa-group.ts';
 import { renderTable } from '../ui/table.ts';
 
@@ -50,11 +51,12 @@ export function registerServers(nuwa: Command): void {
     'feitian nuwa members add nuwa-4 10.77.0.4:20500',
   ).action(
     action(async (id: string, address: string, options: NuwaOptions) => {
-      await change(options, { kind: 'add', id, address: asAddress(address) });
+      const at = asAddress(address, schemeOf(await clusterIn(options.dir).catch(() => undefined)));
+      await change(options, { kind: 'add', id, address: at });
       if (options.json) return;
       print(`
 ${id} is a learner. Start it, if it does not run:
-  feitian run nuwa --nuwa-id ${id} --listen ${asAddress(address)} --data <directory>
+  feitian run nuwa --nuwa-id ${id} --listen ${at} --data <directory>
 When it has caught up (feitian nuwa status shows its lag), give it a vote:
   feitian nuwa members promote ${id}`);
     }),
@@ -69,7 +71,10 @@ When it has caught up (feitian nuwa status shows its lag), give it a vote:
     'feitian nuwa members remove nuwa-2',
   ).action(action((id: string, options: NuwaOptions) => change(options, { kind: 'remove', id })));
   nuwaVerb(members, 'move <id> <address>', 'the server answers elsewhere now', 'feitian nuwa members move nuwa-2 10.77.0.9:20500').action(
-    action((id: string, address: string, options: NuwaOptions) => change(options, { kind: 'move', id, address: asAddress(address) })),
+    action(async (id: string, address: string, options: NuwaOptions) => {
+      const at = asAddress(address, schemeOf(await clusterIn(options.dir).catch(() => undefined)));
+      await change(options, { kind: 'move', id, address: at });
+    }),
   );
   nuwaVerb(
     members,

@@ -9,7 +9,7 @@ import { parseMs } from '../ui/units.ts';
 import { type VerbOptions, verb } from '../ui/verb.ts';
 
 const ADDRESSES = `
-An <address> is host:port, tcp://host:port, nuwa://<cluster>/<service>/ (any instance) or
+An <address> is host:port, tcp://host:port, tls://host:port, nuwa://<cluster>/<service>/ (any instance) or
 nuwa://<cluster>/<service>/<instance>; names are looked up in the cluster of --dir.`;
 
 /** `feitian rpc`: what a server offers, and calls by hand. */

@@ -1,11 +1,13 @@
 import { type Command, Option } from 'commander';
 import { createLogger } from '../../../services/base/log.ts';
 import type { RoleConfig, RunningRole } from '../../../services/base/role.ts';
+import { useProxy } from '../../../services/kuafu/client.ts';
 import { tellKuafu } from '../../../services/kuafu/tell.ts';
 import { type MetricsEndpoint, startMetricsEndpoint } from '../../../services/shennong/endpoint/server.ts';
 import type { ReadyMessage } from '../../cluster/process-run.ts';
 import { type RoleFlags, roleConfigs } from '../../config.ts';
 import { isRoleName, loadRole, ROLE_NAMES, type RoleName } from '../../roles.ts';
+import { openMachineTls, renewThroughNuwa } from '../../security/machine-tls.ts';
 import { openSecurity } from '../../security/process-security.ts';
 import { action, UsageError } from '../ui/action.ts';
 
@@ -21,14 +23,16 @@ export function register(program: Command): void {
     .option('--node <id>', 'the machine this is, for roles that belong to one (FEITIAN_NODE)')
     .option('--rack <name>', 'its rack (FEITIAN_RACK)')
     .option('--data <directory>', 'where the role keeps its files (FEITIAN_DATA)')
-    .option('--listen <tcp://host:port>', 'where it answers calls; port 0 is any free one (FEITIAN_LISTEN)')
+    .option('--listen <tcp://host:port>', 'where it answers calls, tls:// with a certificate; port 0 is any free one (FEITIAN_LISTEN)')
     .option('--nuwa <addresses>', 'the Nuwa servers, with commas between (FEITIAN_NUWA)')
     .option('--database <url>', 'Postgres (FEITIAN_DATABASE_URL)')
     .option('--metrics <host:port>', 'where this process tells its metrics; port 0 is any free one (FEITIAN_METRICS)')
     .option('--http <host:port>', 'where a role that speaks HTTP listens; port 0 is any free one (FEITIAN_HTTP)')
     .option('--identity <file>', 'key and token of this process (FEITIAN_IDENTITY)')
     .option('--trust <file>', 'whose tokens count (FEITIAN_TRUST)')
-    .option('--insecure', 'ask nobody who calls, and call as nobody (FEITIAN_INSECURE=on)')
+    .option('--tls-certificate <file>', 'certificate of this machine: Kuafu speaks TLS only (FEITIAN_TLS_CERTIFICATE)')
+    .option('--tls-key <file>', 'the key of that certificate (FEITIAN_TLS_KEY)')
+    .option('--insecure', 'ask nobody who calls, and call as nobody, in plain (FEITIAN_INSECURE=on)')
     .option('--nuwa-id <name>', 'of a Nuwa server: which one of its group it is (FEITIAN_NUWA_ID)')
     .option(
       '--nuwa-members <name=tcp://host:port,…>',
@@ -36,6 +40,7 @@ export function register(program: Command): void {
     )
     .option('--nuwa-lease-reads <on|off>', 'answer reads by lease, on all servers of the group or on none (FEITIAN_NUWA_LEASE_READS)')
     .option('--zookeeper <host:port>', 'where it speaks the ZooKeeper protocol; port 0 is any free one (FEITIAN_ZOOKEEPER)')
+    .option('--proxy <unix:///path>', "this machine's proxy of calls: what it listens at, or what other roles call through (FEITIAN_PROXY)")
     .option('--cpu <number>', 'processors that a node offers for containers (FEITIAN_CPU)')
     .option('--memory <MiB>', 'memory that a node offers for containers (FEITIAN_MEMORY_MIB)')
     .addOption(new Option('--json', 'has no effect here: logs are JSON').hideHelp())
@@ -50,11 +55,13 @@ async function run(names: string[], flags: RoleFlags): Promise<void> {
   const configs = await roleConfigs(roles, flags, process.env);
   const log = createLogger({ role: roles.join('+'), ...(configs[0]?.node ? { node: configs[0].node.id } : {}) });
 
-  const { cluster, nuwa: nuwaServers, security: given } = configs[0]!;
-  const isNuwa = roles.includes('nuwa');
-  const security = given
-    ? await openSecurity({ cluster, security: given, nuwa: nuwaServers, isNuwa, creator: `feitian run ${roles.join(' ')}`, log })
-    : undefined;
+  const { cluster, nuwa: nuwaServers, security: given, proxy } = configs[0]!;
+  // A proxy reaches others by itself.
+  if (proxy && !roles.includes('kuafu-proxy')) useProxy(proxy);
+  const creator = `feitian run ${roles.join(' ')}`;
+  const startsFirst = roles.includes('nuwa') || roles.includes('zhongkui');
+  const machine = given?.tls ? await openMachineTls(given.tls, { log }) : undefined;
+  const security = given ? await openSecurity({ cluster, security: given, nuwa: nuwaServers, startsFirst, creator, log }) : undefined;
   if (!security) log.warn({}, 'role.insecure');
 
   const running: RunningRole[] = [];
@@ -69,6 +76,7 @@ async function run(names: string[], flags: RoleFlags): Promise<void> {
     // Last started, first stopped.
     for (const role of running.toReversed()) await role.stop();
     await security?.close();
+    await machine?.close();
     log.info({}, 'role.stopped');
     process.exit(0);
   };
@@ -91,6 +99,7 @@ async function run(names: string[], flags: RoleFlags): Promise<void> {
   if (process.connected) process.send?.(message, () => {}); // a launcher that is gone need not know
   tellKuafu();
   const addresses = nuwaOf(roles, configs, running);
+  if (security) machine?.renewBy(renewThroughNuwa({ cluster, nuwa: addresses, creator, identity: security.identity, log }));
   metrics = startMetricsEndpoint({
     ...configs[0]!,
     listen: configs[0]!.metrics!,

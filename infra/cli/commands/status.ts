@@ -43,7 +43,13 @@ const NUWA_MS_MAX = 1_000;
 async function nuwaGroup(info: ClusterInfo): Promise<GroupView> {
   const { nuwa } = info;
   return callingServers(await commandIdentity(info), async (kuafu) =>
-    viewOf(await askGroup(kuafu, nuwa.kuafu.map(asAddress), NUWA_MS_MAX)),
+    viewOf(
+      await askGroup(
+        kuafu,
+        nuwa.kuafu.map((address) => asAddress(address)),
+        NUWA_MS_MAX,
+      ),
+    ),
   );
 }
 

@@ -1,6 +1,6 @@
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { type ClusterInfo, type StartOptions, type Step, startCluster } from '../../cluster/launch.ts';
-import { action, print, printJson } from '../ui/action.ts';
+import { action, print, printJson, UsageError } from '../ui/action.ts';
 import { colors as pc } from '../ui/colors.ts';
 import { formatMs } from '../ui/units.ts';
 import { type VerbOptions, verb } from '../ui/verb.ts';
@@ -20,6 +20,7 @@ interface Flags extends VerbOptions {
   prometheusPort?: number;
   grafanaPort?: number;
   monitoring: boolean;
+  tls?: true;
 }
 
 const NUWA_SERVERS = { 1: 1, 3: 3, 5: 5 } as const;
@@ -32,7 +33,7 @@ export function register(program: Command): void {
     'feitian up',
     'feitian up --nodes 6 --racks 3 --ui-port 8233',
   )
-    .option('--name <name>', 'its name, as in pangu://<name>/', 'local')
+    .option('--name <name>', 'its name, as in pangu://<name>/; what a directory began with, it keeps (default: local)')
     .option('--nodes <count>', 'machines it plays', wholeNumber, 4)
     .option('--racks <count>', 'racks they stand in', wholeNumber, 2)
     .option('--cpu-per-node <count>', 'processors a node offers for containers (default: what this machine has, shared out)', positive)
@@ -55,6 +56,7 @@ export function register(program: Command): void {
     .option('--prometheus-port <port>', 'instead of a free one', wholeNumber)
     .option('--grafana-port <port>', 'instead of a free one', wholeNumber)
     .option('--no-monitoring', 'without Prometheus, Alertmanager and Grafana; otherwise those of them that are on PATH are started')
+    .option('--tls', 'its processes speak TLS with each other; a directory keeps what it began with')
     .addHelpText('after', '\nFEITIAN_DATABASE_URL and TEMPORAL_ADDRESS name servers to use instead of starting some.')
     .action(action(up));
 }
@@ -88,12 +90,15 @@ async function up(flags: Flags): Promise<void> {
       grafana: flags.grafanaPort,
     },
     monitoring: flags.monitoring,
+    tls: flags.tls,
     signal: interrupted.signal,
     onStep: (step) => say(stepLine(step)),
   };
   try {
     const cluster = await startCluster(options);
     const { info } = cluster;
+    if (flags.tls && !info.tls)
+      throw new UsageError(`a cluster without TLS is up in ${cluster.dir}: it keeps to that. --dir begins another`);
     if (cluster.wasUp) say(`a cluster is up in ${cluster.dir} already`);
     else say(`ready after ${formatMs(performance.now() - startedMs)}`);
     if (flags.json) printJson(info);

@@ -5,9 +5,11 @@ import { silentLogger } from '../../../services/base/log.ts';
 import type { KuafuClient } from '../../../services/kuafu/contract.ts';
 import type { Identity } from '../../../services/kuafu/guard-contract.ts';
 import type { NuwaClient } from '../../../services/nuwa/contract.ts';
+import type { ClusterInfo } from '../../cluster/cluster-file.ts';
 import { UsageError } from './action.ts';
 import { clusterIn } from './cluster.ts';
 import { commandIdentity } from './identity.ts';
+import { commandCertificate } from './machine-tls.ts';
 import { type VerbOptions, verb } from './verb.ts';
 
 export interface NuwaOptions extends VerbOptions {
@@ -25,7 +27,7 @@ export function nuwaVerb(parent: Command, usage: string, description: string, ..
 export interface Group {
   /** The cluster's name. */
   cluster: string;
-  /** `tcp://host:port` each. */
+  /** `tcp://host:port` or `tls://host:port` each. */
   addresses: string[];
   /** Whom to speak for. */
   identity: Identity | undefined;
@@ -34,20 +36,27 @@ export interface Group {
 export async function groupOf({ dir, nuwa }: NuwaOptions): Promise<Group> {
   if (nuwa === undefined) {
     const known = await clusterIn(dir);
-    return { cluster: known.name, addresses: known.nuwa.kuafu.map(asAddress), identity: await commandIdentity(known) };
+    return {
+      cluster: known.name,
+      addresses: known.nuwa.kuafu.map((address) => asAddress(address)),
+      identity: await commandIdentity(known),
+    };
   }
   const given = nuwa.split(',').filter((part) => part.trim() !== '');
-  const wrong = given.find((part) => !/^(tcp:\/\/)?[^/\s]+:\d{1,5}$/.test(part.trim()));
+  const wrong = given.find((part) => !/^((tcp|tls):\/\/)?[^/\s]+:\d{1,5}$/.test(part.trim()));
   if (given.length === 0 || wrong !== undefined) throw new UsageError(`--nuwa ${nuwa} is not a list of host:port with commas between`);
   const own = await clusterIn(dir).catch(() => undefined);
   return {
     cluster: process.env.FEITIAN_CLUSTER || own?.name || 'local',
-    addresses: given.map((part) => asAddress(part.trim())),
+    addresses: given.map((part) => asAddress(part.trim(), schemeOf(own))),
     identity: await commandIdentity(own),
   };
 }
 
-export const asAddress = (text: string): string => (text.includes('://') ? text : `tcp://${text}`);
+export const asAddress = (text: string, scheme: 'tcp' | 'tls' = 'tcp'): string => (text.includes('://') ? text : `${scheme}://${text}`);
+
+/** What an address without a scheme means to whoever has a certificate. */
+export const schemeOf = (cluster: Pick<ClusterInfo, 'tls'> | undefined): 'tcp' | 'tls' => (commandCertificate(cluster) ? 'tls' : 'tcp');
 
 /** A group that has a leader answers at once; one that is electing, within seconds. */
 const CONNECT_MS_MAX = 10_000;

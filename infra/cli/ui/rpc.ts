@@ -4,14 +4,15 @@ import { reflectionService, type ServiceDescription } from '../../../services/ku
 import { UsageError } from './action.ts';
 import { clusterIn, inCluster } from './cluster.ts';
 import { commandIdentity } from './identity.ts';
-import { asAddress, callingServers } from './nuwa.ts';
+import { asAddress, callingServers, schemeOf } from './nuwa.ts';
 
 /** Calls without a contract: what a server says about itself, and methods by their names. */
 export async function atAddress<T>(dir: string, address: string, use: (kuafu: KuafuClient, address: string) => Promise<T>): Promise<T> {
   // Only names have to be looked up in the cluster; a process can be asked even where there is none.
   if (address.startsWith('nuwa://')) return await inCluster(dir, ({ kuafu }) => use(kuafu, address));
-  const identity = await commandIdentity(await clusterIn(dir).catch(() => undefined));
-  return await callingServers(identity, (kuafu) => use(kuafu, asAddress(address)));
+  const cluster = await clusterIn(dir).catch(() => undefined);
+  const identity = await commandIdentity(cluster);
+  return await callingServers(identity, (kuafu) => use(kuafu, asAddress(address, schemeOf(cluster))));
 }
 
 export function describeServices(kuafu: KuafuClient, address: string, service: string | undefined): Promise<ServiceDescription[]> {

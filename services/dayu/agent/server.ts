@@ -23,7 +23,7 @@ export async function startDayuAgent(config: RoleConfig, options: { log?: Logger
   const log = options.log ?? createLogger({ role: DAYU_AGENT_SERVICE, node: node.id });
   const directory = servicesDirectory(config.dataDir);
   // The process listens for Tubo at the configured port; the agent is found through Nuwa, wherever it listens.
-  const host = new URL(config.listen).hostname;
+  const { protocol, hostname: host } = new URL(config.listen);
   const member = await joinCluster({ cluster, nuwa, creator: `${DAYU_AGENT_SERVICE} on ${node.id}`, identity: config.identity, log });
   const pangu = createPangu({ cluster, kuafu: member.kuafu, node: node.id, log });
   const facts = { node: node.id, rack: node.rack, cluster, nuwa, host, own: process.env };
@@ -31,7 +31,7 @@ export async function startDayuAgent(config: RoleConfig, options: { log?: Logger
   await agent.start();
   const handlers = { instances: createInstances(() => agent.list()), log: createLog(directory) };
   const server = await serve({
-    address: `tcp://${host}:0`,
+    address: `${protocol}//${host}:0`,
     implementations: [implement(dayuAgentService, handlers)],
     guard: config.guard ?? 'none',
     cluster,

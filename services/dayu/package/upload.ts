@@ -16,7 +16,7 @@ export async function uploadPackage(
     await pangu.writeFile(aside, archive, { parents: true });
     await pangu.rename(aside, path);
   } catch (error) {
-    await pangu.rm(aside, { force: true }).catch(() => {}); // the first error says more
+    await pangu.rm(aside, { force: true, skipTrash: true }).catch(() => {}); // the first error says more
     throw error;
   }
   return true;

@@ -37,6 +37,7 @@ const environment = fromEnvironment(process.env);
 let present: { order: AttemptOrder; log: AttemptLog; startedAtMs: number } | undefined;
 let services: RunnerServices | undefined;
 let identity: RunnerIdentity | undefined;
+let certified = false;
 
 /** What a module prints belongs to its attempt's log, and so do warnings of Node's own. */
 const toLog = ((bytes: Uint8Array | string, encoding?: BufferEncoding | (() => void), done?: () => void): boolean => {
@@ -87,6 +88,17 @@ async function speakFor(given: AttemptIdentity): Promise<void> {
   identity.take(given);
 }
 
+/** Tubo has the certificate renewed; the next one is in the files then. */
+async function speakTls(files: NonNullable<RunnerEnvironment['tls']>): Promise<void> {
+  if (certified) return;
+  const [{ useMachineTls }, { openCertificateKeeper }] = await Promise.all([
+    import('../../kuafu/client.ts'),
+    import('../../zhongkui/client.ts'),
+  ]);
+  useMachineTls(await openCertificateKeeper({ files }));
+  certified = true;
+}
+
 function elapsedMs(): number {
   return Math.round(performance.now() - (present?.startedAtMs ?? 0));
 }
@@ -106,7 +118,7 @@ function tell(message: RunnerMessage, then?: () => void): void {
   process.send?.(message, undefined, undefined, () => then?.());
 }
 
-function createServices({ cluster, node, nuwa, programs, directory }: RunnerEnvironment): RunnerServices {
+function createServices({ cluster, node, nuwa, tls, programs, directory }: RunnerEnvironment): RunnerServices {
   let connecting: Promise<PanguClient> | undefined;
   const pangu = (): Promise<PanguClient> =>
     (connecting ??= connect().catch((error) => {
@@ -115,6 +127,7 @@ function createServices({ cluster, node, nuwa, programs, directory }: RunnerEnvi
     }));
   const connect = async (): Promise<PanguClient> => {
     const [{ joinCluster }, { createPangu }] = await Promise.all([import('../../nuwa/client.ts'), import('../../pangu/client.ts')]);
+    if (tls) await speakTls(tls);
     const { kuafu } = await joinCluster({ cluster, nuwa, creator: `runner on ${node}`, identity });
     return createPangu({ cluster, kuafu, node });
   };

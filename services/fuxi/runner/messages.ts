@@ -1,4 +1,5 @@
 /** What Tubo and the runner of one container say to each other, as JSON over the channel that was opened when the runner was spawned. */
+import type { SecurityConfig } from '../../zhongkui/contract.ts';
 import type { AttemptResult, BatchRequest } from '../contract.ts';
 
 /** Tubo → runner. One at a time; the next only after the result of the one before. */
@@ -40,6 +41,8 @@ export interface RunnerEnvironment {
   node: string;
   /** Kuafu addresses of the Nuwa servers. */
   nuwa: string[];
+  /** The machine's certificate and key, where the cluster speaks TLS. */
+  tls?: SecurityConfig['tls'];
   /** Directories with programs that belong to no package. */
   programs: string[];
   /** The container's own directory: `work/` (working directory), `scratch/` (spills), `tmp/`, `programs/` (fetched from Pangu). */
@@ -51,6 +54,7 @@ export function toEnvironment(environment: RunnerEnvironment): Record<string, st
     FEITIAN_CLUSTER: environment.cluster,
     FEITIAN_NODE: environment.node,
     FEITIAN_NUWA: environment.nuwa.join(','),
+    ...(environment.tls ? { FEITIAN_TLS_CERTIFICATE: environment.tls.certificateFile, FEITIAN_TLS_KEY: environment.tls.keyFile } : {}),
     FEITIAN_PROGRAMS: environment.programs.join(':'),
     FEITIAN_CONTAINER_DIR: environment.directory,
   };
@@ -62,10 +66,12 @@ export function fromEnvironment(env: NodeJS.ProcessEnv): RunnerEnvironment {
     if (text === undefined) throw new Error(`the runner is started by Tubo, which sets ${name}`);
     return text;
   };
+  const { FEITIAN_TLS_CERTIFICATE: certificateFile, FEITIAN_TLS_KEY: keyFile } = env;
   return {
     cluster: value('FEITIAN_CLUSTER'),
     node: value('FEITIAN_NODE'),
     nuwa: value('FEITIAN_NUWA').split(',').filter(Boolean),
+    ...(certificateFile !== undefined && keyFile !== undefined ? { tls: { certificateFile, keyFile } } : {}),
     programs: value('FEITIAN_PROGRAMS').split(':').filter(Boolean),
     directory: value('FEITIAN_CONTAINER_DIR'),
   };

@@ -173,7 +173,7 @@ class Batch {
       if (result.ok && (await this.#container.tidy())) return;
       await this.#container.end();
       if (!result.ok && output.kind !== 'none') {
-        await pangu.rm(attemptPath(output.directory, result.instance, result.attempt), { force: true });
+        await pangu.rm(attemptPath(output.directory, result.instance, result.attempt), { force: true, skipTrash: true });
       }
     } catch (error) {
       log.warn({ error, instance: result.instance, attempt: result.attempt }, 'attempt.leftovers');

@@ -81,12 +81,13 @@ export async function startTubo(config: RoleConfig, ports: { workflows: Workflow
 
   const packages = new Packages(directories.packages, pangu);
   const own = config.identity;
+  const tls = config.security?.tls;
   const identities = own && new AttemptIdentities({ own, cluster, pangu, nuwa: member.nuwa, log });
   const services: BatchServices = { pangu, workflows: ports.workflows, table, telling, identities, logsDirectory: directories.logs, log };
   const programs = (process.env.FEITIAN_PROGRAMS ?? EXAMPLES).split(':').filter(Boolean);
   const containers = new Containers((id) => {
     const directory = join(directories.containers, segment(id));
-    const env = { ...passedEnvironment(process.env), ...toEnvironment({ cluster, node: node.id, nuwa, programs, directory }) };
+    const env = { ...passedEnvironment(process.env), ...toEnvironment({ cluster, node: node.id, nuwa, tls, programs, directory }) };
     return new Container({ directory, env, packages });
   }, services);
 

@@ -38,6 +38,7 @@ export class CallTry implements PendingCall, Alarmed {
     deadlineMs: number;
     signal: AbortSignal | undefined;
     slot: number;
+    flags: number;
     body: Uint8Array;
     attachment: Attachment | undefined;
   }) {
@@ -57,7 +58,7 @@ export class CallTry implements PendingCall, Alarmed {
     this.#alarm.add(this);
     this.#signal?.addEventListener('abort', this);
     this.#meter.sent(options.body.length + byteLength(options.attachment));
-    this.id = options.connection.call(this, options.body, options.attachment);
+    this.id = options.connection.call(this, options.flags, options.body, options.attachment);
   }
 
   replied(frame: Frame): void {

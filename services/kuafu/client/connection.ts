@@ -1,6 +1,6 @@
 import { messageOf } from '../../base/errors.ts';
 import type { Alarm, Alarmed } from '../alarm.ts';
-import { decodeBody, encodeBody } from '../codec.ts';
+import { decodeBody, encodeBody, goAwayReason } from '../codec.ts';
 import { KuafuError } from '../contract.ts';
 import { FLAGS, FRAME_KINDS, FRAME_LIMITS, type Frame } from '../core/frame.ts';
 import { readChallenge } from '../core/identify.ts';
@@ -90,11 +90,11 @@ export class ClientConnection implements ChannelEvents, Alarmed {
   }
 
   /** Sends the request; returns the id by which it can be cancelled. */
-  call(pending: PendingCall, body: Uint8Array, attachment: Parameters<Channel['send']>[0]['attachment']): number {
+  call(pending: PendingCall, flags: number, body: Uint8Array, attachment: Parameters<Channel['send']>[0]['attachment']): number {
     const id = this.#newId();
     if (this.#pending.size === 0) this.#becomeBusy();
     this.#pending.set(id, pending);
-    this.#channel.send({ kind: FRAME_KINDS.request, number: pending.slot, id, body, attachment });
+    this.#channel.send({ kind: FRAME_KINDS.request, flags, number: pending.slot, id, body, attachment });
     return id;
   }
 
@@ -215,13 +215,7 @@ export class ClientConnection implements ChannelEvents, Alarmed {
   }
 
   #handleGoAway(frame: Frame): void {
-    let body: unknown;
-    try {
-      body = decodeBody(frame.body);
-    } catch {
-      // without a reason, then
-    }
-    this.#leavingReason = `told to go away: ${String((body as { reason?: unknown } | undefined)?.reason ?? 'no reason given')}`;
+    this.#leavingReason = `told to go away: ${goAwayReason(frame)}`;
     if (this.#state === 'open') this.#state = 'leaving';
     this.#onClosed(); // new calls need a new connection
     this.#maybeIdle();

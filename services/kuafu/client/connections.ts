@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import { backoffMs } from '../../base/backoff.ts';
 import type { Clock } from '../../base/clock.ts';
 import { messageOf } from '../../base/errors.ts';
@@ -6,6 +7,7 @@ import type { Random } from '../../base/random.ts';
 import type { Alarm } from '../alarm.ts';
 import { KuafuError } from '../contract.ts';
 import { totals } from '../meter.ts';
+import { CompressingChannel } from '../transports/compressing-channel.ts';
 import { type Transports, transportOf } from '../transports/index.ts';
 import { ClientConnection } from './connection.ts';
 
@@ -32,6 +34,7 @@ export class Connections {
 
   constructor(options: { clock: Clock; random: Random; log: Logger; alarm: Alarm; transports?: Transports }) {
     this.#options = options;
+    setMaxListeners(0, this.#closing.signal); // one for each connection that is being made
   }
 
   /** The connection that is open to this address, if one is. */
@@ -77,7 +80,7 @@ export class Connections {
     try {
       this.#closing.signal.throwIfAborted();
       const channel = await transportOf(address, transports).connect(address, giveUp.signal);
-      const connection = new ClientConnection(channel, alarm, nowMs, () => {
+      const connection = new ClientConnection(new CompressingChannel(channel), alarm, nowMs, () => {
         if (this.#live.delete(connection)) totals.clientConnections--;
         if (place.connection === connection) place.connection = undefined;
       });

@@ -1,22 +1,17 @@
+import { type Breaker, begin, CLOSED, end, isBlank, lets, type Outcome } from '../core/breaker.ts';
+import { totals } from '../meter.ts';
+
 /**
- * What a client knows of each instance it calls beyond its connection: how many replies it owes, and whether it is to be left alone for
- * a while, because it asked for that (`Overloaded`) or because it left a try unanswered: a process that stands still keeps its connections.
+ * What a client knows of each instance it calls beyond its connection: how many replies it owes, whether its tries have been failing (core/breaker.ts),
+ * and whether it asked to be left alone for a while (`Overloaded`).
  *
- *   well --a try unanswered--> resting for 0.5 s, 1 s, … 8 s --any answer--> well
- *   well --Overloaded--> resting as long as it asked for --> well
- *
- * Invariant: an instance that owes nothing and is well is soon forgotten, so addresses that come and go leave nothing behind.
+ * Invariant: an instance that owes nothing and of which nothing bad is known is soon forgotten, so addresses that come and go leave nothing behind.
  */
 interface Instance {
   pending: number;
-  /** Tries left unanswered in a row. */
-  unanswered: number;
+  breaker: Breaker;
   restUntilMs: number;
 }
-
-/** Soon enough that a moment's pause costs little; doubled, so that a dead machine costs one call now and then. */
-const REST_MS = 500;
-const REST_MS_MAX = 8_000;
 
 export class Instances {
   readonly #byAddress = new Map<string, Instance>();
@@ -31,34 +26,52 @@ export class Instances {
   }
 
   well(address: string): boolean {
-    const restUntilMs = this.#byAddress.get(address)?.restUntilMs ?? 0;
-    return restUntilMs === 0 || restUntilMs <= this.#nowMs();
+    const instance = this.#byAddress.get(address);
+    if (!instance || (instance.breaker === CLOSED && instance.restUntilMs === 0)) return true;
+    const nowMs = this.#nowMs();
+    return instance.restUntilMs <= nowMs && lets(instance.breaker, nowMs);
   }
 
   begin(address: string): void {
     if (this.#byAddress.size >= 1_000) this.#forgetOld();
-    const instance = this.#byAddress.get(address);
-    if (instance) instance.pending++;
-    else this.#byAddress.set(address, { pending: 1, unanswered: 0, restUntilMs: 0 });
+    let instance = this.#byAddress.get(address);
+    if (!instance) {
+      instance = { pending: 0, breaker: CLOSED, restUntilMs: 0 };
+      this.#byAddress.set(address, instance);
+    }
+    instance.pending++;
+    if (instance.breaker !== CLOSED) instance.breaker = begin(instance.breaker, this.#nowMs());
   }
 
-  /** A try is over. `failed`: it broke before an answer, so nothing is known of how the instance feels. */
-  end(address: string, how: 'answered' | 'unanswered' | 'failed', restMs = 0): void {
+  /** A try is over; `restMs`: it answered that it wants to be left alone so long. */
+  end(address: string, outcome: Outcome, restMs = 0): void {
     const instance = this.#byAddress.get(address);
     if (!instance) return;
     instance.pending--;
-    if (how === 'unanswered' && this.well(address)) {
-      // Of many calls that it leaves unanswered together the first counts.
-      const lastMs = Math.min(REST_MS_MAX, REST_MS * 2 ** instance.unanswered++);
-      instance.restUntilMs = this.#nowMs() + lastMs;
-    } else if (how === 'answered') {
-      instance.unanswered = 0;
-      instance.restUntilMs = restMs > 0 ? this.#nowMs() + restMs : 0;
+    if (outcome === 'answered' && instance.breaker === CLOSED && restMs === 0) {
+      instance.restUntilMs = 0;
+      if (instance.pending === 0) this.#byAddress.delete(address);
+      return;
     }
-    if (instance.pending === 0 && this.well(address)) this.#byAddress.delete(address);
+    const nowMs = this.#nowMs();
+    const before = instance.breaker.kind;
+    instance.breaker = end(instance.breaker, outcome, nowMs);
+    if (instance.breaker.kind === 'open' && before !== 'open') totals.breakersOpened++;
+    if (outcome === 'answered') instance.restUntilMs = restMs > 0 ? nowMs + restMs : 0;
+    if (mayForget(instance, nowMs)) this.#byAddress.delete(address);
   }
 
   #forgetOld(): void {
-    for (const [address, { pending }] of this.#byAddress) if (pending === 0 && this.well(address)) this.#byAddress.delete(address);
+    const nowMs = this.#nowMs();
+    for (const [address, instance] of this.#byAddress) if (mayForget(instance, nowMs)) this.#byAddress.delete(address);
+    // Many instances at once that failed and were never called again: their breakers would stay open for ever.
+    for (const [address, { pending }] of this.#byAddress) {
+      if (this.#byAddress.size < 1_000) return;
+      if (pending === 0) this.#byAddress.delete(address);
+    }
   }
+}
+
+function mayForget({ pending, breaker, restUntilMs }: Instance, nowMs: number): boolean {
+  return pending === 0 && restUntilMs <= nowMs && isBlank(breaker, nowMs);
 }

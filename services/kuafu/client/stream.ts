@@ -2,7 +2,7 @@ import { messageOf } from '../../base/errors.ts';
 import { decodeBody } from '../codec.ts';
 import { type Attachment, KuafuError, type StreamCall, type StreamMessage, type StreamMethod } from '../contract.ts';
 import type { Unread } from '../core/credit.ts';
-import { FRAME_KINDS, type Frame } from '../core/frame.ts';
+import { FLAGS, FRAME_KINDS, type Frame } from '../core/frame.ts';
 import type { CallMeter } from '../meter.ts';
 import { creditFrame } from '../streams/credit-frame.ts';
 import { type Fault, Incoming } from '../streams/incoming.ts';
@@ -82,9 +82,10 @@ export class ClientStream implements StreamCall<unknown, unknown, unknown> {
   }
 
   /** The call was sent over this connection. */
-  opened(opening: StreamTry, connection: ClientConnection): void {
+  opened(opening: StreamTry, connection: ClientConnection, flags: number): void {
     this.#try = opening;
-    this.outgoing.open(connection, opening.id, connection.windowBytes);
+    // What comes back is asked for once, by the request.
+    this.outgoing.open(connection, opening.id, connection.windowBytes, flags & ~FLAGS.compressReply);
   }
 
   readonly #onCallerAbort = (): void => this.cancel(this.#callerSignal!.reason);
@@ -115,7 +116,7 @@ export class StreamTry extends CallTry {
     super(options);
     this.#stream = stream;
     this.#connection = options.connection;
-    stream.opened(this, options.connection);
+    stream.opened(this, options.connection, options.flags);
   }
 
   streamed(frame: Frame): string | undefined {

@@ -5,7 +5,8 @@
  *   offset  bytes
  *   0       4      frameBytes: the whole frame, header included
  *   4       1      kind
- *   5       1      flags: 1 = body and attachment are compressed; 2 and 4 = priority (0 normal, 2 high, 4 low); other bits zero
+ *   5       1      flags: 1 = body and attachment are compressed (see compressed.ts); 2 and 4 = priority (0 normal, 2 high, 4 low);
+ *                  8, of a request: what comes back may be compressed; other bits zero
  *   6       2      of a request: the number of the credentials it is made with, 0 = none; of data: the message's number in its stream and direction,
  *                  from 0, modulo 65536; of end, and of the reply to a stream: how many messages there were in that direction, modulo 65536;
  *                  otherwise zero
@@ -38,8 +39,8 @@ export type FrameKind = (typeof FRAME_KINDS)[keyof typeof FRAME_KINDS];
 const KIND_MAX = FRAME_KINDS.identify;
 
 /** Bits of a header's flags. */
-export const FLAGS = { compressed: 1, high: 2, low: 4 } as const;
-const FLAGS_ALL = FLAGS.compressed | FLAGS.high | FLAGS.low;
+export const FLAGS = { compressed: 1, high: 2, low: 4, compressReply: 8 } as const;
+const FLAGS_ALL = FLAGS.compressed | FLAGS.high | FLAGS.low | FLAGS.compressReply;
 
 export interface Frame {
   readonly kind: FrameKind;
@@ -99,9 +100,10 @@ export function readHeader(source: Buffer, offset: number, limits: FrameLimits):
 }
 
 /** Why a frame of this size may not be sent, or undefined. */
-export function sizeProblem(bodyBytes: number, attachmentBytes: number): string | undefined {
-  if (bodyBytes > BODY_BYTES_MAX) return `a body of ${bodyBytes} bytes, the limit is ${BODY_BYTES_MAX}; bulk belongs in the attachment`;
+export function sizeProblem(bodyBytes: number, attachmentBytes: number, limits: FrameLimits = FRAME_LIMITS): string | undefined {
+  if (bodyBytes > limits.bodyBytesMax)
+    return `a body of ${bodyBytes} bytes, the limit is ${limits.bodyBytesMax}; bulk belongs in the attachment`;
   const frameBytes = HEADER_BYTES + bodyBytes + attachmentBytes;
-  if (frameBytes > FRAME_BYTES_MAX) return `a frame of ${frameBytes} bytes, the limit is ${FRAME_BYTES_MAX}`;
+  if (frameBytes > limits.frameBytesMax) return `a frame of ${frameBytes} bytes, the limit is ${limits.frameBytesMax}`;
   return undefined;
 }

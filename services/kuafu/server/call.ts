@@ -1,6 +1,7 @@
 import type { Clock } from '../../base/clock.ts';
 import type { Alarm, Alarmed } from '../alarm.ts';
 import { type CallContext, KuafuError, type Priority } from '../contract.ts';
+import { priorityOf } from '../core/priority.ts';
 import type { Caller } from '../guard-contract.ts';
 import type { CallMeter } from '../meter.ts';
 
@@ -14,6 +15,8 @@ export interface CallFacts {
   meter: CallMeter;
   caller: Caller;
   trace: string | undefined;
+  /** Of the request's frame. */
+  flags: number;
 }
 
 /**
@@ -29,7 +32,8 @@ export class ServerCall implements CallContext, Alarmed {
   readonly meter: CallMeter;
   readonly trace: string | undefined;
   readonly caller: Caller;
-  readonly priority: Priority = 'normal';
+  /** Of its request. */
+  readonly flags: number;
   /** What was left at the beginning. */
   readonly #allowedMs: number;
   readonly #clock: Clock;
@@ -48,6 +52,7 @@ export class ServerCall implements CallContext, Alarmed {
     this.meter = facts.meter;
     this.caller = facts.caller;
     this.trace = facts.trace;
+    this.flags = facts.flags;
     this.#allowedMs = facts.remainingMs;
     this.atMs = facts.clock.monotonicMs() + facts.remainingMs;
   }
@@ -59,6 +64,10 @@ export class ServerCall implements CallContext, Alarmed {
       else if (!this.#finished) this.#alarm.add(this);
     }
     return this.#controller.signal;
+  }
+
+  get priority(): Priority {
+    return priorityOf(this.flags);
   }
 
   remainingMs(): number {

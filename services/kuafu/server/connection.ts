@@ -1,49 +1,20 @@
-import type { Clock } from '../../base/clock.ts';
 import { FeitianError, messageOf } from '../../base/errors.ts';
-import type { Logger } from '../../base/log.ts';
-import type { Alarm, Alarmed } from '../alarm.ts';
-import { decodeBody, encodeBody } from '../codec.ts';
-import { type AnyMethod, type Attachment, type Implementation, type KuafuCode, KuafuError, type StreamMethod } from '../contract.ts';
-import type { Unread } from '../core/credit.ts';
+import type { Alarmed } from '../alarm.ts';
+import { decodeBody, encodeBody, goAwayReason } from '../codec.ts';
+import { type AnyMethod, type Attachment, type KuafuCode, KuafuError, type Priority, type StreamMethod } from '../contract.ts';
 import { FRAME_KINDS, FRAME_LIMITS, type Frame, sizeProblem } from '../core/frame.ts';
 import { errorToBody, type Hello, helloProblem, MAGIC, parseRequest, VERSION, WINDOW_BYTES, windowOf } from '../core/messages.ts';
+import { priorityOf, replyFlagsOf, roomWithin } from '../core/priority.ts';
 import { type Caller, NOBODY } from '../guard-contract.ts';
 import { type CallMeter, codeOf, meterOf, totals } from '../meter.ts';
 import { REFLECTION_SERVICE } from '../reflection-contract.ts';
 import { parseWith } from '../schema.ts';
 import type { Channel, ChannelEvents } from '../transport.ts';
 import { byteLength } from '../transports/outbox.ts';
-import type { Admission, Asked } from './admission.ts';
 import { type CallFacts, ServerCall } from './call.ts';
 import { Callers } from './callers.ts';
+import type { ServerShared } from './shared.ts';
 import { ServerStream } from './stream.ts';
-
-/** A service as its connections look into it: one look finds all that a call needs. */
-export interface ServedMethod extends Asked {
-  readonly handler: Implementation['handlers'][string];
-  readonly meter: CallMeter;
-}
-export type ServedMethods = ReadonlyMap<string, ServedMethod>;
-
-/** What the connections of one server share. */
-export interface ServerShared {
-  readonly services: ReadonlyMap<string, ServedMethods>;
-  readonly callsPerConnectionMax: number;
-  readonly callsMax: number;
-  readonly requestBytesMax: number;
-  readonly retryAfterMs: number;
-  readonly clock: Clock;
-  readonly alarm: Alarm;
-  readonly log: Logger;
-  /** Undefined: anybody may call anything. */
-  readonly admission: Admission | undefined;
-  /** Under way now, over all connections. */
-  calls: number;
-  requestBytes: number;
-  /** Messages of streams that wait for their handlers. */
-  readonly unread: Unread;
-  closed(connection: ServerConnection): void;
-}
 
 /** A peer that does not say hello in this time is no peer. */
 const HELLO_TIMEOUT_MS = 5_000;
@@ -169,6 +140,7 @@ export class ServerConnection implements ChannelEvents {
   }
 
   #handleHello(frame: Frame): void {
+    if (frame.kind === FRAME_KINDS.goAway) return this.#handleRefusal(frame);
     if (frame.kind !== FRAME_KINDS.hello) return this.violated('the first frame is no hello');
     let problem: string | undefined;
     try {
@@ -184,6 +156,13 @@ export class ServerConnection implements ChannelEvents {
     this.#state = 'open';
   }
 
+  /** The peer does not want this server: its certificate is no good, for example. */
+  #handleRefusal(frame: Frame): void {
+    const reason = `refused by the peer: ${goAwayReason(frame)}`;
+    this.#shared.log.warn({ peer: this.#channel.peer, reason }, 'kuafu.connection.refused');
+    this.#channel.close(reason);
+  }
+
   /** `waitedMs`: how long it waited for its caller to be known. */
   #handleRequest(frame: Frame, waitedMs = 0): void {
     const shared = this.#shared;
@@ -191,7 +170,7 @@ export class ServerConnection implements ChannelEvents {
     // Over a network that duplicates frames the same call may come twice while it runs: it runs once.
     if (this.#calls.has(id)) return;
     const requestBytes = frame.body.length + frame.attachment.length;
-    const overload = this.#overload(requestBytes);
+    const overload = this.#overload(requestBytes, priorityOf(frame.flags));
     if (overload) return this.#refuse(id, 'Overloaded', overload, { retryAfterMs: shared.retryAfterMs });
     const callers = this.#callers;
     if (callers?.maybeWait(frame)) return;
@@ -237,7 +216,18 @@ export class ServerConnection implements ChannelEvents {
 
     meter.received(requestBytes);
     const { clock, alarm } = shared;
-    const facts: CallFacts = { id, requestBytes, attachment: frame.attachment, clock, alarm, remainingMs, meter, caller, trace };
+    const facts: CallFacts = {
+      id,
+      requestBytes,
+      attachment: frame.attachment,
+      clock,
+      alarm,
+      remainingMs,
+      meter,
+      caller,
+      trace,
+      flags: frame.flags,
+    };
     let call: ServerCall;
     if (method.kind === 'stream') {
       if (shared.unread.bytes >= shared.unread.bytesMax) {
@@ -303,13 +293,13 @@ export class ServerConnection implements ChannelEvents {
     else if (!this.#callers?.withdraw(id)) this.#channel.withdraw(id); // a reply that nobody waits for
   }
 
-  #overload(requestBytes: number): string | undefined {
+  #overload(requestBytes: number, priority: Priority): string | undefined {
     const shared = this.#shared;
     const underWay = this.#calls.size + (this.#callers?.waiting ?? 0);
-    if (underWay >= shared.callsPerConnectionMax) return `${underWay} calls of this connection are under way`;
-    if (shared.calls >= shared.callsMax) return `${shared.calls} calls are under way`;
+    if (underWay >= roomWithin(shared.callsPerConnectionMax, priority)) return `${underWay} calls of this connection are under way`;
+    if (shared.calls >= roomWithin(shared.callsMax, priority)) return `${shared.calls} calls are under way`;
     // One call always fits, however large, so that a bound below the largest frame cannot shut anybody out for ever.
-    if (shared.calls > 0 && shared.requestBytes + requestBytes > shared.requestBytesMax)
+    if (shared.calls > 0 && shared.requestBytes + requestBytes > roomWithin(shared.requestBytesMax, priority))
       return `${shared.requestBytes} bytes of requests are under way`;
     return undefined;
   }
@@ -337,7 +327,8 @@ export class ServerConnection implements ChannelEvents {
     call.meter.succeeded(call.tookMs());
     call.meter.sent(body.length + byteLength(attachment));
     this.#finish(call);
-    this.#channel.send({ kind: FRAME_KINDS.reply, number: stream?.messagesSent ?? 0, id: call.id, body, attachment });
+    const flags = replyFlagsOf(call.flags);
+    this.#channel.send({ kind: FRAME_KINDS.reply, flags, number: stream?.messagesSent ?? 0, id: call.id, body, attachment });
   }
 
   #fail(call: ServerCall, service: string, name: string, error: unknown): void {

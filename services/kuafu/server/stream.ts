@@ -3,6 +3,7 @@ import { decodeBody } from '../codec.ts';
 import { type Attachment, KuafuError, type StreamContext, type StreamMethod } from '../contract.ts';
 import type { Unread } from '../core/credit.ts';
 import { FRAME_KINDS, type Frame } from '../core/frame.ts';
+import { replyFlagsOf } from '../core/priority.ts';
 import { creditFrame } from '../streams/credit-frame.ts';
 import { type Fault, Incoming } from '../streams/incoming.ts';
 import { Outgoing, type Wire } from '../streams/outgoing.ts';
@@ -29,11 +30,11 @@ export class ServerStream extends ServerCall implements StreamContext<unknown, u
     },
   ) {
     super(facts);
-    const { id, clock, meter } = facts;
+    const { id, clock, meter, flags } = facts;
     const { what, method, unread, wire, windowBytes, failed } = options;
     this.#what = what;
     this.#outgoing = new Outgoing({ what, meter, nowMs: () => clock.monotonicMs(), mayReopen: false });
-    this.#outgoing.open(wire, id, windowBytes);
+    this.#outgoing.open(wire, id, windowBytes, replyFlagsOf(flags));
     this.incoming = new Incoming({
       what,
       schema: method.up,

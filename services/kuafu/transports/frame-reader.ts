@@ -1,4 +1,5 @@
 import { Socket } from 'node:net';
+import type { TLSSocket } from 'node:tls';
 import { takeAttachmentBuffer } from '../buffers.ts';
 import { type Frame, type FrameLimits, HELLO_LIMITS } from '../core/frame.ts';
 import { FrameParser } from '../core/frame-parser.ts';
@@ -69,7 +70,7 @@ export class FrameReader {
  * The same for a socket that a server accepted (with `pauseOnConnect`): Node offers `onread` only to sockets that connect, so the
  * connection is moved to a new Socket. Where a version of Node no longer has what that takes, the accepted socket is used as it is, only slower.
  */
-export function readInto(accepted: Socket, reader: FrameReader): Socket {
+export function readInto(accepted: Socket, reader: { readonly onread: FrameReader['onread']; read(chunk: Buffer): void }): Socket {
   const handle = (accepted as { _handle?: { useUserBuffer?: unknown } })._handle;
   if (typeof handle?.useUserBuffer !== 'function') {
     accepted.on('data', (chunk: Buffer) => reader.read(chunk));
@@ -79,4 +80,25 @@ export function readInto(accepted: Socket, reader: FrameReader): Socket {
   (accepted as { _handle?: unknown })._handle = null;
   accepted.destroy(); // without its handle it only leaves the server's count
   return new Socket({ handle, onread: reader.onread, readable: true, writable: true } as ConstructorParameters<typeof Socket>[0]);
+}
+
+/**
+ * The same for the server's side of a TLS connection. It cannot be moved, for the session is bound to it; but Node asks each socket where to read to
+ * under three symbols that every socket has, and those can be set. Where they are not found it is read as it is.
+ */
+export function readSecurely(socket: TLSSocket, reader: FrameReader): void {
+  const { _handle: handle } = socket as { _handle?: { useUserBuffer?: (buffer: Uint8Array) => void } };
+  const [buffer, generator, callback] = ['kBuffer', 'kBufferGen', 'kBufferCb'].map((name) =>
+    Object.getOwnPropertySymbols(socket).find(({ description }) => description === name),
+  );
+  if (!buffer || !generator || !callback || typeof handle?.useUserBuffer !== 'function') {
+    socket.on('data', (chunk: Buffer) => reader.read(chunk));
+    return;
+  }
+  // What came with the end of the handshake.
+  for (let chunk = socket.read(); chunk !== null; chunk = socket.read()) reader.read(chunk);
+  const first = reader.onread.buffer();
+  Object.assign(socket, { [buffer]: first, [generator]: reader.onread.buffer, [callback]: reader.onread.callback });
+  handle.useUserBuffer(first);
+  socket.resume();
 }

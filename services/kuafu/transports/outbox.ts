@@ -7,11 +7,17 @@ import type { OutgoingFrame } from '../transport.ts';
  */
 /** Copying 4 KiB costs about what one more entry in a writev does. */
 const COPIED_BYTES_MAX = 4 * 1024;
-/** A slab is cut into writes and never reused, since the socket may still hold what was cut from it. */
+/** A slab is cut into writes, and what was cut is never written again, since the socket may still hold it. */
 const SLAB_BYTES = 256 * 1024;
+/** With less than this left a slab is not worth passing on. */
+const SLAB_LEFT_BYTES_MIN = 4 * 1024;
+/** What is left of slabs, for whoever writes next: ten thousand connections that are idle hold none. As many as write in one turn of the loop, at most so many. */
+const SLABS_MAX = 64;
+const slabs: Buffer[] = [];
+const NO_SLAB = Buffer.alloc(0);
 
 export class Outbox {
-  #slab = Buffer.allocUnsafeSlow(0);
+  #slab: Buffer = NO_SLAB;
   #from = 0;
   #to = 0;
   #pieces: Uint8Array[] = [];
@@ -33,6 +39,7 @@ export class Outbox {
   /** Everything pushed so far, in order. */
   take(): Uint8Array[] {
     this.#cut();
+    this.#passOn();
     const pieces = this.#pieces;
     this.#pieces = [];
     this.bytes = 0;
@@ -53,7 +60,14 @@ export class Outbox {
   #reserve(bytes: number): void {
     if (this.#to + bytes <= this.#slab.length) return;
     this.#cut();
-    this.#slab = Buffer.allocUnsafeSlow(SLAB_BYTES);
+    const left = slabs.pop();
+    this.#slab = left && left.length >= bytes ? left : Buffer.allocUnsafeSlow(SLAB_BYTES);
+    this.#from = this.#to = 0;
+  }
+
+  #passOn(): void {
+    if (this.#slab.length - this.#to >= SLAB_LEFT_BYTES_MIN && slabs.length < SLABS_MAX) slabs.push(this.#slab.subarray(this.#to));
+    this.#slab = NO_SLAB;
     this.#from = this.#to = 0;
   }
 

@@ -11,7 +11,7 @@ export function changeMembers({ group }: NuwaContext): ServiceHandlers<typeof nu
 }
 
 const ID = /^[a-z0-9][a-z0-9-]{0,62}$/;
-const ADDRESS = /^tcp:\/\/(\[[0-9a-fA-F:.]+\]|[^/:[\]\s]+):(\d{1,5})$/;
+const ADDRESS = /^(?:tcp|tls):\/\/(\[[0-9a-fA-F:.]+\]|[^/:[\]\s]+):(\d{1,5})$/;
 
 /** What goes into the log is there on every server for good: a name or an address that is none must not get that far. */
 function changeOf(kind: MemberChange['kind'], id: string, address: string | undefined): MemberChange {
@@ -20,6 +20,7 @@ function changeOf(kind: MemberChange['kind'], id: string, address: string | unde
     throw new NuwaError('BadMembers', `${JSON.stringify(id)} is no name of a server: lower-case letters, digits and dashes`);
   if (!address) throw new NuwaError('BadMembers', `${kind} of ${id} needs its address`);
   const port = Number(ADDRESS.exec(address)?.[2] ?? 0);
-  if (port < 1 || port > 65_535) throw new NuwaError('BadMembers', `${address} is not where a server can answer: tcp://host:port is`);
+  if (port < 1 || port > 65_535)
+    throw new NuwaError('BadMembers', `${address} is not where a server can answer: tcp://host:port or tls://host:port is`);
   return { kind, id, address };
 }

@@ -173,7 +173,7 @@ export class FileWriter implements PanguFile, RunOwner {
     const index = this.#nextIndex++;
     const { context, file } = this;
     const ask = (avoid: readonly string[]): Promise<Allocation> =>
-      context.masters.allocate({ file, index, preferNode: this.#preferNode, exclude: [...new Set(avoid)] });
+      context.masters.allocate({ file, index, preferNode: this.#preferNode, exclude: [...new Set(avoid)], written: this.#position });
     const failedLately = context.failures.recent(context.clock.monotonicMs());
     try {
       if (noSpace) return await ask(exclude);

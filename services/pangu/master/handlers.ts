@@ -1,5 +1,6 @@
 import { isDatabaseAway } from '../../base/database.ts';
 import type { CallContext, ServiceHandlers } from '../../kuafu/contract.ts';
+import { NOBODY } from '../../kuafu/guard-contract.ts';
 import { unavailableWhile } from '../../kuafu/server.ts';
 import type { MasterContract } from '../master-contract.ts';
 import type { MasterContext } from './context.ts';
@@ -7,6 +8,8 @@ import { assertMay, type Named } from './file-access.ts';
 import { readers, writers } from './give-tickets.ts';
 import { abandon } from './ops/abandon.ts';
 import { allocate } from './ops/allocate.ts';
+import { attributes, removeAttribute, setAttribute } from './ops/attributes.ts';
+import { checkQuotas } from './ops/check-quotas.ts';
 import { commit } from './ops/commit.ts';
 import { create } from './ops/create.ts';
 import { forgetNode } from './ops/forget-node.ts';
@@ -16,6 +19,7 @@ import { mkdir } from './ops/mkdir.ts';
 import { moveReplica } from './ops/move-replica.ts';
 import { open } from './ops/open.ts';
 import { publish } from './ops/publish.ts';
+import { quotasOf } from './ops/quotas-of.ts';
 import { readdir } from './ops/readdir.ts';
 import { remove } from './ops/remove.ts';
 import { rename } from './ops/rename.ts';
@@ -23,14 +27,33 @@ import { replicate } from './ops/replicate.ts';
 import { reportBadReplica } from './ops/report-bad-replica.ts';
 import { servers } from './ops/servers.ts';
 import { setDraining } from './ops/set-draining.ts';
+import { setOwner } from './ops/set-owner.ts';
+import { setQuota } from './ops/set-quota.ts';
+import { setReplicas } from './ops/set-replicas.ts';
+import { setTimes } from './ops/set-times.ts';
+import { space } from './ops/space.ts';
 import { stat } from './ops/stat.ts';
 import { tellTicketKeys } from './ops/ticket-keys.ts';
+import { emptyTrash, setTrashRetention, trashSettings } from './ops/trash.ts';
 import { underReplicated } from './ops/under-replicated.ts';
+import { usage } from './ops/usage.ts';
+import { quotaRefusal } from './quotas.ts';
 
 export function masterHandlers(context: MasterContext): ServiceHandlers<MasterContract> {
-  const guard = unavailableWhile(isDatabaseAway, 'Postgres');
+  const whilePostgres = unavailableWhile(isDatabaseAway, 'Postgres');
+  const guard = <Request, Reply>(work: (request: Request) => Promise<Reply>) =>
+    whilePostgres((request: Request) =>
+      work(request).catch((error) => {
+        throw quotaRefusal(error) ?? error;
+      }),
+    );
   const handle = <Request, Reply>(op: (context: MasterContext, request: Request) => Promise<Reply>) =>
     guard((request: Request) => op(context, request));
+  /** The same, told whose is what is made. */
+  const handleAs =
+    <Request, Reply>(op: (context: MasterContext, request: Request, owner: string) => Promise<Reply>) =>
+    (request: Request, { caller }: CallContext) =>
+      guard((asked: Request) => op(context, asked, caller === NOBODY ? '' : caller.name))(request);
   /** Of methods whose request names no path: see file-access.ts. */
   const handleFile = <Request extends Named, Reply>(
     operation: string,
@@ -47,14 +70,28 @@ export function masterHandlers(context: MasterContext): ServiceHandlers<MasterCo
     readdir: handle(readdir),
     open: readers(context)(handle(open)),
     locate: readers(context)(handleFile('read', locate)),
-    create: writers(context)(handle(create)),
+    create: writers(context)(handleAs(create)),
     allocate: writers(context)(handleFile('write', allocate)),
     commit: handleFile('write', commit),
     abandon: handleFile('write', abandon),
-    mkdir: handle(mkdir),
+    mkdir: handleAs(mkdir),
     rename: handle(rename),
-    remove: handle(remove),
-    publish: handle(publish),
+    remove: handleAs(remove),
+    publish: handleAs(publish),
+    setOwner: handle(setOwner),
+    setTimes: handle(setTimes),
+    setReplicas: handle(setReplicas),
+    attributes: handle(attributes),
+    setAttribute: handle(setAttribute),
+    removeAttribute: handle(removeAttribute),
+    trashSettings: handle(trashSettings),
+    setTrashRetention: handle(setTrashRetention),
+    emptyTrash: handle(emptyTrash),
+    space: handle(space),
+    setQuota: handle(setQuota),
+    quotasOf: handle(quotasOf),
+    checkQuotas: handle(checkQuotas),
+    usage: handle(usage),
     reportBadReplica: handleFile('read', reportBadReplica),
     servers: handle(servers),
     setDraining: handle(setDraining),

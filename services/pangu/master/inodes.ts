@@ -1,5 +1,5 @@
-import { sql } from 'drizzle-orm';
-import { type Queryable, rows } from '../../base/database.ts';
+import { type SQL, sql } from 'drizzle-orm';
+import { type Database, type Queryable, retryConflicts, rows, TransactionConflict } from '../../base/database.ts';
 import { PanguError } from '../contract.ts';
 import { type ParsedPath, parsePath } from '../core/path.ts';
 import type { FileState, InodeType } from '../core/states.ts';
@@ -13,6 +13,7 @@ export interface Inode {
   size: number;
   chunkBytes: number;
   replicas: number;
+  owner: string;
   createdAtMs: number;
   modifiedAtMs: number;
   target: string | null;
@@ -21,17 +22,18 @@ export interface Inode {
 
 /** The columns of an `Inode`, of a table or alias `i`. */
 export const INODE_COLUMNS = sql.raw(`
-  i.id, i.parent, i.name, i.type, i.state, i.size, i.chunk_bytes as "chunkBytes", i.replicas, i.target, i.deleted_at is not null as "deleted",
+  i.id, i.parent, i.name, i.type, i.state, i.size, i.chunk_bytes as "chunkBytes", i.replicas, i.owner, i.target, i.deleted_at is not null as "deleted",
   (extract(epoch from i.created_at) * 1000)::float8 as "createdAtMs", (extract(epoch from i.modified_at) * 1000)::float8 as "modifiedAtMs"`);
 
 export function statOf(inode: Inode) {
-  const { type, size, state, chunkBytes, replicas } = inode;
+  const { type, size, state, chunkBytes, replicas, owner } = inode;
   return {
     type,
     size,
     state,
     chunkBytes,
     replicas,
+    owner,
     createdAtMs: Math.round(inode.createdAtMs),
     modifiedAtMs: Math.round(inode.modifiedAtMs),
   };
@@ -86,4 +88,12 @@ export function parentOf(inodes: readonly Inode[], parsed: ParsedPath, path: str
   if (parent?.type === 'directory') return parent;
   if (inodes.at(-1)!.type === 'file') throw new PanguError('ENOTDIR', `${path} goes through a file`);
   throw new PanguError('ENOENT', `the directory of ${path} does not exist`);
+}
+
+/** Changes what a path leads to in one statement, which returns a row where the inode is still there. The same errors as `find`. */
+export function change(db: Database, path: string, statement: (inode: Inode) => SQL): Promise<void> {
+  return retryConflicts(async () => {
+    const changed = await rows(db, statement(await find(db, path)));
+    if (changed.length === 0) throw new TransactionConflict(`${path} was removed`);
+  });
 }

@@ -12,6 +12,7 @@ import { Tickets } from '../tickets.ts';
 import { type GarbageOptions, startGarbageLoop } from './background/garbage.ts';
 import { startMeasuring } from './background/measure.ts';
 import { type RepairOptions, startRepairLoop } from './background/repair.ts';
+import { startTrashLoop, type TrashOptions } from './background/trash.ts';
 import { watchChunkServers } from './chunk-servers.ts';
 import type { MasterContext } from './context.ts';
 import { masterHandlers } from './handlers.ts';
@@ -21,6 +22,7 @@ import { followTicketKeys } from './ticket-keys.ts';
 export interface MasterOptions {
   garbage?: GarbageOptions;
   repair?: RepairOptions;
+  trash?: TrashOptions;
   measure?: { pauseMs?: number };
   log?: Logger;
 }
@@ -56,6 +58,7 @@ export async function startMaster(config: RoleConfig, options: MasterOptions = {
     log,
   });
   const garbage = startGarbageLoop(context, options.garbage);
+  const trash = startTrashLoop(context, options.trash);
   const repair = startRepairLoop(context, options.repair);
   const registration = await cluster.nuwa.register(MASTER_SERVICE, instance, {
     address: server.address,
@@ -72,6 +75,7 @@ export async function startMaster(config: RoleConfig, options: MasterOptions = {
     chunkServers.stop();
     ticketKeys?.stop();
     await garbage.stop();
+    await trash.stop();
     await repair.stop();
     await measuring.stop();
     telling.stop();

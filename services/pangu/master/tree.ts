@@ -35,18 +35,31 @@ export async function removeEmptyDirectory(tx: Queryable, directory: Inode, path
   await tx.execute(sql`delete from pangu.inodes where id = ${directory.id}`);
 }
 
-export async function insertDirectory(tx: Queryable, parent: string, name: string): Promise<string> {
+export async function insertDirectory(tx: Queryable, parent: string, name: string, owner: string): Promise<string> {
   const id = newId('d');
-  await tx.execute(sql`insert into pangu.inodes (id, parent, name, type, state) values (${id}, ${parent}, ${name}, 'directory', 'closed')`);
+  await tx.execute(
+    sql`insert into pangu.inodes (id, parent, name, type, state, owner) values (${id}, ${parent}, ${name}, 'directory', 'closed', ${owner})`,
+  );
   return id;
 }
 
 /** Makes what is missing of the directories along `names`; returns the last one's id. Errors: ENOTDIR. */
-export async function makeDirectories(tx: Queryable, names: readonly string[]): Promise<string> {
+export async function makeDirectories(tx: Queryable, names: readonly string[], owner: string): Promise<string> {
   const [inodes] = await walk(tx, [names]);
   const deepest = inodes!.at(-1)!;
   if (deepest.type === 'file') throw new PanguError('ENOTDIR', `${formatPath(names.slice(0, inodes!.length - 1))} is a file`);
   let parent = deepest.id;
-  for (const name of names.slice(inodes!.length - 1)) parent = await insertDirectory(tx, parent, name);
+  for (const name of names.slice(inodes!.length - 1)) parent = await insertDirectory(tx, parent, name, owner);
   return parent;
+}
+
+/** One row changes its parent and name, whatever is below it. */
+export async function move(tx: Queryable, inode: Inode, parent: string, name: string): Promise<void> {
+  const moved = await rows(
+    tx,
+    sql`
+      update pangu.inodes set parent = ${parent}, name = ${name}
+      where id = ${inode.id} and parent = ${inode.parent} and name = ${inode.name} returning id`,
+  );
+  if (moved.length === 0) throw new TransactionConflict(`${inode.id} moved`);
 }

@@ -1,9 +1,9 @@
 import { X509Certificate } from 'node:crypto';
 import { CLOCK_SKEW_MS_MAX, ZhongkuiError } from '../contract.ts';
 import type { CertificateAnswer } from '../join-contract.ts';
+import { fingerprintOf } from './encodings.ts';
 import { type MachineCertificate, readMachineCertificate } from './machine-certificate.ts';
 import { isAnswerOf } from './proofs.ts';
-import { fingerprintOf } from './x509.ts';
 
 export interface Asked {
   readonly cluster: string;

@@ -17,8 +17,9 @@ import {
 } from '../core/authority-rotation.ts';
 import { isLabel, machineNameOf } from '../core/machine-names.ts';
 import { assertPrivate, createFile, replaceFile, unlessGone } from './durable-file.ts';
+import { newPrivateKeyPem } from './encodings.ts';
 import { subjectAltName } from './request.ts';
-import { ALGORITHM, cryptoKeysOf, newPrivateKeyPem, x509 } from './x509.ts';
+import { ALGORITHM, cryptoKeysOf, x509 } from './x509.ts';
 
 /**
  * The cluster's certificate authority: one file, `authority.json`, readable by its owner only, with all roots of which somebody may still hold a certificate (see

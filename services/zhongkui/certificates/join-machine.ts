@@ -4,11 +4,11 @@ import { ZhongkuiError } from '../contract.ts';
 import { parseJoinToken } from '../core/join-token.ts';
 import type { CertificateAnswer, JoinRequest, RenewRequest } from '../join-contract.ts';
 import { readAnswer } from './answer.ts';
+import { canonicalAddress, fingerprintOf } from './encodings.ts';
 import type { MachineCertificate } from './machine-certificate.ts';
 import { install, type MachineFiles, nextKey } from './machine-files.ts';
 import { proveJoin, proveRenewal } from './proofs.ts';
 import { createRequest } from './request.ts';
-import { canonicalAddress, fingerprintOf } from './x509.ts';
 
 /** How the authority is asked: `joinService` of a Kuafu client fits. */
 export interface AskAuthority {

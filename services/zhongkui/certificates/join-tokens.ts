@@ -6,9 +6,9 @@ import { ADDRESSES_MAX } from '../core/admission.ts';
 import { formatJoinToken, JOIN_TTL_MS_DEFAULT, JOIN_TTL_MS_MAX } from '../core/join-token.ts';
 import { addressProblem, isLabel } from '../core/machine-names.ts';
 import type { Authority, Root } from './authority.ts';
+import { canonicalAddress, fingerprintOf } from './encodings.ts';
 import type { JoinStore } from './join-store.ts';
 import { newJoinSecret } from './proofs.ts';
-import { canonicalAddress, fingerprintOf } from './x509.ts';
 
 export interface JoinTokenOptions {
   /** The only machine it is for. @default one that is not known yet */

@@ -14,10 +14,10 @@ import { type Clock, systemClock } from '../../base/clock.ts';
 import { messageOf } from '../../base/errors.ts';
 import { type Logger, silentLogger } from '../../base/log.ts';
 import { type Random, systemRandom } from '../../base/random.ts';
-import type { TlsMaterial } from '../../kuafu/tls-material.ts';
+import type { TlsMaterial } from '../../kuafu/tls-contract.ts';
 import { renewalPlan } from '../core/certificate-renewal.ts';
 import { certifiedNameOf } from '../core/machine-names.ts';
-import { type AskAuthority, renewMachine } from './join-machine.ts';
+import type { AskAuthority } from './join-machine.ts';
 import type { MachineCertificate } from './machine-certificate.ts';
 import { loadMachine, type MachineFiles } from './machine-files.ts';
 
@@ -124,6 +124,8 @@ class Keeper implements CertificateKeeper {
 
   async renewNow(): Promise<void> {
     if (!this.#ask) throw new Error('this keeper was not told how to renew');
+    // Needed once a day, and slow to load.
+    const { renewMachine } = await import('./join-machine.ts');
     this.#take(await renewMachine(this.#files, this.#current, this.#ask, () => this.#clock.nowMs()));
   }
 

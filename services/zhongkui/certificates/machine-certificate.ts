@@ -2,7 +2,7 @@ import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto';
 import { ZhongkuiError } from '../contract.ts';
 import type { Life } from '../core/certificate-renewal.ts';
 import { machineIn } from '../core/machine-names.ts';
-import { canonicalAddress, certificatesIn, spkiOf } from './x509.ts';
+import { canonicalAddress, certificatesIn, spkiOf } from './encodings.ts';
 
 /** A machine's certificate with its key and the roots it trusts, all checked to belong together. */
 export interface MachineCertificate extends Life {

@@ -3,8 +3,8 @@ import { mkdir, readFile, rename, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { ZhongkuiError } from '../contract.ts';
 import { assertPrivate, createFile, replaceFile, syncDirectory, unlessGone } from './durable-file.ts';
+import { newPrivateKeyPem, spkiOf } from './encodings.ts';
 import { type MachineCertificate, readMachineCertificate } from './machine-certificate.ts';
-import { newPrivateKeyPem, spkiOf } from './x509.ts';
 
 /**
  * A machine's certificate and key in two files that change as one.

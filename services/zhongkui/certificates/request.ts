@@ -4,7 +4,8 @@ import { ZhongkuiError } from '../contract.ts';
 import { type Requested, requestProblem } from '../core/admission.ts';
 import { machineNameOf } from '../core/machine-names.ts';
 import { CSR_BYTES_MAX } from '../join-contract.ts';
-import { ALGORITHM, canonicalAddress, cryptoKeysOf, fingerprintOf, isP256, x509 } from './x509.ts';
+import { canonicalAddress, fingerprintOf, isP256 } from './encodings.ts';
+import { ALGORITHM, cryptoKeysOf, x509 } from './x509.ts';
 
 /** A request for a certificate (PKCS#10, DER) by the holder of a key. */
 export async function createRequest(

@@ -1,9 +1,9 @@
 import { X509Certificate } from 'node:crypto';
 import { issuerOf } from '../certificates/authority.ts';
+import { isP256 } from '../certificates/encodings.ts';
 import { subjectOf } from '../certificates/machine-certificate.ts';
 import { provesRenewal } from '../certificates/proofs.ts';
 import { readRequest } from '../certificates/request.ts';
-import { isP256 } from '../certificates/x509.ts';
 import { CLOCK_SKEW_MS_MAX, ZhongkuiError } from '../contract.ts';
 import { renewalProblem } from '../core/admission.ts';
 import type { CertificateAnswer, RenewRequest } from '../join-contract.ts';

@@ -3,11 +3,15 @@
  * and what counts is the ratio of the medians.
  */
 export interface Measured {
+  /** Operations, or MB. */
   perSecond: number;
+  /** NaN where no single operation is timed. */
   p50Ms: number;
   p99Ms: number;
   /** Processor time of all servers per operation. */
   serverUs?: number;
+  /** … and of the clients. */
+  clientUs?: number;
   errors?: number;
 }
 
@@ -35,7 +39,8 @@ export async function inRounds(cases: readonly Case[], rounds: number, say: (lin
       for (const { system, measure } of rotated(contenders, round)) {
         const measured = await measure();
         outcomes.find((each) => each.case === name && each.system === system)!.runs.push(measured);
-        say(`round ${round + 1}: ${name}, ${system}: ${Math.round(measured.perSecond)} /s, p99 ${measured.p99Ms.toFixed(1)} ms`);
+        const p99 = Number.isNaN(measured.p99Ms) ? '' : `, p99 ${measured.p99Ms.toFixed(1)} ms`;
+        say(`round ${round + 1}: ${name}, ${system}: ${Math.round(measured.perSecond)} /s${p99}`);
       }
     }
   }
@@ -64,6 +69,7 @@ export interface Line {
   p50Ms: number;
   p99Ms: number;
   serverUs: number | undefined;
+  clientUs: number | undefined;
   errors: number;
   /** This system's median over that of each peer, by the peer's name. */
   over: Record<string, number>;
@@ -79,7 +85,7 @@ export function linesOf(outcomes: readonly Outcome[], peers: readonly string[]):
       const theirs = outcomes.find((each) => each.case === name && each.system === peer);
       if (theirs && peer !== system && !peers.includes(system)) over[peer] = perSecond / rateOf(theirs.runs);
     }
-    const costs = runs.flatMap(({ serverUs }) => serverUs ?? []);
+    const medianOf = (numbers: readonly number[]): number | undefined => (numbers.length > 0 ? median(numbers) : undefined);
     return {
       case: name,
       system,
@@ -88,7 +94,8 @@ export function linesOf(outcomes: readonly Outcome[], peers: readonly string[]):
       max: Math.max(...runs.map((run) => run.perSecond)),
       p50Ms: median(runs.map(({ p50Ms }) => p50Ms)),
       p99Ms: median(runs.map(({ p99Ms }) => p99Ms)),
-      serverUs: costs.length > 0 ? median(costs) : undefined,
+      serverUs: medianOf(runs.flatMap(({ serverUs }) => serverUs ?? [])),
+      clientUs: medianOf(runs.flatMap(({ clientUs }) => clientUs ?? [])),
       errors: runs.reduce((sum, { errors = 0 }) => sum + errors, 0),
       over,
     };

@@ -42,7 +42,7 @@ const known = createKuafuClient({ identity: new TestIdentity('user/known', 'read
 const able = createKuafuClient({
   identity: new TestIdentity(
     'user/able',
-    ...['pangu', 'nuwa', 'fuxi', 'dayu', 'shennong', 'zhongkui'].flatMap((scheme) =>
+    ...['pangu', 'nuwa', 'fuxi', 'dayu', 'shennong', 'zhongkui', 'kuafu'].flatMap((scheme) =>
       ['read', 'write', 'run', 'admin', 'peer'].map((operation) => `${operation} ${scheme}://${CLUSTER}/`),
     ),
   ),
@@ -135,7 +135,8 @@ describe.each(methods)('$what', (each) => {
   test('asks of names of this cluster that have one form', () => {
     const resources = [access!.on(requestFor(method.request as z.ZodType) as never, CLUSTER)].flat();
     expect(resources.length).toBeGreaterThan(0);
-    for (const resource of resources) expect(resource).toMatch(/^(pangu|nuwa|fuxi|dayu|shennong|zhongkui):\/\/local\/([^/]+(\/[^/]+)*)?$/);
+    for (const resource of resources)
+      expect(resource).toMatch(/^(pangu|nuwa|fuxi|dayu|shennong|zhongkui|kuafu):\/\/local\/([^/]+(\/[^/]+)*)?$/);
   });
 });
 

@@ -7,10 +7,11 @@ import { WINDOW_BYTES } from '../../../services/kuafu/core/messages.ts';
 import { meters, totals } from '../../../services/kuafu/meter.ts';
 import { serve } from '../../../services/kuafu/server.ts';
 import { QUEUED_BYTES_MAX } from '../../../services/kuafu/streams/outgoing.ts';
+import type { TlsMaterial } from '../../../services/kuafu/tls-contract.ts';
 import { StreamerError, StreamerHandlers, streamerService } from './streamer.ts';
 
 /** What streams promise, over any transport. `listen`: an address nobody listens at yet. */
-export function describeStreams(name: string, listen: () => string): void {
+export function describeStreams(name: string, listen: () => string, tls?: TlsMaterial, proxy?: string): void {
   describe(`streams over ${name}`, () => {
     let handlers: StreamerHandlers;
     let server: KuafuServer;
@@ -19,8 +20,8 @@ export function describeStreams(name: string, listen: () => string): void {
 
     beforeEach(async () => {
       handlers = new StreamerHandlers();
-      server = await serve({ guard: 'none', address: listen(), implementations: [handlers.implementation()] });
-      client = createKuafuClient();
+      server = await serve({ guard: 'none', tls, address: listen(), implementations: [handlers.implementation()] });
+      client = createKuafuClient({ tls, proxy });
       streamer = client.service(streamerService, server.address);
     });
 
@@ -233,10 +234,11 @@ export function describeStreams(name: string, listen: () => string): void {
     });
 
     test('a deadline settles both ends, and reaches a handler that waits for a message', async () => {
+      await streamer.count({ to: 0 }).reply; // 60 ms are for the call, not for a connection
       const call = streamer.mirror(undefined, { timeoutMs: 60 });
       await expect(drain(call)).rejects.toMatchObject({ code: 'DeadlineExceeded' });
       await expect(call.reply).rejects.toMatchObject({ code: 'DeadlineExceeded' });
-      await handlers.untilEnded(1);
+      await handlers.untilEnded(2);
     });
 
     test('without a deadline of its own a stream has none', async () => {
@@ -314,7 +316,7 @@ export function describeStreams(name: string, listen: () => string): void {
     test('streams count as calls, and one refused before it ran is opened again with what was sent', async () => {
       await server.close();
       const bounded = new StreamerHandlers();
-      server = await serve({ guard: 'none', address: listen(), implementations: [bounded.implementation()], limits: { callsMax: 1 } });
+      server = await serve({ guard: 'none', tls, address: listen(), implementations: [bounded.implementation()], limits: { callsMax: 1 } });
       streamer = client.service(streamerService, server.address);
       const first = streamer.deaf({ name: 'a' });
       await bounded.untilWaiting('a');
@@ -336,6 +338,7 @@ export function describeStreams(name: string, listen: () => string): void {
       const bounded = new StreamerHandlers();
       server = await serve({
         guard: 'none',
+        tls,
         address: listen(),
         implementations: [bounded.implementation()],
         limits: { unreadBytesMax: 1_000_000 },

@@ -4,12 +4,13 @@ import { createKuafuClient } from '../../../services/kuafu/client.ts';
 import type { KuafuClient, KuafuServer, ServiceClient } from '../../../services/kuafu/contract.ts';
 import { KuafuError } from '../../../services/kuafu/contract.ts';
 import { serve } from '../../../services/kuafu/server.ts';
+import type { TlsMaterial } from '../../../services/kuafu/tls-contract.ts';
 import { EchoError, EchoHandlers, echoService } from './echo.ts';
 import { describeStreams } from './streams.suite.ts';
 
-/** What calls promise, over any transport. `listen`: an address nobody listens at yet. */
-export function describeTransport(name: string, listen: () => string): void {
-  describeStreams(name, listen);
+/** What calls promise, over any transport. `listen`: an address nobody listens at yet; `tls`: what both sides show there; `proxy`: what the client goes through. */
+export function describeTransport(name: string, listen: () => string, tls?: TlsMaterial, proxy?: string): void {
+  describeStreams(name, listen, tls, proxy);
   describe(`calls over ${name}`, () => {
     let handlers: EchoHandlers;
     let server: KuafuServer;
@@ -18,8 +19,8 @@ export function describeTransport(name: string, listen: () => string): void {
 
     beforeEach(async () => {
       handlers = new EchoHandlers();
-      server = await serve({ guard: 'none', address: listen(), implementations: [handlers.implementation()] });
-      client = createKuafuClient();
+      server = await serve({ guard: 'none', address: listen(), implementations: [handlers.implementation()], tls });
+      client = createKuafuClient({ tls, proxy });
       echo = client.service(echoService, server.address);
     });
 
@@ -130,6 +131,7 @@ export function describeTransport(name: string, listen: () => string): void {
     });
 
     test('a deadline ends the call at both ends', async () => {
+      await echo.nothing(); // 60 ms are for the call, not for a connection
       await expect(echo.wait({ name: 'a' }, { timeoutMs: 60 })).rejects.toMatchObject({ name: 'KuafuError', code: 'DeadlineExceeded' });
       await handlers.untilAborted(1);
       expect(handlers.aborted[0]!.reason).toBeInstanceOf(KuafuError);
@@ -196,7 +198,7 @@ export function describeTransport(name: string, listen: () => string): void {
     test('a server past its bounds refuses, with a hint when to come back, and serves on', async () => {
       await server.close();
       const bounded = new EchoHandlers();
-      server = await serve({ guard: 'none', address: listen(), implementations: [bounded.implementation()], limits: { callsMax: 2 } });
+      server = await serve({ guard: 'none', address: listen(), implementations: [bounded.implementation()], tls, limits: { callsMax: 2 } });
       echo = client.service(echoService, server.address);
       const under = [echo.wait({ name: 'a' }), echo.wait({ name: 'b' })];
       await bounded.untilWaiting(2);
@@ -215,6 +217,7 @@ export function describeTransport(name: string, listen: () => string): void {
         guard: 'none',
         address: listen(),
         implementations: [bounded.implementation()],
+        tls,
         limits: { callsPerConnectionMax: 1 },
       });
       echo = client.service(echoService, server.address);

@@ -26,7 +26,10 @@ afterEach(async () => {
 afterAll(() => rm(directory, { recursive: true, force: true }));
 
 function run(role: string, ...flags: string[]): ReturnType<typeof startFeitian> {
-  const process = startFeitian(['run', role, '--data', join(directory, role), ...flags], { FEITIAN_LOG_LEVEL: 'info' });
+  const process = startFeitian(['run', role, '--data', join(directory, role), ...flags], {
+    FEITIAN_LOG_LEVEL: 'info',
+    FEITIAN_INSECURE: 'on',
+  });
   running.push(process);
   return process;
 }

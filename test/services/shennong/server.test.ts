@@ -58,6 +58,7 @@ describe('discovery', () => {
       startFeitian([
         'run',
         'pangu-chunk',
+        '--insecure',
         '--data',
         join(directory, 'chunk'),
         '--nuwa',

@@ -8,6 +8,8 @@ export interface FaultPlan {
   weather: Weather;
   /** Means, in milliseconds, between two of a kind; 0: none. */
   crashEveryMs: number;
+  /** Elections in which two rivals need one vote, and the voter dies. */
+  rivalryEveryMs: number;
   pauseEveryMs: number;
   partitionEveryMs: number;
   compactEveryMs: number;
@@ -16,6 +18,8 @@ export interface FaultPlan {
   clientDeathEveryMs: number;
   /** Servers come and go. */
   changeEveryMs: number;
+  /** Changes of the group meet one another, and changes of leaders (races.ts). */
+  raceEveryMs: number;
   /** A sync takes up to this long. */
   syncMsMax: number;
   clockDrift: number;
@@ -48,6 +52,7 @@ export function drawFaults(random: Random): FaultPlan {
     servers,
     weather,
     crashEveryMs: maybe(500, 0.6),
+    rivalryEveryMs: 0,
     pauseEveryMs: maybe(700, 0.4),
     partitionEveryMs: maybe(600, 0.6),
     compactEveryMs: maybe(400, 0.5),
@@ -55,6 +60,7 @@ export function drawFaults(random: Random): FaultPlan {
     brokenDiskEveryMs: maybe(2_000, 0.15),
     clientDeathEveryMs: maybe(1_500, 0.4),
     changeEveryMs: servers > 1 ? maybe(500, 0.25) : 0,
+    raceEveryMs: 0,
     syncMsMax: [1, 5, 40][random.int(3)]!,
     clockDrift: random.int(2) === 0 ? 0 : 0.15,
     lonelyLeaders: 0.3,
@@ -68,13 +74,15 @@ export function drawFaults(random: Random): FaultPlan {
     inflightMax: 1 + random.int(8),
     appendBytesMax: 100 + random.int(2_000),
   };
-  const profile = random.int(5);
+  const profile = random.int(6);
   if (profile === 0) return { ...plan, ...LONELY_LEADERS, partitionEveryMs: 300 + random.next() * 500 };
-  if (profile === 1) return { ...plan, ...QUICK_DEATHS, crashEveryMs: 150 + random.next() * 200 };
+  if (profile === 1) return { ...plan, ...QUICK_DEATHS, crashEveryMs: 150 + random.next() * 200, rivalryEveryMs: random.int(2) * 400 };
+  if (profile === 2) return { ...plan, ...RACES, servers: 3 + random.int(3), raceEveryMs: 700 + random.next() * 500 };
   return plan;
 }
 
-/** Much of one thing: leaders that are alone and do not know it; servers that die and come back within a few syncs of a slow disk. */
+/** Much of one thing: changes of the group in each other's way; leaders that are alone and do not know it; servers that die and come back within a few syncs of a slow disk. */
+const RACES = { crashEveryMs: 0, pauseEveryMs: 0, partitionEveryMs: 0, transferEveryMs: 0, changeEveryMs: 250, lease: false };
 const LONELY_LEADERS = { servers: 3, crashEveryMs: 0, pauseEveryMs: 0, changeEveryMs: 0, lonelyLeaders: 1 };
 const QUICK_DEATHS = {
   servers: 3,

@@ -18,7 +18,7 @@ export const MUTATIONS: readonly Mutation[] = [
     file: `${RAFT}/replication.ts`,
     find: 'if (index <= server.commitIndex || index < leading.firstIndex) return;',
     replace: 'if (index <= server.commitIndex) return;',
-    from: 400,
+    from: 600,
   },
   {
     name: 'a server votes twice in a term',
@@ -109,5 +109,30 @@ export const MUTATIONS: readonly Mutation[] = [
     file: `${MEMBER}/tree.ts`,
     find: 'this.#events.push(event);\n        told.push(event);',
     replace: "if (event.kind !== 'deleted') this.#events.push(event);\n        told.push(event);",
+  },
+  {
+    name: 'a vote is answered before it is on the disk (section 3.8)',
+    file: `${RAFT}/election.ts`,
+    find: "server.sendAfterWrite(from, { kind: 'voteReply', term, pre, granted: true });",
+    replace: "server.send(from, { kind: 'voteReply', term, pre, granted: true });",
+  },
+  {
+    name: 'a read is confirmed by the round before it (section 6.4)',
+    file: `${RAFT}/reads.ts`,
+    find: 'const read: PendingRead = { id, from, confirmedBy, index, round: NO_ROUND };',
+    replace: 'const read: PendingRead = { id, from, confirmedBy, index, round: leading.round };',
+    from: 390,
+  },
+  {
+    name: 'a change of the group begins while another one is not committed (section 4.1)',
+    file: `${RAFT}/membership.ts`,
+    find: "if (log.configIndex > commitIndex) return 'another change is under way';",
+    replace: '',
+  },
+  {
+    name: 'a change of the group begins before an entry of the term is committed (raft-dev, 10 July 2015)',
+    file: `${RAFT}/membership.ts`,
+    find: "if (commitIndex < firstIndex) return 'no entry of this term is committed yet';",
+    replace: '',
   },
 ];

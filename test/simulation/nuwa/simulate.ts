@@ -1,11 +1,13 @@
 import { type Random, seededRandom } from '../../../services/base/random.ts';
 import { TICK_MS } from '../../../services/nuwa/core/member/settings.ts';
+import type { MemberStatus } from '../../../services/nuwa/core/member/types.ts';
 import type { GroupConfig, ServerId } from '../../../services/nuwa/core/raft/types.ts';
 import { Checks } from './checks.ts';
 import { type ClientSurroundings, SimClient, TTL_MS } from './client.ts';
 import { mustHold } from './failure.ts';
 import { drawFaults, type FaultPlan } from './faults.ts';
 import { FAIR, Network } from './network.ts';
+import { MemberRaces } from './races.ts';
 import { SimServer, type Surroundings } from './server.ts';
 import { Timeline } from './timeline.ts';
 import { Locks } from './work/locks.ts';
@@ -32,6 +34,8 @@ export interface SimulationReport {
 
 /** Of the shortest election timeout; clocks run apart by 15 % each way. */
 const LEASE_SHARE = 0.6;
+/** How old what clients know of the group's members may be. */
+const LIST_MS = 50;
 /** After the faults: time for an election, for dead clients' sessions to expire, and for all to come to rest. */
 const HEALED_MS = 1_500 + 2 * TTL_MS;
 
@@ -48,8 +52,8 @@ class Simulation {
   readonly #servers = new Map<ServerId, SimServer>();
   readonly #checks: Checks;
   readonly #around: Surroundings;
-  /** Servers that were removed from the group; clients are told. */
-  readonly #retired = new Set<ServerId>();
+  /** Whom clients ask: who is in the group, as far as anybody knows it is committed. */
+  #listed: readonly SimServer[] = [];
   readonly #clients: SimClient[] = [];
   readonly #trace: ((line: string) => void) | undefined;
   #ending = false;
@@ -68,7 +72,10 @@ class Simulation {
     const nowMs = (): number => this.#timeline.nowMs;
     this.#trace = trace && ((line) => trace(`${nowMs().toFixed(1).padStart(8)} ${line}`));
     this.#trace?.(JSON.stringify(this.#plan));
-    this.#checks = new Checks(() => [...this.#servers.values()], { fixed: this.#plan.changeEveryMs === 0, nowMs });
+    this.#checks = new Checks(() => [...this.#servers.values()], {
+      fixed: this.#plan.changeEveryMs === 0,
+      nowMs,
+    });
     this.#around = {
       timeline: this.#timeline,
       network: this.#network,
@@ -91,6 +98,7 @@ class Simulation {
 
   run(faultyMs: number): SimulationReport {
     for (const server of this.#servers.values()) server.start();
+    this.#list();
     this.#servers.get('s1')!.step({ kind: 'campaign' });
     for (let i = 0; i < 3; i++) this.#registers.run(this.#addClient(`register${i}`), 'all');
     for (let i = 0; i < 2; i++) this.#registers.run(this.#addClient(`reader${i}`), 'reads');
@@ -132,13 +140,26 @@ class Simulation {
     return server;
   }
 
+  /** A server that was never taken in, or that was removed, answers nobody: clients would ask it in vain to the end. */
+  #list(): void {
+    const all = [...this.#servers.values()];
+    let best: MemberStatus | undefined;
+    for (const { member } of all) {
+      const status = member?.status();
+      if (status && status.config.members.length > 0 && status.commitIndex >= (best?.commitIndex ?? 0)) best = status;
+    }
+    const members = best?.config.members;
+    this.#listed = members ? all.filter(({ id }) => members.some((member) => member.id === id)) : all;
+    if (this.#plan.changeEveryMs > 0) this.#timeline.after(LIST_MS, () => this.#list());
+  }
+
   #addClient(name: string): SimClient {
     const simulation = this;
     const around: ClientSurroundings = {
       timeline: this.#timeline,
       network: this.#network,
       random: this.#random,
-      servers: () => [...this.#servers.values()].filter(({ id }) => !this.#retired.has(id)),
+      servers: () => this.#listed,
       get ending() {
         return simulation.#ending;
       },
@@ -160,6 +181,7 @@ class Simulation {
   #planFaults(): void {
     const plan = this.#plan;
     this.#every(plan.crashEveryMs, () => this.#crash());
+    this.#every(plan.rivalryEveryMs, () => this.#rivals());
     this.#every(plan.pauseEveryMs, () => this.#pause());
     this.#every(plan.partitionEveryMs, () => this.#partition());
     this.#every(plan.compactEveryMs, () => this.#someServer().compact());
@@ -167,6 +189,15 @@ class Simulation {
     this.#every(plan.brokenDiskEveryMs, () => this.#breakDisk());
     this.#every(plan.clientDeathEveryMs, () => this.#killClient());
     this.#every(plan.changeEveryMs, () => this.#changeMembers());
+    const races = new MemberRaces({
+      timeline: this.#timeline,
+      network: this.#network,
+      random: this.#random,
+      servers: () => [...this.#servers.values()],
+      over: () => !this.#faulty,
+      trace: this.#trace,
+    });
+    this.#every(plan.raceEveryMs, () => races.run());
     if (plan.wallJumps) this.#every(400, () => this.#jump());
   }
 
@@ -205,6 +236,25 @@ class Simulation {
     server.start();
   }
 
+  /** A group that starts: all but one run at once and need the vote of that one, who dies when it has given it and is back in time for the other. */
+  #rivals(): void {
+    const leads = ({ member, id }: SimServer): boolean => member?.leader === id;
+    const voters = [...this.#servers.values()].filter((server) => !leads(server));
+    const voter = voters[this.#random.int(voters.length)];
+    if (!voter) return;
+    this.#trace?.(`all others run against ${voter.id}`);
+    for (const server of this.#servers.values()) {
+      server.crash();
+      this.#restart(server);
+      if (server !== voter) server.step({ kind: 'campaign' });
+    }
+    for (let deaths = 0; deaths < 3; deaths++)
+      this.#timeline.after(5 + this.#random.next() * 60, () => {
+        voter.crash();
+        this.#restart(voter);
+      });
+  }
+
   #pause(): void {
     const server = this.#someServer();
     server.pause();
@@ -240,9 +290,16 @@ class Simulation {
       this.#network.cut(leader.id, other);
       this.#network.cut(other, leader.id);
     }
-    const slow = !this.#plan.lease && this.#random.int(3) > 0;
+    const trouble = this.#random.int(4);
+    const slow = !this.#plan.lease && trouble > 1;
     if (slow) leader.clockRate = 4;
-    this.#timeline.after(200 + this.#random.next() * 1_000, () => {
+    // It stands still, goes on where it was, and answers what came meanwhile: others may lead by then.
+    const stillMs = trouble === 1 ? 400 + this.#random.next() * 1_000 : 0;
+    if (stillMs > 0) {
+      leader.pause();
+      this.#timeline.after(stillMs, () => leader.resume());
+    }
+    this.#timeline.after(Math.max(stillMs + 50, 200 + this.#random.next() * 1_000), () => {
       this.#network.heal();
       if (slow) leader.clockRate = 1;
     });
@@ -279,15 +336,18 @@ class Simulation {
     if (learner) return leader.changeMembers({ kind: 'promote', id: learner.id }, answer);
     if (members.length > 3 && this.#random.int(2) === 0) {
       const victim = members[this.#random.int(members.length)]!;
-      return leader.changeMembers({ kind: 'remove', id: victim.id }, (problem) => {
-        answer(problem);
-        if (problem === undefined) this.#retired.add(victim.id);
-      });
+      return leader.changeMembers({ kind: 'remove', id: victim.id }, answer);
     }
     if (members.length >= 5) return;
     const id = `s${++this.#lastServer}`;
-    this.#addServer(id, { members: [] }).start();
-    leader.changeMembers({ kind: 'add', id, address: id }, answer);
+    const added = this.#addServer(id, { members: [] });
+    added.start();
+    leader.changeMembers({ kind: 'add', id, address: id }, (problem) => {
+      answer(problem);
+      if (problem === undefined) return;
+      added.crash();
+      this.#servers.delete(id);
+    });
   }
 
   // ---- the end ----

@@ -16,7 +16,7 @@ type Request = z.output<(typeof masterService.methods.create)['request']>;
  * `commit` puts there. The caller chose the id, so that a second try finds what the first one made.
  * One statement looks, one inserts file, chunk and replicas together.
  */
-export async function create(context: MasterContext, request: Request): Promise<Allocation> {
+export async function create(context: MasterContext, request: Request, owner = ''): Promise<Allocation> {
   const { db } = context;
   const { file, path, mode, chunkBytes } = request;
   const parsed = parsePath(path);
@@ -28,7 +28,7 @@ export async function create(context: MasterContext, request: Request): Promise<
     if (existing?.type === 'directory' && mode === 'w') throw new PanguError('EISDIR', `${path} is a directory`);
     if (existing && mode === 'wx') throw new PanguError('EEXIST', `${path} exists`);
     if (request.parents && inodes!.length < parsed.names.length) {
-      await makeDirectories(db, parsed.names.slice(0, -1));
+      await makeDirectories(db, parsed.names.slice(0, -1), owner);
       [inodes] = await walk(db, [parsed.names]);
     }
     const parent = parentOf(inodes!, parsed, path);
@@ -40,8 +40,8 @@ export async function create(context: MasterContext, request: Request): Promise<
       db,
       sql`
         with file as (
-          insert into pangu.inodes (id, parent, name, type, state, chunk_bytes, replicas, target)
-          values (${file}, ${place.parent}, ${name}, 'file', 'open', ${chunkBytes}, ${request.replicas}, ${place.target})
+          insert into pangu.inodes (id, parent, name, type, state, chunk_bytes, replicas, target, owner)
+          values (${file}, ${place.parent}, ${name}, 'file', 'open', ${chunkBytes}, ${request.replicas}, ${place.target}, ${owner})
           on conflict (id) do nothing returning id
         ), chunk as (
           insert into pangu.chunks (id, file, index) select ${chunk}, id, 0 from file returning id

@@ -9,6 +9,7 @@ import { insertDirectory, makeDirectories } from '../tree.ts';
 export async function mkdir(
   { db }: MasterContext,
   { requestId, path, recursive }: { requestId: string; path: string; recursive: boolean },
+  owner = '',
 ) {
   const parsed = parsePath(path);
   if (recursive) {
@@ -16,14 +17,14 @@ export async function mkdir(
       const [inodes] = await walk(tx, [parsed.names]);
       const there = endOf(inodes!, { ...parsed, directory: false }, path);
       if (there?.type === 'file') throw new PanguError('EEXIST', `${path} is a file`);
-      if (!there) await makeDirectories(tx, parsed.names);
+      if (!there) await makeDirectories(tx, parsed.names, owner);
     });
     return {};
   }
   await once(db, requestId, REQUEST_KEEP_MS, async (tx) => {
     const [inodes] = await walk(tx, [parsed.names]);
     if (endOf(inodes!, { ...parsed, directory: false }, path)) throw new PanguError('EEXIST', `${path} exists`);
-    await insertDirectory(tx, parentOf(inodes!, parsed, path).id, parsed.names.at(-1)!);
+    await insertDirectory(tx, parentOf(inodes!, parsed, path).id, parsed.names.at(-1)!, owner);
   });
   return {};
 }

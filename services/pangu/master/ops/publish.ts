@@ -5,6 +5,7 @@ import { checkName, formatPath, isWithin, type ParsedPath, parsePath } from '../
 import type { MasterContext } from '../context.ts';
 import { endOf, type Inode, parentOf, walk } from '../inodes.ts';
 import { once } from '../once.ts';
+import { lockMove, lockTree } from '../quotas.ts';
 import { detach, insertDirectory, makeDirectories } from '../tree.ts';
 
 /** Who publishes may be a workflow that was paused: remembered for a month. */
@@ -20,13 +21,19 @@ interface Publication {
  * New directories with files moved into them, all in one transaction: nobody sees one without the others, or one half filled.
  * What stands in the way is removed in the same transaction when that is asked for. Parents are made.
  */
-export async function publish({ db }: MasterContext, { publishId, publications }: { publishId: string; publications: Publication[] }) {
+export async function publish(
+  { db }: MasterContext,
+  { publishId, publications }: { publishId: string; publications: Publication[] },
+  owner = '',
+) {
   const directories = publications.map(({ directory }) => parsePath(directory));
   const files = publications.flatMap(({ files }, into) => files.map(({ from, name }) => ({ into, from, name, parsed: parsePath(from) })));
   checkPublications(publications, directories);
 
   await once(db, `publish:${publishId}`, PUBLISH_KEEP_MS, async (tx) => {
-    for (const { names } of directories) await makeDirectories(tx, names.slice(0, -1));
+    // What is replaced is mostly a directory, and so removed with what is in it.
+    if (publications.some(({ overwrite }) => overwrite)) await lockTree(tx);
+    for (const { names } of directories) await makeDirectories(tx, names.slice(0, -1), owner);
     const found = await walk(
       tx,
       [...directories, ...files.map(({ parsed }) => parsed)].map(({ names }) => names),
@@ -42,8 +49,9 @@ export async function publish({ db }: MasterContext, { publishId, publications }
       if (standing && !overwrite) throw new PanguError('EEXIST', `${directory} exists`, { details: { path: formatPath(parsed.names) } });
       if (standing && sources.some(({ id }) => id === standing.id))
         throw new PanguError('EINVAL', `${directory} is a file that is to be published`);
+      if (standing?.type === 'directory') await lockMove(tx, standing.parent, null);
       if (standing) await detach(tx, standing);
-      made.push(await insertDirectory(tx, parentOf(found[i]!, parsed, directory).id, parsed.names.at(-1)!));
+      made.push(await insertDirectory(tx, parentOf(found[i]!, parsed, directory).id, parsed.names.at(-1)!, owner));
     }
     await moveAll(
       tx,

@@ -1,9 +1,15 @@
+import { systemClock } from '../../../base/clock.ts';
+import type { Queryable } from '../../../base/database.ts';
 import { hasCode } from '../../../base/errors.ts';
 import { PanguError } from '../../contract.ts';
-import { parsePath } from '../../core/path.ts';
+import { type ParsedPath, parsePath } from '../../core/path.ts';
+import { isInTrash } from '../../core/trash.ts';
 import type { MasterContext } from '../context.ts';
 import { endOf, type Inode, parentOf, walk } from '../inodes.ts';
 import { once, REQUEST_KEEP_MS } from '../once.ts';
+import { lockMove, lockTree } from '../quotas.ts';
+import { trashRetentionMs } from '../settings.ts';
+import { moveToTrash } from '../trash.ts';
 import { detach, removeEmptyDirectory } from '../tree.ts';
 
 interface Request {
@@ -11,12 +17,21 @@ interface Request {
   path: string;
   what: 'file' | 'one' | 'tree';
   force: boolean;
+  skipTrash: boolean;
 }
 
-export async function remove({ db }: MasterContext, { requestId, path, what, force }: Request) {
+/**
+ * To the trash, unless that is not wanted, or what is removed lies there, is a directory with nothing in it or a file that is still written. When the trash is
+ * over a quota of its own the caller is told so, and nothing is removed.
+ */
+export async function remove({ db }: MasterContext, { requestId, path, what, force, skipTrash }: Request, owner = '') {
   const parsed = parsePath(path);
   await once(db, requestId, REQUEST_KEEP_MS, async (tx) => {
-    const [inodes] = await walk(tx, [parsed.names]);
+    let [inodes] = await walk(tx, [parsed.names]);
+    if (what === 'tree' && inodes!.length > parsed.names.length && inodes!.at(-1)!.type === 'directory') {
+      await lockTree(tx);
+      [inodes] = await walk(tx, [parsed.names]);
+    }
     let inode: Inode | undefined;
     try {
       parentOf(inodes!, parsed, path);
@@ -26,9 +41,20 @@ export async function remove({ db }: MasterContext, { requestId, path, what, for
       if (force && hasCode(error, 'ENOENT', 'ENOTDIR')) return;
       throw error;
     }
-    if (inode.type === 'file' || what === 'tree') await detach(tx, inode);
-    else if (what === 'file') throw new PanguError('EISDIR', `${path} is a directory`);
-    else await removeEmptyDirectory(tx, inode, path);
+    if (inode.type === 'directory' && what === 'file') throw new PanguError('EISDIR', `${path} is a directory`);
+    if (inode.type === 'directory' && what === 'one') await removeEmptyDirectory(tx, inode, path);
+    else if (skipTrash || inode.state === 'open' || isInTrash(parsed.names)) await removeAtOnce(tx, inode);
+    else await removeToTrash(tx, inode, parsed, owner);
   });
   return {};
+}
+
+async function removeAtOnce(tx: Queryable, inode: Inode): Promise<void> {
+  if (inode.type === 'directory') await lockMove(tx, inode.parent, null);
+  await detach(tx, inode);
+}
+
+async function removeToTrash(tx: Queryable, inode: Inode, { names }: ParsedPath, owner: string): Promise<void> {
+  if ((await trashRetentionMs(tx)) > 0) await moveToTrash(tx, inode, names, owner, systemClock.nowMs());
+  else await removeAtOnce(tx, inode);
 }

@@ -1,14 +1,11 @@
-import { sql } from 'drizzle-orm';
-import { type Queryable, rows, TransactionConflict } from '../../../base/database.ts';
+import type { Queryable } from '../../../base/database.ts';
 import { PanguError } from '../../contract.ts';
 import { isWithin, parsePath } from '../../core/path.ts';
 import type { MasterContext } from '../context.ts';
 import { endOf, type Inode, parentOf, walk } from '../inodes.ts';
 import { once, REQUEST_KEEP_MS } from '../once.ts';
-import { detach, removeEmptyDirectory } from '../tree.ts';
-
-/** Any number; held by a transaction that moves a directory. */
-const DIRECTORY_MOVE_LOCK = 7_203_682;
+import { lockMove, lockTree } from '../quotas.ts';
+import { detach, move, removeEmptyDirectory } from '../tree.ts';
 
 /**
  * One row changes its parent and name. Two moves that are each fine, /a into /b and /b into /a, would together cut a ring out of the
@@ -21,7 +18,7 @@ export async function rename({ db }: MasterContext, request: { requestId: string
   await once(db, requestId, REQUEST_KEEP_MS, async (tx) => {
     let found = await walk(tx, [source.names, target.names]);
     if (endOf(found[0]!, source, from)?.type === 'directory') {
-      await tx.execute(sql`select pg_advisory_xact_lock(${DIRECTORY_MOVE_LOCK})`);
+      await lockTree(tx);
       found = await walk(tx, [source.names, target.names]);
     }
     parentOf(found[0]!, source, from);
@@ -32,6 +29,7 @@ export async function rename({ db }: MasterContext, request: { requestId: string
     if (moving.id === standing?.id) return;
     if (moving.type === 'directory' && isWithin(target.names, source.names)) throw new PanguError('EINVAL', `${to} is inside ${from}`);
     if (moving.type === 'file' && target.directory) throw new PanguError('ENOTDIR', `${to} names a directory, ${from} is a file`);
+    if (moving.type === 'directory') await lockMove(tx, moving.parent, parent.id);
     if (standing) await makeWay(tx, moving, standing, to);
     await move(tx, moving, parent.id, target.names.at(-1)!);
   });
@@ -46,14 +44,4 @@ async function makeWay(tx: Queryable, moving: Inode, standing: Inode, to: string
     if (moving.type === 'directory') throw new PanguError('ENOTDIR', `${to} is a file`);
     await detach(tx, standing);
   }
-}
-
-async function move(tx: Queryable, inode: Inode, parent: string, name: string): Promise<void> {
-  const moved = await rows(
-    tx,
-    sql`
-      update pangu.inodes set parent = ${parent}, name = ${name}
-      where id = ${inode.id} and parent = ${inode.parent} and name = ${inode.name} returning id`,
-  );
-  if (moved.length === 0) throw new TransactionConflict(`${inode.id} moved`);
 }

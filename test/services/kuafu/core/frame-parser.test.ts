@@ -136,7 +136,7 @@ test.each([
   ['shorter than its body', (header: Buffer) => header.writeUInt32BE(1, 12), /with a body of/],
   ['shorter than its header', (header: Buffer) => header.writeUInt32BE(3, 0), /a frame of 3 bytes/],
   ['of an unknown kind', (header: Buffer) => header.writeUInt8(99, 4), /unknown kind 99/],
-  ['with flags that mean nothing', (header: Buffer) => header.writeUInt8(8, 5), /flags 8/],
+  ['with flags that mean nothing', (header: Buffer) => header.writeUInt8(16, 5), /flags 16/],
   ['with both priorities', (header: Buffer) => header.writeUInt8(6, 5), /flags 6/],
 ])('a frame %s is a violation', (_name, spoil, message) => {
   const header = encode(FRAME_KINDS.ping, 0, bytes(0, 0), bytes(0, 0));

@@ -79,7 +79,7 @@ test('a file that was moved is asked of where it is now', async () => {
 
 test('a file that was removed is read on by who had opened it, and written by nobody', async () => {
   const { file } = await create('/mine/removed', 'wx');
-  await handlers.remove({ requestId: newId(), path: '/mine/removed', what: 'file', force: false }, as(NOBODY));
+  await handlers.remove({ requestId: newId(), path: '/mine/removed', what: 'file', force: false, skipTrash: true }, as(NOBODY));
   await expect(handlers.locate({ file }, as(callerWho()))).resolves.toBeDefined();
   await expect(handlers.allocate({ file, index: 1, exclude: [] }, as(callerWho('write')))).rejects.toMatchObject({ code: 'ENOENT' });
 });

@@ -113,7 +113,7 @@ describe('allocate', () => {
   it('gives none for a file that is closed or gone', async () => {
     const file = await metadata.file('/closed');
     await expect(allocate(metadata.context, { file, index: 1, exclude: [] })).rejects.toEqual(withCode('EBADF'));
-    await remove(metadata.context, { requestId: newId(), path: '/closed', what: 'file', force: false });
+    await remove(metadata.context, { requestId: newId(), path: '/closed', what: 'file', force: false, skipTrash: true });
     await expect(allocate(metadata.context, { file, index: 1, exclude: [] })).rejects.toEqual(withCode('ENOENT'));
   });
 });
@@ -200,7 +200,7 @@ describe('commit', () => {
 
   it('refuses a file that was removed while it was written', async () => {
     const { file, chunk } = await doCreate('/removed');
-    await remove(metadata.context, { requestId: newId(), path: '/removed', what: 'one', force: false });
+    await remove(metadata.context, { requestId: newId(), path: '/removed', what: 'one', force: false, skipTrash: true });
     await expect(doCommit(file, [written(chunk, 0, 1)], true)).rejects.toEqual(withCode('ENOENT'));
   });
 });
@@ -215,7 +215,7 @@ describe('the garbage loop', () => {
     // No chunk server is there: garbage waits in its table.
     metadata.servers = [];
     const before = await metadata.count('garbage');
-    await remove(metadata.context, { requestId: newId(), path: '/tree', what: 'tree', force: false });
+    await remove(metadata.context, { requestId: newId(), path: '/tree', what: 'tree', force: false, skipTrash: true });
     await collectOnce(metadata.context, 60_000);
     expect(await metadata.count('inodes', `id = '${file}'`)).toBe(0); // what was given up has no grace
     expect(await metadata.count('inodes', "name in ('g1', 'g2', 'g3', 'g4')")).toBe(4);

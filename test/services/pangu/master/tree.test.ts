@@ -29,7 +29,7 @@ const withCode = (code: string) => expect.objectContaining({ code });
 const doMkdir = (path: string, recursive = false) => mkdir(metadata.context, { requestId: newId(), path, recursive });
 const doRename = (from: string, to: string, requestId = newId()) => rename(metadata.context, { requestId, from, to });
 const doRemove = (path: string, what: 'file' | 'one' | 'tree' = 'one', force = false, requestId = newId()) =>
-  remove(metadata.context, { requestId, path, what, force });
+  remove(metadata.context, { requestId, path, what, force, skipTrash: true });
 const codeOf = (promise: Promise<unknown>): Promise<string> =>
   promise.then(
     () => 'ok',

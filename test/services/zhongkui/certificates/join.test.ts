@@ -3,11 +3,11 @@ import { readdir, readFile, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { ManualClock } from '../../../../services/base/clock.ts';
+import { newPrivateKeyPem } from '../../../../services/zhongkui/certificates/encodings.ts';
 import { joinMachine } from '../../../../services/zhongkui/certificates/join-machine.ts';
 import { loadMachine } from '../../../../services/zhongkui/certificates/machine-files.ts';
 import { proveJoin } from '../../../../services/zhongkui/certificates/proofs.ts';
 import { createRequest } from '../../../../services/zhongkui/certificates/request.ts';
-import { newPrivateKeyPem } from '../../../../services/zhongkui/certificates/x509.ts';
 import { parseJoinToken } from '../../../../services/zhongkui/core/join-token.ts';
 import { type AuthorityStage, refusalOf, stageAuthority } from './stage.ts';
 

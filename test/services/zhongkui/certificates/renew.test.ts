@@ -6,12 +6,12 @@ import { ManualClock } from '../../../../services/base/clock.ts';
 import { silentLogger } from '../../../../services/base/log.ts';
 import { keepOnce } from '../../../../services/zhongkui/background/keep-authority.ts';
 import { openAuthority } from '../../../../services/zhongkui/certificates/authority.ts';
+import { newPrivateKeyPem } from '../../../../services/zhongkui/certificates/encodings.ts';
 import { renewMachine } from '../../../../services/zhongkui/certificates/join-machine.ts';
 import type { MachineCertificate } from '../../../../services/zhongkui/certificates/machine-certificate.ts';
 import { loadMachine, nextKey } from '../../../../services/zhongkui/certificates/machine-files.ts';
 import { proveRenewal } from '../../../../services/zhongkui/certificates/proofs.ts';
 import { createRequest } from '../../../../services/zhongkui/certificates/request.ts';
-import { newPrivateKeyPem } from '../../../../services/zhongkui/certificates/x509.ts';
 import { ROOT_LIFE_MS } from '../../../../services/zhongkui/core/authority-rotation.ts';
 import { type AuthorityStage, refusalOf, stageAuthority } from './stage.ts';
 
