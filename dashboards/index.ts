@@ -8,6 +8,7 @@ import { nuwaDashboard } from './nuwa.ts';
 import { overviewDashboard } from './overview.ts';
 import { panguDashboard } from './pangu.ts';
 import { temporalDashboard } from './temporal.ts';
+import { zhongkuiDashboard } from './zhongkui.ts';
 
 /** Every dashboard, in the order in which people look. */
 export const DASHBOARDS: readonly ((settings: Settings) => Dashboard)[] = [
@@ -17,6 +18,7 @@ export const DASHBOARDS: readonly ((settings: Settings) => Dashboard)[] = [
   fuxiDashboard,
   nuwaDashboard,
   kuafuDashboard,
+  zhongkuiDashboard,
   dayuDashboard,
   temporalDashboard,
 ];

@@ -55,6 +55,7 @@ export function quantile<const M extends Histogram>(q: number, histogram: M, by:
 export const sum = (expression: string, ...by: string[]): string => over('sum', expression, by);
 /** For what each of several processes tells of the whole cluster: they say the same, so adding them up would be wrong. */
 export const max = (expression: string, ...by: string[]): string => over('max', expression, by);
+export const min = (expression: string, ...by: string[]): string => over('min', expression, by);
 export const count = (expression: string, ...by: string[]): string => over('count', expression, by);
 export const top = (n: number, expression: string): string => `topk(${n}, ${expression})`;
 

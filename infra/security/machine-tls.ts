@@ -2,7 +2,7 @@ import type { Logger } from '../../services/base/log.ts';
 import { useMachineTls } from '../../services/kuafu/client.ts';
 import type { Identity } from '../../services/kuafu/guard-contract.ts';
 import { joinCluster } from '../../services/nuwa/client.ts';
-import { openCertificateKeeper } from '../../services/zhongkui/client.ts';
+import { openCertificateKeeper, tellCertificate } from '../../services/zhongkui/client.ts';
 import type { SecurityConfig } from '../../services/zhongkui/contract.ts';
 import { type CertificateAnswer, joinService, type RenewRequest, ZHONGKUI_JOIN_SERVICE } from '../../services/zhongkui/join-contract.ts';
 
@@ -32,10 +32,12 @@ export async function openMachineTls(files: NonNullable<SecurityConfig['tls']>, 
   const renew: Renew = (request) => Promise.race([ended, renewing.then((by) => by(request))]);
   const keeper = await openCertificateKeeper({ files, ask: { renew }, log });
   useMachineTls(keeper);
+  const untell = tellCertificate(keeper);
   log.info({ machine: keeper.current.machine, expires: new Date(keeper.current.notAfterMs).toISOString() }, 'role.certified');
   return {
     renewBy,
     close: () => {
+      untell();
       end(new Error('this process ends'));
       return keeper.close();
     },

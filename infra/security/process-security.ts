@@ -2,7 +2,7 @@ import type { Logger } from '../../services/base/log.ts';
 import type { Guard } from '../../services/kuafu/guard-contract.ts';
 import { connectNuwa } from '../../services/nuwa/client.ts';
 import type { NuwaClient } from '../../services/nuwa/contract.ts';
-import { delegate, openGuard, openIdentity } from '../../services/zhongkui/client.ts';
+import { delegate, openGuard, openIdentity, tellToken } from '../../services/zhongkui/client.ts';
 import type { ProcessIdentity, SecurityConfig } from '../../services/zhongkui/contract.ts';
 
 /** Who this process is, who may call it, and a client of Nuwa that it has anyway: revocations come from there. */
@@ -31,6 +31,7 @@ export interface ProcessSecurityOptions {
 export async function openSecurity(options: ProcessSecurityOptions): Promise<ProcessSecurity> {
   const { cluster, security, startsFirst, creator, log } = options;
   const identity = await openIdentity(security.identityFile, { log });
+  const untell = tellToken(identity);
   const guard = await openGuard({ cluster, trustFile: security.trustFile, trustStale: startsFirst, log });
   let nuwa: NuwaClient | undefined;
   const followAt = async (addresses: readonly string[]): Promise<NuwaClient> => {
@@ -56,6 +57,7 @@ export async function openSecurity(options: ProcessSecurityOptions): Promise<Pro
     followAt,
     async close() {
       guard.close();
+      untell();
       identity.close();
       await nuwa?.close();
     },

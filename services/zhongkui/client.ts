@@ -13,6 +13,7 @@ import { openTrust } from './keys/trust-file.ts';
 import { followRevocations } from './revocations/follower.ts';
 import { revoke as revokeAt } from './revocations/revoke.ts';
 import { NO_REVOCATIONS, type RevocationView } from './revocations/view.ts';
+import { countingAudit, tellRevocations } from './tell.ts';
 import { type DelegateOptions, delegate as delegateAt, type Holding, type IssuedToken } from './tokens/delegate.ts';
 
 export { NO_AUDIT } from './audit.ts';
@@ -48,6 +49,7 @@ export { readTrustFile, type Trust, trustOf, writeTrustFile } from './keys/trust
 export { NO_REVOCATIONS, type RevocationView } from './revocations/view.ts';
 export { rotateKeyFile } from './rotate.ts';
 export { fileStore, type IssuedRecord, type IssuedStore } from './store.ts';
+export { tellCertificate, tellToken } from './tell.ts';
 export { decodeToken } from './tokens/decode-token.ts';
 export type { DelegateOptions, Holding, IssuedToken } from './tokens/delegate.ts';
 
@@ -110,7 +112,8 @@ export async function openGuard(options: OpenGuardOptions): Promise<OpenGuard> {
   const trust = await openTrust(trustFile, { log });
   const audit = createAudit({ log: log.child({ log: 'audit' }), clock });
   const revocations = new Attachable();
-  const guard = createGuard({ cluster, trust, clock, revocations, audit, trustStale });
+  const guard = createGuard({ cluster, trust, clock, revocations, audit: countingAudit(audit), trustStale });
+  const untell = tellRevocations(revocations, clock);
   const follow = (from: Pick<NuwaClient, 'follow' | 'get'>): Promise<void> => {
     const follower = followRevocations({ nuwa: from, log, signal: closing.signal, clock });
     revocations.attach(follower);
@@ -122,6 +125,7 @@ export async function openGuard(options: OpenGuardOptions): Promise<OpenGuard> {
     follow,
     close() {
       closing.abort();
+      untell();
       trust.close();
       audit.close();
     },

@@ -25,7 +25,7 @@ interface Drawn {
   }[];
 }
 
-const NAMES = ['overview', 'nodes', 'pangu', 'fuxi', 'nuwa', 'kuafu', 'dayu', 'temporal'];
+const NAMES = ['overview', 'nodes', 'pangu', 'fuxi', 'nuwa', 'kuafu', 'zhongkui', 'dayu', 'temporal'];
 
 let out: string;
 const drawn = new Map<string, Drawn>();

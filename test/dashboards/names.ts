@@ -4,6 +4,7 @@ import { KUAFU_METRICS } from '../../services/kuafu/metrics.ts';
 import { NUWA_METRICS } from '../../services/nuwa/metrics.ts';
 import { PANGU_CHUNK_METRICS, PANGU_MASTER_METRICS } from '../../services/pangu/metrics.ts';
 import { NODE_METRICS, SHENNONG_METRICS } from '../../services/shennong/metrics.ts';
+import { ZHONGKUI_METRICS } from '../../services/zhongkui/metrics.ts';
 
 const ALL = [
   DAYU_AGENT_METRICS,
@@ -18,6 +19,7 @@ const ALL = [
   PANGU_MASTER_METRICS,
   NODE_METRICS,
   SHENNONG_METRICS,
+  ZHONGKUI_METRICS,
 ];
 
 /** Every name that a room's metrics.ts declares. */
