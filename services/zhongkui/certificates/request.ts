@@ -2,6 +2,7 @@ import { createPublicKey } from 'node:crypto';
 import { messageOf } from '../../base/errors.ts';
 import { ZhongkuiError } from '../contract.ts';
 import { type Requested, requestProblem } from '../core/admission.ts';
+import { isDer } from '../core/der.ts';
 import { machineNameOf } from '../core/machine-names.ts';
 import { CSR_BYTES_MAX } from '../join-contract.ts';
 import { canonicalAddress, fingerprintOf, isP256 } from './encodings.ts';
@@ -52,9 +53,9 @@ export async function readRequest(der: Uint8Array, cluster: string): Promise<Rea
 
 /** @returns a text: what is wrong. */
 async function parse(der: Uint8Array): Promise<ReadRequest | string> {
+  // Bytes after the end, or a length that is written in another way than it must be: two texts for one request.
+  if (!isDer(der)) return 'it is no DER';
   const request = new x509.Pkcs10CertificateRequest(der as never);
-  // Bytes after the end, or a length written in a longer way than need be: two texts for one request.
-  if (!Buffer.from(request.rawData).equals(der)) return 'there is more in it than a request';
   const spki = Buffer.from(request.publicKey.rawData);
   if (!isP256(createPublicKey({ key: spki, type: 'spki', format: 'der' }))) return 'its key must be of P-256';
   if (!(await request.verify())) return 'it is not signed by the key it is for';
