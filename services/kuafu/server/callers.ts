@@ -30,6 +30,12 @@ interface Waiting {
 
 /** A guard looks into memory and at signatures. One that has not decided by then waits for something that is away. */
 const ADMISSION_TIMEOUT_MS = 5_000;
+/**
+ * Credentials that are refused cost a signature or two each. A connection that brought so many in a row is ended if nobody was let in over it; one that somebody else uses as
+ * well, as all of a machine do, is kept, and more of them are looked at once a second only.
+ */
+export const REFUSED_IN_A_ROW_MAX = 32;
+const REFUSED_LOOK_MS = 1_000;
 /** What may follow requests that wait, messages of streams above all, over one connection; a window of each of a dozen streams. */
 const FOLLOWING_BYTES_MAX = 4 * 1024 * 1024;
 /** A frame weighs more than its bytes: a flood of empty ones is bounded too. */
@@ -69,6 +75,8 @@ export class Callers {
   /** The calls that wait, by id, with the slot that they wait for. */
   readonly #calls = new Map<number, Slot>();
   #followingBytes = 0;
+  #refusedInARow = 0;
+  #lookedAtMs = Number.NEGATIVE_INFINITY;
 
   constructor(options: CallersOptions) {
     this.#options = options;
@@ -128,6 +136,9 @@ export class Callers {
     const number = frame.id;
     const credentials = readIdentify(number, frame.body.length, body);
     if (typeof credentials === 'string') return credentials;
+    const tooMany = this.#refusedInARow >= REFUSED_IN_A_ROW_MAX;
+    if (tooMany && !this.#slots.some((slot) => slot?.state === 'admitted'))
+      return `credentials again, after ${REFUSED_IN_A_ROW_MAX} in a row that were refused`;
     const before = this.#slots[number];
     if (before) this.#forget(before);
     // A caller that replaces what is being looked at has its requests run as whoever that becomes.
@@ -135,6 +146,11 @@ export class Callers {
     this.#slots[number] = slot;
     for (const { frame } of slot.waiting) this.#calls.set(frame.id, slot);
     const { admission, alarm, clock } = this.#options;
+    if (tooMany && clock.monotonicMs() - this.#lookedAtMs < REFUSED_LOOK_MS) {
+      this.#refused(number, slot, new KuafuError('Unauthenticated', 'too many credentials came over this connection that were refused'));
+      return undefined;
+    }
+    this.#lookedAtMs = clock.monotonicMs();
     let admitted: Promise<Caller> | Caller;
     try {
       admitted = admission.guard.admit(credentials, this.challenge);
@@ -169,12 +185,14 @@ export class Callers {
 
   #admitted(number: number, slot: Slot, caller: Caller): void {
     if (this.#isOver(number, slot)) return;
+    this.#refusedInARow = 0;
     slot.caller = caller;
     this.#decided(slot, 'admitted');
   }
 
   #refused(number: number, slot: Slot, error: unknown): void {
     if (this.#isOver(number, slot)) return;
+    this.#refusedInARow++;
     const known = error instanceof FeitianError;
     if (!known) this.#options.log.error({ err: error }, 'kuafu.guard.failed');
     slot.failure = new KuafuError('Unauthenticated', known ? `${error.code}: ${error.reason}` : messageOf(error), {

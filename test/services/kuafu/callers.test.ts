@@ -4,7 +4,7 @@ import { silentLogger } from '../../../services/base/log.ts';
 import { Alarm } from '../../../services/kuafu/alarm.ts';
 import { FRAME_KINDS, type Frame, type FrameKind } from '../../../services/kuafu/core/frame.ts';
 import { Admission } from '../../../services/kuafu/server/admission.ts';
-import { Callers } from '../../../services/kuafu/server/callers.ts';
+import { Callers, REFUSED_IN_A_ROW_MAX } from '../../../services/kuafu/server/callers.ts';
 import { TestGuard, TestIdentity } from './guard-under-test.ts';
 
 /** What waits while a guard decides who calls: requests, and what follows them. */
@@ -14,6 +14,7 @@ let callers: Callers;
 let open: () => void;
 let resumed: string[];
 let overloaded: number[];
+let clock: ManualClock;
 let underWay: { requests: number; bytes: number };
 
 beforeEach(() => {
@@ -24,7 +25,7 @@ beforeEach(() => {
   resumed = [];
   overloaded = [];
   underWay = { requests: 0, bytes: 0 };
-  const clock = new ManualClock();
+  clock = new ManualClock();
   callers = new Callers({
     admission: new Admission(guard, 'local'),
     binding: undefined,
@@ -52,6 +53,12 @@ const frame = (kind: FrameKind, id: number, text: string, number = 0): Frame => 
 function identify(slot: number, name: string): void {
   const { token, proof } = new TestIdentity(name).present(callers.challenge);
   expect(callers.identify(frame(FRAME_KINDS.identify, slot, ''), [token, proof])).toBeUndefined();
+}
+
+/** What is wrong with the frame that brings credentials, if anything is. */
+function show(slot: number, name: string): string | undefined {
+  const { token, proof } = new TestIdentity(name).present(callers.challenge);
+  return callers.identify(frame(FRAME_KINDS.identify, slot, ''), [token, proof]);
 }
 
 const settled = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
@@ -133,4 +140,27 @@ test('nothing goes on once the connection is closed, and nothing counts', async 
   open();
   await settled();
   expect(resumed).toEqual([]);
+});
+
+test('a connection that brings nothing but credentials that are refused is ended after so many', () => {
+  guard.gate = undefined;
+  for (let i = 0; i < REFUSED_IN_A_ROW_MAX; i++) expect(show(1 + (i % 3), 'forged')).toBeUndefined();
+  expect(show(1, 'forged')).toMatch(/32 in a row that were refused/);
+  expect(show(2, 'user/late')).toMatch(/32 in a row/);
+});
+
+test('one that somebody uses is kept, and more of them are looked at once a second', () => {
+  guard.gate = undefined;
+  expect(show(9, 'user/a')).toBeUndefined();
+  for (let i = 0; i < 10 * REFUSED_IN_A_ROW_MAX; i++) expect(show(1, 'forged')).toBeUndefined();
+  expect(callers.callerOf(9).name).toBe('user/a');
+  expect(callers.failureOf(1)?.reason).toMatch(/too many credentials/);
+  expect(show(2, 'user/b')).toBeUndefined();
+  expect(callers.callerOf(2).name).toBe('nobody');
+  clock.advance(1_000);
+  expect(show(2, 'user/b')).toBeUndefined();
+  expect(callers.callerOf(2).name).toBe('user/b');
+  // From here on all is as at the beginning.
+  expect(show(1, 'forged')).toBeUndefined();
+  expect(callers.failureOf(1)?.reason).toMatch(/nobody signed this/);
 });
