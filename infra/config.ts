@@ -22,6 +22,7 @@ export interface RoleFlags {
   database?: string;
   metrics?: string;
   http?: string;
+  httpToken?: string;
   identity?: string;
   trust?: string;
   tlsCertificate?: string;
@@ -80,6 +81,7 @@ const schemaFor = (scheme: Scheme) =>
       .optional(),
     metrics: hostAndPort.default('127.0.0.1:0'),
     http: hostAndPort.default('127.0.0.1:0'),
+    httpToken: z.string().min(1).optional(),
     identity: z.string().min(1).optional(),
     trust: z.string().min(1).optional(),
     tlsCertificate: z.string().min(1).optional(),
@@ -113,6 +115,7 @@ export const VARIABLES: Record<keyof z.input<Schema>, string> = {
   database: 'FEITIAN_DATABASE_URL',
   metrics: 'FEITIAN_METRICS',
   http: 'FEITIAN_HTTP',
+  httpToken: 'FEITIAN_HTTP_TOKEN_FILE',
   identity: 'FEITIAN_IDENTITY',
   trust: 'FEITIAN_TRUST',
   tlsCertificate: 'FEITIAN_TLS_CERTIFICATE',
@@ -136,7 +139,7 @@ export async function roleConfigs(roles: readonly RoleName[], flags: RoleFlags, 
   const scheme = given.tlsCertificate !== undefined && !insecure ? 'tls' : 'tcp';
   const parsed = schemaFor(scheme).safeParse(given);
   if (!parsed.success) throw badConfig(parsed.error.issues.map(({ path, message }) => `${nameOf(path[0])} ${message}`));
-  const { cluster, node, rack, data, nuwa, database, metrics, http, proxy, cpu, memory } = parsed.data;
+  const { cluster, node, rack, data, nuwa, database, metrics, http, httpToken, proxy, cpu, memory } = parsed.data;
   const nuwaServer = roles.includes('nuwa') ? nuwaServerOf(parsed.data, scheme) : undefined;
   const listen = parsed.data.listen ?? ownAddress(nuwaServer) ?? `${scheme}://127.0.0.1:0`;
 
@@ -171,6 +174,7 @@ export async function roleConfigs(roles: readonly RoleName[], flags: RoleFlags, 
     ...(role === 'nuwa' && nuwaServer ? { nuwaServer } : {}),
     ...(node ? { node: { id: node, rack } } : {}),
     ...(security ? { security } : {}),
+    ...(httpToken ? { httpTokenFile: resolve(httpToken) } : {}),
     ...(proxy ? { proxy } : {}),
     ...(database ? { databaseUrl: database } : {}),
     ...(temporal ? { temporal } : {}),

@@ -21,6 +21,8 @@ export interface Layout {
   readonly logs: string;
   readonly keys: string;
   readonly adminKey: string;
+  /** Of the token that Prometheus, Alertmanager and people show when they ask by HTTP. */
+  readonly httpTokenFile: string;
   logOf(role: string, node?: string): string;
   /** All that one node keeps. */
   nodeDirectory(node: string): string;
@@ -51,6 +53,7 @@ export function layoutOf(directory: string): Layout {
     logs,
     keys,
     adminKey: join(keys, 'admin.pem'),
+    httpTokenFile: join(keys, 'http-token'),
     logOf: (role, node) => join(logs, `${node ? `${role}-${node}` : role}.log`),
     nodeDirectory: (node) => join(dir, 'nodes', node),
     dataOf: (role, node) => (node ? join(dir, 'nodes', node, role) : join(dir, role)),

@@ -55,7 +55,7 @@ export async function startMonitoring(context: StartContext, watched: Watched): 
 async function startAlertmanager(context: StartContext, { shennong, env }: Watched, { path, version }: FoundMonitoring): Promise<string> {
   const { directory, port, url } = await placeOf(context, 'alertmanager');
   const config = join(directory, 'alertmanager.yml');
-  await writeFile(config, await localAlertmanagerConfig({ shennong }));
+  await writeFile(config, await localAlertmanagerConfig({ shennong, httpTokenFile: context.layout.httpTokenFile }));
   const args = [`--config.file=${config}`, `--storage.path=${join(directory, 'data')}`, `--web.listen-address=127.0.0.1:${port}`];
   // The only one there is: without an address of its own for others.
   args.push('--cluster.listen-address=', '--log.level=warn');
@@ -76,6 +76,7 @@ async function startPrometheus(
   const places = {
     shennong,
     rules,
+    httpTokenFile: context.layout.httpTokenFile,
     ...(alertmanager ? { alertmanager: new URL(alertmanager).host } : {}),
   };
   await writeFile(config, await localPrometheusConfig(places));

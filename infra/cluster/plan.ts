@@ -123,6 +123,7 @@ function commonEnv({ env, layout, shape, security, tls }: PlanInput, name: strin
     FEITIAN_DIR: layout.dir,
     FEITIAN_CLUSTER: shape.name,
     FEITIAN_IDENTITY: identityFile,
+    FEITIAN_HTTP_TOKEN_FILE: layout.httpTokenFile,
     FEITIAN_TRUST: trustFile,
     ...(tls ? { FEITIAN_TLS_CERTIFICATE: tls.certificateFile, FEITIAN_TLS_KEY: tls.keyFile } : {}),
   };

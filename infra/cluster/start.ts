@@ -31,6 +31,7 @@ import {
   writeNuwaServers,
 } from './nuwa-servers.ts';
 import type { ClusterShape } from './options.ts';
+import { ownPassword } from './own-password.ts';
 import { nuwaSpec, type PlanInput, placesOf, roleSpec, SHENNONG_HTTP, STOP_TIERS } from './plan.ts';
 import { freePort, isFree, wantedPort } from './ports.ts';
 import { awaitPostgres, checkDatabase, postgresCommand, postgresEnvironment, postgresUrl, preparePostgres } from './postgres.ts';
@@ -56,6 +57,7 @@ export async function startEverything(context: StartContext): Promise<StartedClu
   const env = ownEnvironment(context.launchId);
   const places = placesOf(shape);
   await makePrivateDirectories(layout, places);
+  await ownPassword(layout.httpTokenFile);
   const nuwaServers = await ownNuwaServers(context);
   const ports = await rolePorts(context, places);
   const security = new Map<string, SecurityConfig>();

@@ -6,35 +6,53 @@ export interface LocalPlaces {
   shennong: string;
   /** The file of alert rules. */
   rules: string;
+  /** Of the token that they show to Shennong and to all that they scrape. */
+  httpTokenFile: string;
   alertmanager?: string;
+}
+
+/** The file is read for each request, so no secret is in the configuration. */
+interface Authorization {
+  credentials_file: string;
 }
 
 interface PrometheusConfig {
   rule_files: string[];
   alerting?: object;
-  scrape_configs: { http_sd_configs: { url: string }[] }[];
+  scrape_configs: { authorization?: Authorization; http_sd_configs: { url: string; authorization?: Authorization }[] }[];
 }
 
 /** prometheus.yml with the addresses of a local cluster. */
-export async function localPrometheusConfig({ shennong, rules, alertmanager }: LocalPlaces): Promise<string> {
+export async function localPrometheusConfig({ shennong, rules, httpTokenFile, alertmanager }: LocalPlaces): Promise<string> {
   const config = (await read('prometheus.yml')) as PrometheusConfig;
   config.rule_files = [rules];
   if (alertmanager) config.alerting = { alertmanagers: [{ static_configs: [{ targets: [alertmanager] }] }] };
   else delete config.alerting;
-  for (const { http_sd_configs } of config.scrape_configs)
-    for (const found of http_sd_configs) found.url = `http://${shennong}${new URL(found.url).pathname}`;
+  const authorization = { credentials_file: httpTokenFile };
+  for (const scrape of config.scrape_configs) {
+    scrape.authorization = authorization;
+    for (const found of scrape.http_sd_configs)
+      Object.assign(found, { url: `http://${shennong}${new URL(found.url).pathname}`, authorization });
+  }
   return stringify(config);
 }
 
 interface AlertmanagerConfig {
-  receivers: { webhook_configs: { url: string }[] }[];
+  receivers: { webhook_configs: { url: string; http_config?: { authorization: Authorization } }[] }[];
 }
 
 /** alertmanager.yml with the address of a local cluster's Shennong. */
-export async function localAlertmanagerConfig({ shennong }: Pick<LocalPlaces, 'shennong'>): Promise<string> {
+export async function localAlertmanagerConfig({
+  shennong,
+  httpTokenFile,
+}: Pick<LocalPlaces, 'shennong' | 'httpTokenFile'>): Promise<string> {
   const config = (await read('alertmanager.yml')) as AlertmanagerConfig;
   for (const { webhook_configs } of config.receivers)
-    for (const hook of webhook_configs) hook.url = `http://${shennong}${new URL(hook.url).pathname}`;
+    for (const hook of webhook_configs)
+      Object.assign(hook, {
+        url: `http://${shennong}${new URL(hook.url).pathname}`,
+        http_config: { authorization: { credentials_file: httpTokenFile } },
+      });
   return stringify(config);
 }
 

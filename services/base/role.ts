@@ -42,6 +42,8 @@ export interface RoleConfig {
   metrics?: string;
   /** Where a role that speaks HTTP listens, `host:port`; port 0 = any free one. */
   http?: string;
+  /** Of the token that whoever asks this process by HTTP shows: `/metrics`, and Shennong's `/sd`, `/alerts` and `/events`. Absent: anybody may ask. */
+  httpTokenFile?: string;
   /** What Tubo offers for containers. */
   resources?: { cpu: number; memoryMiB: number };
 }

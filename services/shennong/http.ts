@@ -1,3 +1,4 @@
+import { createHash, timingSafeEqual } from 'node:crypto';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { messageOf } from '../base/errors.ts';
 import type { Logger } from '../base/log.ts';
@@ -34,14 +35,22 @@ export interface HttpServer {
   close(): Promise<void>;
 }
 
+export interface HttpOptions {
+  /** Whoever asks shows it (`Authorization: Bearer …`), or is told 401. @default anybody may ask */
+  token?: string | undefined;
+  /** Paths that anybody may ask for nevertheless. @default none */
+  open?: readonly string[];
+}
+
 /** Far more than a thousand alerts at once. */
 const BODY_BYTES_MAX = 4 * 1024 * 1024;
 
 /** `listen` is `host:port`, port 0 = any free one. Rejects when it can't be had. */
-export function serveHttp(listen: string, routes: Routes, log: Logger): Promise<HttpServer> {
+export function serveHttp(listen: string, routes: Routes, log: Logger, options: HttpOptions = {}): Promise<HttpServer> {
   const colon = listen.lastIndexOf(':');
   const host = listen.slice(0, colon).replace(/^\[(.*)\]$/, '$1');
-  const server = createServer((request, response) => void handle(routes, request, response, log));
+  const mayAsk = gateOf(options);
+  const server = createServer((request, response) => void handle(routes, mayAsk, request, response, log));
   return new Promise((resolve, reject) => {
     server.once('error', reject);
     server.listen({ host, port: Number(listen.slice(colon + 1)) }, () => {
@@ -61,17 +70,31 @@ function closeNow(server: ReturnType<typeof createServer>): Promise<void> {
   });
 }
 
-async function handle(routes: Routes, request: IncomingMessage, response: ServerResponse, log: Logger): Promise<void> {
+type Gate = (request: IncomingMessage) => boolean;
+
+/** Digests are compared, which are of one length whatever was shown. */
+function gateOf({ token, open = [] }: HttpOptions): Gate {
+  if (token === undefined) return () => true;
+  const digest = (text: string): Buffer => createHash('sha256').update(text).digest();
+  const wanted = digest(`Bearer ${token}`);
+  return ({ url, headers }) =>
+    open.includes((url ?? '/').split('?', 1)[0]!) || timingSafeEqual(digest(headers.authorization ?? ''), wanted);
+}
+
+async function handle(routes: Routes, mayAsk: Gate, request: IncomingMessage, response: ServerResponse, log: Logger): Promise<void> {
   const {
     status = 200,
     type,
     body,
-  } = await answer(routes, request).catch((error): HttpAnswer => {
-    const status = error instanceof HttpProblem ? error.status : 500;
-    if (status >= 500) log.warn({ error, url: request.url }, 'http.request-failed');
-    return { status, body: { error: messageOf(error) } };
-  });
+  } = await (mayAsk(request) ? answer(routes, request) : Promise.reject(new HttpProblem(401, 'this needs the token of the cluster'))).catch(
+    (error): HttpAnswer => {
+      const status = error instanceof HttpProblem ? error.status : 500;
+      if (status >= 500) log.warn({ error, url: request.url }, 'http.request-failed');
+      return { status, body: { error: messageOf(error) } };
+    },
+  );
   const text = typeof body === 'string' ? body : `${JSON.stringify(body)}\n`;
+  if (status === 401) response.setHeader('www-authenticate', 'Bearer');
   // A body that was not read to its end stands in the way of the next request.
   if (!request.complete) response.setHeader('connection', 'close');
   response.writeHead(status, { 'content-type': type ?? 'application/json', 'content-length': Buffer.byteLength(text) });

@@ -15,6 +15,7 @@ import { METRICS_SERVICE, SHENNONG_SERVICE, shennongService, type WorkflowCounte
 import { parseFixedTargets, type TargetProcess, targetGroups } from './core/targets.ts';
 import { followChildren } from './follow.ts';
 import { serveHttp } from './http.ts';
+import { readHttpToken } from './http-token.ts';
 import { SHENNONG_METRICS } from './metrics.ts';
 import { events } from './ops/events.ts';
 import { routes } from './routes.ts';
@@ -59,7 +60,9 @@ export async function startShennong(config: RoleConfig, ports: ShennongPorts): P
     tellWhenAsked(metrics.workflows, counted.samples),
   ];
 
-  const http = await serveHttp(config.http ?? '127.0.0.1:0', routes(context), log);
+  const token = config.httpTokenFile === undefined ? undefined : await readHttpToken(config.httpTokenFile);
+  // Whether it lives is nobody's secret.
+  const http = await serveHttp(config.http ?? '127.0.0.1:0', routes(context), log, { token, open: ['/healthz'] });
   const implementation = implement(shennongService, { events: (request) => events(context, request) });
   const server = await serve({
     address: config.listen,

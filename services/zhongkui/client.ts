@@ -44,7 +44,7 @@ export {
   parsePrivateKey,
   parsePublicKey,
 } from './keys/key-pair.ts';
-export { writePrivateFile } from './keys/private-file.ts';
+export { readPrivateFile, writePrivateFile } from './keys/private-file.ts';
 export { readTrustFile, type Trust, trustOf, writeTrustFile } from './keys/trust-file.ts';
 export { NO_REVOCATIONS, type RevocationView } from './revocations/view.ts';
 export { rotateKeyFile } from './rotate.ts';

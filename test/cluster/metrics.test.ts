@@ -1,15 +1,17 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { failureOf, joinAsAdmin, openCluster, resultOf, type TestCluster } from '../helpers/cluster.ts';
-import { readingOf, type Series, scrape, type Target, targetsOf } from '../helpers/scrape.ts';
+import { failureOf, httpTokenOf, joinAsAdmin, openCluster, resultOf, type TestCluster } from '../helpers/cluster.ts';
+import { bearer, readingOf, type Series, scrape, type Target, targetsOf } from '../helpers/scrape.ts';
 import { feitian } from '../infra/feitian.ts';
 import { webhook } from '../services/shennong/alert-messages.ts';
 
 /** What Prometheus would see of a whole cluster, in the way that Prometheus sees it: from Shennong's list of targets. */
 let test: TestCluster;
 let shennong: string;
+let token: string;
 
 beforeAll(async () => {
   test = await openCluster({ nodes: 3 });
+  token = await httpTokenOf(test);
   const { info } = test.cluster;
   const member = await joinAsAdmin(info, 'test');
   const { children } = await member.nuwa.list('/services/shennong');
@@ -18,12 +20,12 @@ beforeAll(async () => {
 }, 120_000);
 afterAll(() => test?.stop());
 
-const targets = () => targetsOf(shennong);
+const targets = () => targetsOf(shennong, token);
 const named = ({ labels }: Target) => [labels.role, labels.node].filter(Boolean).join(' ');
 
 async function told(role: string): Promise<Series[]> {
   const found = (await targets()).filter(({ labels }) => labels.role === role);
-  return (await Promise.all(found.map(({ targets }) => scrape(targets[0])))).flat();
+  return (await Promise.all(found.map(({ targets }) => scrape(targets[0], token)))).flat();
 }
 
 describe('the processes of a cluster', () => {
@@ -75,7 +77,7 @@ describe('the processes of a cluster', () => {
 
   it('tell of the machine', async () => {
     const [tubo] = (await targets()).filter(({ labels }) => labels.role === 'tubo');
-    const machine = await scrape(tubo!.targets[0]);
+    const machine = await scrape(tubo!.targets[0], token);
     const value = (name: string, labels: Record<string, string> = {}) => readingOf(machine, `feitian_node_${name}`, labels)!;
     expect(value('cpu_seconds_total', { mode: 'user' })).toBeGreaterThan(0);
     expect(value('memory_bytes', { kind: 'available' })).toBeLessThan(value('memory_bytes', { kind: 'total' }));
@@ -108,6 +110,17 @@ describe('the processes of a cluster', () => {
   });
 });
 
+it('nobody is told without the token of the cluster', async () => {
+  const [target] = (await targets()).filter(({ labels }) => labels.role === 'worker');
+  for (const wrong of [undefined, '', 'x', `${token}x`, token.slice(1)]) {
+    expect((await fetch(`http://${target!.targets[0]}/metrics`, bearer(wrong))).status).toBe(401);
+    expect((await fetch(`http://${shennong}/sd`, bearer(wrong))).status).toBe(401);
+    expect((await fetch(`http://${shennong}/events`, bearer(wrong))).status).toBe(401);
+    const body = JSON.stringify(webhook());
+    expect((await fetch(`http://${shennong}/alerts`, { ...bearer(wrong), method: 'POST', body })).status).toBe(401);
+  }
+});
+
 describe('feitian events', () => {
   const verb = (...args: string[]) => feitian(['events', '--dir', test.dir, ...args]);
 
@@ -117,7 +130,7 @@ describe('feitian events', () => {
 
   it('shows what Alertmanager sent, and as JSON all of it', async () => {
     const body = JSON.stringify(webhook());
-    expect((await fetch(`http://${shennong}/alerts`, { method: 'POST', body })).status).toBe(200);
+    expect((await fetch(`http://${shennong}/alerts`, { ...bearer(token), method: 'POST', body })).status).toBe(200);
     const { stdout } = await verb();
     expect(stdout.split('\n')[0]).toMatch(/^time +alert +severity +node +state +summary$/);
     expect(stdout.split('\n')[1]).toMatch(/^2026-03-01 .* +NodeDown +critical +node-3 +firing +node-3 is down$/);

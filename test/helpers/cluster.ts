@@ -7,6 +7,7 @@ import { commandIdentity } from '../../infra/cli/ui/identity.ts';
 import { asAddress, callingServers } from '../../infra/cli/ui/nuwa.ts';
 import { askGroup, viewOf } from '../../infra/cli/ui/nuwa-group.ts';
 import { type ClusterHandle, type ClusterInfo, deleteClusterData, startCluster } from '../../infra/cluster/launch.ts';
+import { layoutOf } from '../../infra/cluster/layout.ts';
 import { connectClient } from '../../infra/temporal/connect.ts';
 import { newId } from '../../services/base/ids.ts';
 import { DAYU_MASTER_SERVICE, dayuMasterService } from '../../services/dayu/contract.ts';
@@ -86,6 +87,9 @@ export async function nuwaLeader(info: ClusterInfo): Promise<string> {
     }
   });
 }
+
+/** What whoever asks a local cluster by HTTP shows. */
+export const httpTokenOf = ({ dir }: Pick<TestCluster, 'dir'>): Promise<string> => readFile(layoutOf(dir).httpTokenFile, 'utf8');
 
 export const resultOf = (handle: WorkflowHandle): Promise<JobResult> => handle.result() as Promise<JobResult>;
 export const progressOf = (handle: WorkflowHandle): Promise<JobProgress> => handle.query<JobProgress>('progress');

@@ -18,12 +18,16 @@ export function parseMetrics(text: string): Series[] {
     });
 }
 
-export async function scrape(address: string): Promise<Series[]> {
-  return parseMetrics(await scrapeText(address));
+export async function scrape(address: string, token?: string): Promise<Series[]> {
+  return parseMetrics(await scrapeText(address, token));
 }
 
-export async function scrapeText(address: string): Promise<string> {
-  const answer = await fetch(`http://${address}/metrics`);
+/** What whoever asks by HTTP shows. */
+export const bearer = (token: string | undefined): { headers?: Record<string, string> } =>
+  token === undefined ? {} : { headers: { authorization: `Bearer ${token}` } };
+
+export async function scrapeText(address: string, token?: string): Promise<string> {
+  const answer = await fetch(`http://${address}/metrics`, bearer(token));
   if (!answer.ok) throw new Error(`${address} answers ${answer.status}: ${await answer.text()}`);
   return await answer.text();
 }
@@ -40,6 +44,6 @@ export interface Target {
   labels: { role: string; node?: string; rack?: string; instance: string };
 }
 
-export async function targetsOf(http: string): Promise<Target[]> {
-  return (await (await fetch(`http://${http}/sd`)).json()) as Target[];
+export async function targetsOf(http: string, token?: string): Promise<Target[]> {
+  return (await (await fetch(`http://${http}/sd`, bearer(token))).json()) as Target[];
 }

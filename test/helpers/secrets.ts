@@ -5,7 +5,7 @@ import { openDatabase } from '../../services/base/database.ts';
 import { SERVICES_PATH, serviceInfoSchema } from '../../services/nuwa/contract.ts';
 import { ticketKeys } from '../../services/pangu/tables.ts';
 import { readKeyFile } from '../../services/zhongkui/client.ts';
-import type { TestCluster } from './cluster.ts';
+import { httpTokenOf, type TestCluster } from './cluster.ts';
 import { scrapeText, targetsOf } from './scrape.ts';
 
 /** A place where no secret may stand, and all that is written there. */
@@ -30,6 +30,7 @@ export async function secretsOf({ dir, cluster }: TestCluster): Promise<{ what: 
     add(`the key of ${name}`, Buffer.from(keyPair.privateKey.export({ format: 'jwk' }).d!, 'base64url'));
     if (token !== undefined) secrets.push({ what: `the token of ${name}`, value: token.split('.').at(-1)! });
   }
+  secrets.push({ what: 'the HTTP token', value: await httpTokenOf({ dir }) });
   const database = openDatabase(cluster.info.postgres.url, { connectionsMax: 1 });
   for (const { id, secret } of await database.db.select().from(ticketKeys)) add(`the key of tickets ${id}`, secret);
   await database.close();
@@ -69,8 +70,9 @@ async function logsOf({ dir }: TestCluster): Promise<Text[]> {
 async function metricsOf(cluster: TestCluster): Promise<Text[]> {
   const { children } = await cluster.nuwa.list(`${SERVICES_PATH}/shennong`);
   const { http } = serviceInfoSchema.parse(JSON.parse(Buffer.from(children[0]!.value).toString())).attributes;
-  const targets = await targetsOf(String(http).replace('http://', ''));
+  const token = await httpTokenOf(cluster);
+  const targets = await targetsOf(String(http).replace('http://', ''), token);
   return await Promise.all(
-    targets.map(async ({ targets: [address] }) => ({ where: `metrics of ${address}`, text: await scrapeText(address) })),
+    targets.map(async ({ targets: [address] }) => ({ where: `metrics of ${address}`, text: await scrapeText(address, token) })),
   );
 }

@@ -66,7 +66,7 @@ describe('a program that watches', () => {
 });
 
 describe('the configuration of a local cluster', () => {
-  const places = { shennong: '127.0.0.1:21000', rules: '/cluster/rules.yaml' };
+  const places = { shennong: '127.0.0.1:21000', rules: '/cluster/rules.yaml', httpTokenFile: '/cluster/keys/http-token' };
 
   it('names the addresses of that cluster and nothing of the compose file', async () => {
     const config = await localPrometheusConfig({ ...places, alertmanager: '127.0.0.1:22000' });
@@ -74,11 +74,33 @@ describe('the configuration of a local cluster', () => {
       global: { scrape_interval: '5s', evaluation_interval: '5s' },
       rule_files: ['/cluster/rules.yaml'],
       alerting: { alertmanagers: [{ static_configs: [{ targets: ['127.0.0.1:22000'] }] }] },
-      scrape_configs: [{ job_name: 'feitian', http_sd_configs: [{ url: 'http://127.0.0.1:21000/sd', refresh_interval: '5s' }] }],
+      scrape_configs: [
+        {
+          job_name: 'feitian',
+          authorization: { credentials_file: '/cluster/keys/http-token' },
+          http_sd_configs: [
+            {
+              url: 'http://127.0.0.1:21000/sd',
+              refresh_interval: '5s',
+              authorization: { credentials_file: '/cluster/keys/http-token' },
+            },
+          ],
+        },
+      ],
     });
     expect(parse(await localAlertmanagerConfig(places))).toMatchObject({
       route: { group_wait: '1s' },
-      receivers: [{ webhook_configs: [{ url: 'http://127.0.0.1:21000/alerts', send_resolved: true }] }],
+      receivers: [
+        {
+          webhook_configs: [
+            {
+              url: 'http://127.0.0.1:21000/alerts',
+              send_resolved: true,
+              http_config: { authorization: { credentials_file: '/cluster/keys/http-token' } },
+            },
+          ],
+        },
+      ],
     });
   });
 

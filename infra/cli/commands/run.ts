@@ -28,6 +28,7 @@ export function register(program: Command): void {
     .option('--database <url>', 'Postgres (FEITIAN_DATABASE_URL)')
     .option('--metrics <host:port>', 'where this process tells its metrics; port 0 is any free one (FEITIAN_METRICS)')
     .option('--http <host:port>', 'where a role that speaks HTTP listens; port 0 is any free one (FEITIAN_HTTP)')
+    .option('--http-token <file>', 'a token that whoever asks by HTTP shows, for metrics too (FEITIAN_HTTP_TOKEN_FILE)')
     .option('--identity <file>', 'key and token of this process (FEITIAN_IDENTITY)')
     .option('--trust <file>', 'whose tokens count (FEITIAN_TRUST)')
     .option('--tls-certificate <file>', 'certificate of this machine: Kuafu speaks TLS only (FEITIAN_TLS_CERTIFICATE)')

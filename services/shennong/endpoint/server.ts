@@ -10,6 +10,7 @@ import { connectNuwa } from '../../nuwa/client.ts';
 import type { NuwaClient, Registration } from '../../nuwa/contract.ts';
 import { METRICS_SERVICE } from '../contract.ts';
 import { type HttpServer, serveHttp } from '../http.ts';
+import { readHttpToken } from '../http-token.ts';
 import { readForeignMetrics } from './foreign.ts';
 
 export interface MetricsEndpointOptions {
@@ -25,6 +26,8 @@ export interface MetricsEndpointOptions {
   /** Whom it registers as. @default nobody */
   identity?: Identity;
   node?: { id: string; rack: string };
+  /** Of the token that whoever reads the metrics shows. @default anybody may read them */
+  httpTokenFile?: string;
   log: Logger;
 }
 
@@ -50,7 +53,11 @@ export function startMetricsEndpoint(options: MetricsEndpointOptions): MetricsEn
   let registration: Registration | undefined;
 
   const run = async (): Promise<void> => {
-    http = await persist('metrics.unserved', () => serveHttp(options.listen, { 'GET /metrics': () => tell(log) }, log));
+    const { listen, httpTokenFile } = options;
+    http = await persist('metrics.unserved', async () => {
+      const token = httpTokenFile === undefined ? undefined : await readHttpToken(httpTokenFile);
+      return await serveHttp(listen, { 'GET /metrics': () => tell(log) }, log, { token });
+    });
     if (!http) return;
     log.info({ address: http.address }, 'metrics.serving');
     const { address } = http;
