@@ -13,8 +13,12 @@ export interface LocalPlaces {
 
 /** The file is read for each request, so no secret is in the configuration. */
 interface Authorization {
+  type: string;
   credentials_file: string;
 }
+
+/** With its type: Prometheus 2.42 has no default for it where it asks for targets. */
+const bearerOf = (file: string): Authorization => ({ type: 'Bearer', credentials_file: file });
 
 interface PrometheusConfig {
   rule_files: string[];
@@ -28,11 +32,10 @@ export async function localPrometheusConfig({ shennong, rules, httpTokenFile, al
   config.rule_files = [rules];
   if (alertmanager) config.alerting = { alertmanagers: [{ static_configs: [{ targets: [alertmanager] }] }] };
   else delete config.alerting;
-  const authorization = { credentials_file: httpTokenFile };
   for (const scrape of config.scrape_configs) {
-    scrape.authorization = authorization;
+    scrape.authorization = bearerOf(httpTokenFile);
     for (const found of scrape.http_sd_configs)
-      Object.assign(found, { url: `http://${shennong}${new URL(found.url).pathname}`, authorization });
+      Object.assign(found, { url: `http://${shennong}${new URL(found.url).pathname}`, authorization: bearerOf(httpTokenFile) });
   }
   return stringify(config);
 }
@@ -51,7 +54,7 @@ export async function localAlertmanagerConfig({
     for (const hook of webhook_configs)
       Object.assign(hook, {
         url: `http://${shennong}${new URL(hook.url).pathname}`,
-        http_config: { authorization: { credentials_file: httpTokenFile } },
+        http_config: { authorization: bearerOf(httpTokenFile) },
       });
   return stringify(config);
 }

@@ -8,6 +8,7 @@ export interface Quiet {
 }
 
 const NO_FAILURE = 'nothing of this kind failed';
+const NO_STREAMS = 'no service of the cluster has streams';
 
 export const QUIET_QUERIES: readonly Quiet[] = [
   { dashboard: 'Overview', panel: 'Events', reason: 'an alert becomes a record only where there is an Alertmanager' },
@@ -15,6 +16,12 @@ export const QUIET_QUERIES: readonly Quiet[] = [
   { dashboard: 'Pangu', panel: 'Refused and failed operations', reason: NO_FAILURE },
   { dashboard: 'Pangu', panel: 'Failed operations of chunk servers', reason: NO_FAILURE },
   { dashboard: 'Kuafu', panel: 'Calls that failed', reason: NO_FAILURE },
+  { dashboard: 'Kuafu', panel: 'Calls that were refused', reason: NO_FAILURE },
+  { dashboard: 'Kuafu', panel: 'Messages of streams', reason: NO_STREAMS },
+  { dashboard: 'Kuafu', panel: 'Senders that wait for credit', reason: NO_STREAMS },
+  { dashboard: 'Kuafu', panel: 'Waiting for credit', reason: NO_STREAMS },
+  { dashboard: 'Zhongkui', panel: 'Refused calls', reason: NO_FAILURE },
+  { dashboard: 'Zhongkui', panel: 'Turned away', reason: NO_FAILURE },
   { dashboard: 'Zhongkui', panel: 'Refusals by service', reason: NO_FAILURE },
   { dashboard: 'Zhongkui', panel: 'Refusals by method', reason: NO_FAILURE },
   { dashboard: 'Zhongkui', panel: 'Certificates', reason: 'machines of that cluster speak without TLS' },

@@ -77,12 +77,12 @@ describe('the configuration of a local cluster', () => {
       scrape_configs: [
         {
           job_name: 'feitian',
-          authorization: { credentials_file: '/cluster/keys/http-token' },
+          authorization: { type: 'Bearer', credentials_file: '/cluster/keys/http-token' },
           http_sd_configs: [
             {
               url: 'http://127.0.0.1:21000/sd',
               refresh_interval: '5s',
-              authorization: { credentials_file: '/cluster/keys/http-token' },
+              authorization: { type: 'Bearer', credentials_file: '/cluster/keys/http-token' },
             },
           ],
         },
@@ -96,7 +96,7 @@ describe('the configuration of a local cluster', () => {
             {
               url: 'http://127.0.0.1:21000/alerts',
               send_resolved: true,
-              http_config: { authorization: { credentials_file: '/cluster/keys/http-token' } },
+              http_config: { authorization: { type: 'Bearer', credentials_file: '/cluster/keys/http-token' } },
             },
           ],
         },
@@ -110,7 +110,10 @@ describe('the configuration of a local cluster', () => {
 
   it.skipIf(skipWithout('promtool', 'the Prometheus configuration of a local cluster'))('is one that Prometheus takes', async () => {
     const path = join(here, 'prometheus.yml');
-    await writeFile(path, await localPrometheusConfig({ ...places, rules: join(here, '*.rules'), alertmanager: '127.0.0.1:22000' }));
+    const httpTokenFile = join(here, 'http-token');
+    await writeFile(httpTokenFile, 'a token');
+    const own = { httpTokenFile, rules: join(here, '*.rules') };
+    await writeFile(path, await localPrometheusConfig({ ...places, ...own, alertmanager: '127.0.0.1:22000' }));
     await runProgram('promtool', ['check', 'config', path], { timeoutMs: 30_000 });
   });
 });
