@@ -1,16 +1,21 @@
 import { existsSync } from 'node:fs';
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, relative, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
 import { writeDashboards } from '../../dashboards/write.ts';
+import { register as registerKey } from '../../infra/cli/commands/key.ts';
 import { DYNAMIC_CONFIG } from '../../infra/cluster/temporal.ts';
 import { roleConfigs, VARIABLES } from '../../infra/config.ts';
 import { isRoleName, OPTIONAL_ROLES, ROLE_NAMES, type RoleName } from '../../infra/roles.ts';
+import { roleGrants } from '../../infra/security/role-grants.ts';
 import { runProgram } from '../../infra/setup/run-program.ts';
+import { createGuard, NO_REVOCATIONS, openIdentity, readTrustFile, trustOf } from '../../services/zhongkui/client.ts';
 import { skipWithout } from '../helpers/programs.ts';
+import { challengeOf } from '../services/zhongkui/stage.ts';
+import { runVerbs } from './cli-stage.ts';
 
 /** The compose file without Docker: all that can be wrong with it before a container runs. */
 interface Service {
@@ -50,6 +55,7 @@ beforeAll(async () => {
 afterAll(() => rm(scratch, { recursive: true, force: true }));
 
 const ours = (): [string, Service][] => services.filter(([, { build }]) => build);
+const isOnce = (name: string): boolean => name === 'prepare' || name === 'keys';
 /** With each `${NAME:-default}` taken as its default, as Compose does when nothing is set. */
 const filled = (value: string): string => value.replaceAll(/\$\{\w+:-([^}]*)\}/g, '$1');
 
@@ -123,7 +129,7 @@ describe('the compose file', () => {
     const played = new Set<string>();
     for (const [name, { command = [], environment = {} }] of ours()) {
       for (const variable of Object.keys(environment)) expect(known, `${name} is told`).toContain(variable);
-      if (name === 'prepare') continue;
+      if (isOnce(name)) continue;
       const [verb, ...roles] = command;
       expect(verb, name).toBe('run');
       for (const role of roles) {
@@ -142,20 +148,52 @@ describe('the compose file', () => {
     const members = ['nuwa-1', 'nuwa-2', 'nuwa-3'].map((id) => ({ id, address: `tcp://${id}:7000` }));
     expect(configs.map(({ nuwaServer }) => nuwaServer)).toEqual(members.map(({ id }) => ({ id, members, zookeeper: '0.0.0.0:2181' })));
     expect(servers.map(([name]) => name)).toEqual(members.map(({ id }) => id));
-    expect(new Set(servers.flatMap(([, { volumes }]) => volumes)).size).toBe(3);
+    expect(new Set(servers.flatMap(([, { volumes = [] }]) => volumes.filter((volume) => volume.endsWith(':/data')))).size).toBe(3);
     for (const [name, { environment }] of ours()) {
-      if (name !== 'prepare') expect(environment?.FEITIAN_NUWA, name).toBe(members.map(({ address }) => address).join(','));
+      if (!isOnce(name)) expect(environment?.FEITIAN_NUWA, name).toBe(members.map(({ address }) => address).join(','));
     }
   });
 
   it('prepares tables and search attributes once, before every role but Nuwa', async () => {
-    const { prepare, ...others } = compose.services;
+    const { prepare, keys: _, ...others } = compose.services;
     const { scripts } = JSON.parse(await read('../package.json')) as { scripts: Record<string, string> };
     expect(prepare!.entrypoint!.slice(0, 2)).toEqual(['npm', 'run']);
     expect(scripts).toHaveProperty(prepare!.entrypoint![2]!);
     for (const [name, { build, depends_on = {} }] of Object.entries(others))
       if (build && !name.startsWith('nuwa-'))
         expect(depends_on, name).toMatchObject({ prepare: { condition: 'service_completed_successfully' } });
+  });
+
+  it('makes a key for every process before it starts, with which it may do what its roles may, and keeps the issuer’s to itself', async () => {
+    const { keys } = compose.services;
+    expect(keys!.volumes).toEqual(['issuer:/issuer', 'keys:/keys']);
+    const here = (path: string): string => path.replace(/^\/(issuer|keys)/, (place) => join(scratch, place));
+    const { code, stderr } = await runVerbs([registerKey], keys!.command!.map(here));
+    expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+
+    const files = new Set<string>();
+    for (const [name, { command = [], environment = {}, volumes, depends_on }] of ours()) {
+      if (isOnce(name)) continue;
+      expect(depends_on, name).toMatchObject({ keys: { condition: 'service_completed_successfully' } });
+      expect(volumes, name).toContain('keys:/keys:ro');
+      expect(
+        volumes!.filter((volume) => volume.startsWith('issuer:')),
+        name,
+      ).toEqual([]);
+      const trust = await readTrustFile(here(environment.FEITIAN_TRUST!));
+      const guard = createGuard({ cluster: environment.FEITIAN_CLUSTER!, trust: trustOf(trust.keys), revocations: NO_REVOCATIONS });
+      const identity = await openIdentity(here(environment.FEITIAN_IDENTITY!), { watch: false });
+      const challenge = challengeOf();
+      const caller = await guard.admit(identity.present(challenge), challenge);
+      for (const role of command.slice(1) as RoleName[])
+        for (const { resource, operations } of roleGrants(role, 'local'))
+          for (const operation of operations)
+            expect(caller.refusal(operation, resource), `${name}: ${operation} ${resource}`).toBeUndefined();
+      files.add(environment.FEITIAN_IDENTITY!);
+    }
+    // A key is of one process: so it can be revoked without the others.
+    expect(files.size).toBe(ours().filter(([name]) => !isOnce(name)).length);
+    expect(await readdir(join(scratch, 'keys'))).toEqual(['services', 'trust.json']);
   });
 
   it('gives Temporal the limits that a local cluster gives it', async () => {
