@@ -59,7 +59,7 @@ interface Registered {
 }
 
 /** One try; short, since a process that stops waits for it. */
-const REGISTER_MS_MAX = 5_000;
+const REGISTER_MS_MAX = 2_000;
 const REGISTER_PAUSE_MS = 1_000;
 
 /**
