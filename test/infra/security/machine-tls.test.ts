@@ -64,6 +64,22 @@ test('the authority may start before Nuwa: it is found there once it is there, a
   await expect.poll(serial, { timeout: 15_000 }).not.toBe(before);
 }, 20_000);
 
+test('an authority whose Nuwa is gone stops all the same', async () => {
+  const server = await harness.server();
+  const config = { cluster: 'test', dataDir: stage.directory, listen: 'tcp://127.0.0.1:0', nuwa: [server.address] };
+  const authority = await start(config, { log: silentLogger });
+  const nuwa = await harness.client(server.address);
+  const registered = () =>
+    nuwa.list('/services/zhongkui-join').then(
+      ({ children }) => children.length,
+      () => 0,
+    );
+  await expect.poll(registered, { timeout: 5_000 }).toBe(1);
+  await nuwa.close();
+  await server.stop();
+  await authority.stop();
+}, 8_000);
+
 test('an authority that never finds Nuwa stops all the same', async () => {
   const config = { cluster: 'test', dataDir: join(stage.directory), listen: 'tcp://127.0.0.1:0', nuwa: ['tcp://127.0.0.1:1'] };
   const authority = await start(config, { log: silentLogger });
