@@ -71,4 +71,11 @@ test('who was told to be insecure has no certificate either', async () => {
   expect(config.listen).toBe('tcp://10.0.0.1:7');
   expect(config).not.toHaveProperty('security');
   await expect(configOf({ ...INSECURE, FEITIAN_LISTEN: 'tls://10.0.0.1:7' })).rejects.toThrow(/needs --tls-certificate/);
+  const restored = await configOf({
+    FEITIAN_DATA: '/d',
+    FEITIAN_INSECURE: 'on',
+    FEITIAN_NUWA_ID: 'a',
+    FEITIAN_NUWA_MEMBERS: 'a=tls://h:7',
+  });
+  expect(restored.nuwaServer!.members).toEqual([{ id: 'a', address: 'tls://h:7' }]);
 });

@@ -146,8 +146,8 @@ interface RestoreFlags extends VerbOptions {
 
 async function restore(file: string, { data, id, members, json }: RestoreFlags): Promise<void> {
   if (!existsSync(file)) throw new Error(`${file} is not there`);
-  // As the role will read them, so that what is wrong with them shows now.
-  const [config] = await roleConfigs(['nuwa'], { data, nuwaId: id, nuwaMembers: members }, {});
+  // As the role will read them, so that what is wrong with them shows now; nothing is served here.
+  const [config] = await roleConfigs(['nuwa'], { data, nuwaId: id, nuwaMembers: members, insecure: true }, {});
   const files = { restoreFiles, snapshotMark };
   const restoring = { file, dir: resolve(data), members: config!.nuwaServer!.members };
   const restored = await restoreServer(files, restoring, (bytes) => createBytesBar('restore', bytes));
