@@ -160,7 +160,9 @@ export async function roleConfigs(roles: readonly RoleName[], flags: RoleFlags, 
   const security = securityOf(parsed.data, missing);
   // Who has no certificate yet, and wants one, asks the authority in plain; each answer carries its own proof.
   const mayBePlain = insecure || roles.includes('zhongkui');
-  missing.push(...schemeProblems({ listen, nuwa, own: ownAddress(nuwaServer), certified: scheme === 'tls', mayBePlain }));
+  // Where a group's servers are is no affair of who is insecure, such as who restores one.
+  const answers = [parsed.data.listen, insecure ? undefined : ownAddress(nuwaServer)].filter((each) => each !== undefined);
+  missing.push(...schemeProblems({ answers: [...new Set(answers)], nuwa, certified: scheme === 'tls', mayBePlain }));
   if (missing.length > 0) throw badConfig(missing);
 
   return roles.map((role) => ({
@@ -200,15 +202,17 @@ function securityOf({ identity, trust, insecure, tlsCertificate, tlsKey }: Setti
 }
 
 /** Addresses that need a certificate where there is none, and those that do without the one there is. */
-function schemeProblems(given: {
-  listen: string;
+function schemeProblems({
+  answers,
+  nuwa,
+  certified,
+  mayBePlain,
+}: {
+  answers: string[];
   nuwa: string[];
-  own: string | undefined;
   certified: boolean;
   mayBePlain: boolean;
 }): string[] {
-  const { listen, nuwa, own = listen, certified, mayBePlain } = given;
-  const answers = [...new Set([listen, own])];
   const needing = [...answers, ...nuwa].find((address) => address.startsWith('tls://'));
   if (!certified)
     return needing === undefined

@@ -45,7 +45,8 @@ export async function start(
   const stop = async (): Promise<void> => {
     closing.abort();
     const registered = await registering;
-    await registered?.unregister();
+    // With Nuwa gone there is nobody to tell; the session's end tells the rest.
+    if (registered) await Promise.race([registered.unregister(), clock.sleep(UNREGISTER_MS_MAX, undefined, { ref: false })]);
     await server.close();
     await keeping;
     await registered?.leave();
@@ -59,8 +60,9 @@ interface Registered {
 }
 
 /** One try; short, since a process that stops waits for it. */
-const REGISTER_MS_MAX = 5_000;
+const REGISTER_MS_MAX = 2_000;
 const REGISTER_PAUSE_MS = 1_000;
+const UNREGISTER_MS_MAX = 1_000;
 
 /**
  * As soon as Nuwa is there. It may come later: the first of its servers cannot speak TLS before they have joined here. Undefined: the signal came first.

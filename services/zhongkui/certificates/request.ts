@@ -58,6 +58,7 @@ async function parse(der: Uint8Array): Promise<ReadRequest | string> {
   const request = new x509.Pkcs10CertificateRequest(der as never);
   const spki = Buffer.from(request.publicKey.rawData);
   if (!isP256(createPublicKey({ key: spki, type: 'spki', format: 'der' }))) return 'its key must be of P-256';
+  if (!isExact(der, Buffer.from(request.signature))) return 'its signature is not written as DER wants it';
   if (!(await request.verify())) return 'it is not signed by the key it is for';
 
   if (request.attributes.some(({ type }) => type !== EXTENSION_REQUEST)) return 'it asks for more than names';
@@ -75,6 +76,42 @@ async function parse(der: Uint8Array): Promise<ReadRequest | string> {
   const [machine, ...more] = request.subjectName.getField('CN');
   if (machine === undefined || more.length > 0 || request.subject !== `CN=${machine}`) return 'its subject must be CN=<machine>';
   return { machine, names: items.flatMap(({ type, value }) => (type === 'dns' ? [value] : [])), addresses, key: fingerprintOf(spki), spki };
+}
+
+/** ecdsa-with-SHA256 (RFC 5758), the only algorithm for a key of P-256 here. */
+const ALGORITHM_DER = Buffer.from('300a06082a8648ce3d040302', 'hex');
+
+/**
+ * Whether what the signature does not cover is written in the one way that DER allows: the frame around all, the algorithm, the signature itself. The library reads a
+ * signature whose lengths do not add up, too: then there would be two texts for one request.
+ */
+function isExact(der: Uint8Array, signature: Buffer): boolean {
+  const end = Buffer.concat([ALGORITHM_DER, Buffer.from([0x03, signature.length + 1, 0x00]), signature]);
+  return contentOf(der) !== undefined && end.equals(der.subarray(-end.length)) && isSignature(signature);
+}
+
+/** Of one SEQUENCE that is all there is, its length in the shortest form. */
+function contentOf(der: Uint8Array): Uint8Array | undefined {
+  const lengthBytes = der[1]! < 0x80 ? 0 : der[1]! - 0x80;
+  if (der[0] !== 0x30 || lengthBytes > 2) return undefined;
+  const content = der.subarray(2 + lengthBytes);
+  const length = lengthBytes === 0 ? der[1]! : Buffer.from(der.buffer, der.byteOffset).readUIntBE(2, lengthBytes);
+  const shortest = content.length < 0x80 ? 0 : content.length < 0x100 ? 1 : 2;
+  return length === content.length && lengthBytes === shortest ? content : undefined;
+}
+
+/** Two positive integers (RFC 3279, 2.2.3), of 33 bytes at most. */
+function isSignature(der: Uint8Array): boolean {
+  let rest = contentOf(der);
+  for (let integers = 0; rest !== undefined && integers < 2; integers++) {
+    const [tag, length = 0, first = 0x80, second = 0x80] = rest;
+    const padded = first === 0 && length > 1 && second < 0x80;
+    rest =
+      tag === 0x02 && length > 0 && length <= 33 && length + 2 <= rest.length && first < 0x80 && !padded
+        ? rest.subarray(2 + length)
+        : undefined;
+  }
+  return rest?.length === 0;
 }
 
 function refused(reason: string, cause?: unknown): ZhongkuiError {
