@@ -1,5 +1,6 @@
 import type { Readable, Writable } from 'node:stream';
 import { FeitianError } from '../base/errors.ts';
+import type { FileKind } from './core/states.ts';
 
 /**
  * Pangu's public words. Paths are `pangu://<cluster>/a/b`, or `/a/b` for the client's own cluster; a trailing `/` is allowed for a directory.
@@ -13,7 +14,9 @@ export const PANGU_CODES = [
   'ENOTEMPTY',
   'EINVAL', // a path, offset or option that makes no sense
   'ENAMETOOLONG',
-  'EBADF', // the handle is closed, or opened for the other direction
+  'EBADF', // the handle is closed, or opened for the other direction, or of a file of another kind
+  'EBUSY', // another writer has it open; details.holder
+  'ESTALE', // this writer lost the file: it was away for too long, and what it had written was closed, or another writes now
   'ENOSPC', // no chunk server has room
   'EDQUOT', // a directory above would hold more than its quota; details.path, .limit ('files' or 'bytes'), .max, .wanted
   'ENODATA', // no such extended attribute
@@ -31,6 +34,14 @@ export const CHUNK_BYTES_DEFAULT = 64 * 1024 * 1024;
 export const BLOCK_BYTES = 64 * 1024;
 export const REPLICAS_DEFAULT = 3;
 
+/**
+ * What a file is for, said when it is made.
+ * `append`: bytes are added at its end by one writer at a time, large pieces in a pipeline; what is sealed never changes.
+ * `log`: whole records are added at its end by any number of writers at once; small, synced, of low latency.
+ * `random`: one writer at a time writes anywhere and cuts; readers see what was written.
+ */
+export { FILE_KINDS, type FileKind } from './core/states.ts';
+
 export interface FileStat {
   path: string;
   type: 'file' | 'directory';
@@ -38,6 +49,7 @@ export interface FileStat {
   size: number;
   createdAtMs: number;
   modifiedAtMs: number;
+  kind: FileKind;
   /** `open` while its writer has not closed it. Directories are `closed`. */
   state: 'open' | 'closed';
   chunkBytes: number;
@@ -93,6 +105,10 @@ export interface WriteOptions {
   replicas?: number;
   /** Put the first replica here when it has room. */
   preferNode?: string;
+  /** Of a new file. @default 'append' */
+  kind?: FileKind;
+  /** How many replicas must have taken bytes before a writer is told so; with fewer servers left it fails with EIO. @default 1 */
+  minReplicas?: number;
   /** `false`: bytes may be lost with the machine's power; for scratch data that can be made again. @default true */
   sync?: boolean;
   /** Make missing parent directories. @default false */

@@ -3,7 +3,7 @@ import { defineService, method } from '../kuafu/contract.ts';
 import { wholeOf } from '../kuafu/resource-contract.ts';
 import { BLOCK_BYTES, PanguError } from './contract.ts';
 import { pathResource, publicationResources } from './core/resources.ts';
-import { CHUNK_STATES, FILE_STATES, INODE_TYPES } from './core/states.ts';
+import { CHUNK_STATES, FILE_KINDS, FILE_STATES, INODE_TYPES } from './core/states.ts';
 import { namespaceMethods, REPLICAS_MAX, serverSchema } from './namespace-contract.ts';
 
 export { type ChunkServerState, REPLICAS_MAX } from './namespace-contract.ts';
@@ -27,6 +27,7 @@ export const chunkIdSchema = idSchema;
 
 export const statSchema = z.object({
   type: z.enum(INODE_TYPES),
+  kind: z.enum(FILE_KINDS),
   size: bytesSchema,
   createdAtMs: z.number(),
   modifiedAtMs: z.number(),

@@ -1,6 +1,6 @@
 import { sql } from 'drizzle-orm';
 import { bigint, check, customType, foreignKey, index, integer, pgSchema, primaryKey, text, timestamp, unique } from 'drizzle-orm/pg-core';
-import { CHUNK_STATES, FILE_STATES, INODE_TYPES } from './core/states.ts';
+import { CHUNK_STATES, FILE_KINDS, FILE_STATES, INODE_TYPES } from './core/states.ts';
 
 /**
  * Pangu's metadata. Invariants:
@@ -34,9 +34,16 @@ export const inodes = pangu.table(
     name: byteOrderedText('name').notNull(),
     type: text('type', { enum: INODE_TYPES }).notNull(),
     state: text('state', { enum: FILE_STATES }).notNull(),
+    kind: text('kind', { enum: FILE_KINDS }).notNull().default('append'),
     size: bytes('size').notNull().default(0),
     chunkBytes: integer('chunk_bytes').notNull().default(0),
     replicas: integer('replicas').notNull().default(0),
+    /** Of acknowledged bytes: at least so many have them. */
+    minReplicas: integer('min_replicas').notNull().default(1),
+    /** The writer's lease: whoever writes says this number, and it grows with each new writer, so that an old one is told from the present one. */
+    epoch: bytes('epoch').notNull().default(0),
+    /** The writer: the id of a client in Nuwa (client/lease), which lives as long as its session; null when nobody writes. */
+    writer: text('writer'),
     /** Whose it is: the name of the identity that made it, or what `chown` said; empty where nobody was named. */
     owner: text('owner').notNull().default(''),
     createdAt: time('created_at').notNull().defaultNow(),
@@ -49,6 +56,9 @@ export const inodes = pangu.table(
     foreignKey({ name: 'inodes_parent_fkey', columns: [table.parent], foreignColumns: [table.id] }),
     unique('inodes_parent_name_key').on(table.parent, table.name),
     index('inodes_deleted_at_index').on(table.deletedAt).where(sql`${table.deletedAt} is not null`),
+    // Files that somebody writes, or wrote when it vanished.
+    index('inodes_writer_index').on(table.writer).where(sql`${table.writer} is not null`),
+    check('inodes_kind_check', sql`${table.kind} in ('append', 'log', 'random')`),
     check('inodes_type_check', sql`${table.type} in ('file', 'directory')`),
     check('inodes_state_check', sql`${table.state} in ('open', 'closed')`),
     check('inodes_no_self_parent_check', sql`${table.parent} <> ${table.id}`),
@@ -68,6 +78,8 @@ export const chunks = pangu.table(
     /** Bytes that readers may see: all once sealed, those synced so far before. */
     length: bytes('length').notNull().default(0),
     state: text('state', { enum: CHUNK_STATES }).notNull().default('open'),
+    /** Of a chunk of a `random` file: grows whenever a replica missed a write. Replicas of another version are never read. */
+    version: bytes('version').notNull().default(0),
   },
   (table) => [
     unique('chunks_file_index_key').on(table.file, table.index),

@@ -6,6 +6,10 @@ export type InodeType = (typeof INODE_TYPES)[number];
 export const FILE_STATES = ['open', 'closed'] as const;
 export type FileState = (typeof FILE_STATES)[number];
 
+/** How a file is written (contract.ts says more). Directories are `append`. */
+export const FILE_KINDS = ['append', 'log', 'random'] as const;
+export type FileKind = (typeof FILE_KINDS)[number];
+
 /** A chunk grows while `open`; `sealed` it never changes again. */
 export const CHUNK_STATES = ['open', 'sealed'] as const;
 export type ChunkState = (typeof CHUNK_STATES)[number];

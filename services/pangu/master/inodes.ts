@@ -2,13 +2,14 @@ import { type SQL, sql } from 'drizzle-orm';
 import { type Database, type Queryable, retryConflicts, rows, TransactionConflict } from '../../base/database.ts';
 import { PanguError } from '../contract.ts';
 import { type ParsedPath, parsePath } from '../core/path.ts';
-import type { FileState, InodeType } from '../core/states.ts';
+import type { FileKind, FileState, InodeType } from '../core/states.ts';
 
 export interface Inode {
   id: string;
   parent: string | null;
   name: string;
   type: InodeType;
+  kind: FileKind;
   state: FileState;
   size: number;
   chunkBytes: number;
@@ -22,13 +23,14 @@ export interface Inode {
 
 /** The columns of an `Inode`, of a table or alias `i`. */
 export const INODE_COLUMNS = sql.raw(`
-  i.id, i.parent, i.name, i.type, i.state, i.size, i.chunk_bytes as "chunkBytes", i.replicas, i.owner, i.target, i.deleted_at is not null as "deleted",
+  i.id, i.parent, i.name, i.type, i.kind, i.state, i.size, i.chunk_bytes as "chunkBytes", i.replicas, i.owner, i.target, i.deleted_at is not null as "deleted",
   (extract(epoch from i.created_at) * 1000)::float8 as "createdAtMs", (extract(epoch from i.modified_at) * 1000)::float8 as "modifiedAtMs"`);
 
 export function statOf(inode: Inode) {
-  const { type, size, state, chunkBytes, replicas, owner } = inode;
+  const { type, kind, size, state, chunkBytes, replicas, owner } = inode;
   return {
     type,
+    kind,
     size,
     state,
     chunkBytes,
