@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { readdir, writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import postgres from 'postgres';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -26,10 +27,10 @@ const wordCount = (output: string) => ({
   name: 'wordcount',
   tasks: {
     map: { run: { command: ['sh', '-c', 'sleep 0.4; exec tr -s "[:space:]" "\\n"'] } },
-    reduce: { run: { command: ['sh', '-c', `sleep 0.4; cut -f1 | uniq -c | awk '{ print $2 "\\t" $1 }'`] }, instances: 5 },
+    reduce: { run: { command: ['sh', '-c', `sleep 0.4; cut -f1 | uniq -c | awk '{ print $2 "\\t" $1 }'`] }, instances: 3 },
   },
   pipes: [
-    { source: { filePattern: 'pangu://local/in/*', splitBytes: 60_000 }, destination: { accessPoint: 'map:input' } },
+    { source: { filePattern: 'pangu://local/in/*', splitBytes: 150_000 }, destination: { accessPoint: 'map:input' } },
     { source: { accessPoint: 'map:output' }, destination: { accessPoint: 'reduce:input' }, shuffle: 'hash' },
     { source: { accessPoint: 'reduce:output' }, destination: { filePattern: `pangu://local${output}` } },
   ],
@@ -84,7 +85,7 @@ describe('a cluster that grows and shrinks', () => {
         const output = `/out/${++jobs}`;
         const result = await resultOf(await test.submit(wordCount(output)));
         expect(await outputLines(test.pangu, output)).toEqual(expected);
-        expect(result.tasks.map!.instances).toBeGreaterThan(10);
+        expect(result.tasks.map!.instances).toBeGreaterThan(4);
       }
     });
 
@@ -104,6 +105,7 @@ describe('a cluster that grows and shrinks', () => {
         const bytes = bytesOf(random.int(300_000));
         await test.pangu.writeFile(path, bytes, { chunkBytes: 65_536, replicas: i % 4 === 0 ? 1 : 3 });
         written.set(path, createHash('sha256').update(bytes).digest('hex'));
+        await delay(30); // leaves the processors to what is looked at
       }
       await growing.close();
       written.set(`/stream/${seed}-growing`, hash.digest('hex'));
@@ -166,21 +168,26 @@ describe('a cluster that grows and shrinks', () => {
       .map(({ address }) => Number(address!.slice(address!.lastIndexOf(':') + 1)));
 
   it(
-    'from 4 nodes to 5 and back while words are counted and files are written: no wrong answer, no byte lost, nothing left',
+    'from 4 nodes to 6 and back while words are counted and files are written, and worker, master, chunk server and Tubo are killed on the way: no wrong answer, no byte lost, nothing left',
     async () => {
       const counting = countWords();
       const writing = writeFiles(1);
-      const expanded = await dayu('expand', '--nodes', 'node-5:rack-a');
+      const expanded = await dayu('expand', '--nodes', 'node-5:rack-a,node-6:rack-b');
       expect(expanded.result).toMatchObject({ outcome: 'done' });
-      expect(expanded.progress).toMatchObject({ phase: 'done', nodes: { 'node-5': { state: 'done' } } });
-      // It takes data and work.
+      expect(expanded.progress).toMatchObject({ phase: 'done', nodes: { 'node-5': { state: 'done' }, 'node-6': { state: 'done' } } });
+      // They take data and work.
       await expect.poll(async () => (await serverOf('node-5'))?.replicas ?? 0, { timeout: 30_000 }).toBeGreaterThan(0);
       const tubo = member.kuafu.service(tuboService, 'nuwa://local/tubo/node-5');
       await expect.poll(async () => (await tubo.attempts({})).attempts.length, { timeout: 60_000, interval: 50 }).toBeGreaterThan(0);
 
-      const ports = await portsOf('node-5');
+      const [ports, otherPorts] = [await portsOf('node-5'), await portsOf('node-6')];
       expect(ports).toHaveLength(2);
-      const shrunk = await dayu('shrink', 'node-5');
+      const shrinking = dayu('shrink', 'node-5', 'node-6');
+      shrinking.catch(() => {});
+      await expect.poll(async () => (await serverOf('node-6'))?.draining, { timeout: 60_000, interval: 20 }).toBe(true);
+      for (const [role, node] of [['worker'], ['pangu-master'], ['pangu-chunk', 'node-6'], ['tubo', 'node-6']] as const)
+        await test.cluster.kill(role, node).catch((error) => expect(error).toMatchObject({ code: 'UnknownProcess' }));
+      const shrunk = await shrinking;
       expect(shrunk.result).toMatchObject({ outcome: 'done', underReplicated: 0 });
       expect(shrunk.result.nodes['node-5']!.replicasMoved).toBeGreaterThan(0);
       await writing.end();
@@ -188,28 +195,9 @@ describe('a cluster that grows and shrinks', () => {
       expect(jobs).toBeGreaterThan(0);
       await expectAllThere();
       await expectNothingOf('node-5', ports);
-      expect(await leftovers(test.pangu)).toEqual([]);
-    },
-    SLOW,
-  );
-
-  it(
-    'also two nodes at once, when worker, master, chunk server and Tubo are killed on the way',
-    async () => {
-      const writing = writeFiles(2);
-      expect((await dayu('expand', '--nodes', 'node-6:rack-b,node-7:rack-a')).result.outcome).toBe('done');
-      const [ports, otherPorts] = [await portsOf('node-6'), await portsOf('node-7')];
-      const shrinking = dayu('shrink', 'node-6', 'node-7');
-      shrinking.catch(() => {});
-      await expect.poll(async () => (await serverOf('node-6'))?.draining, { timeout: 60_000, interval: 20 }).toBe(true);
-      for (const [role, node] of [['worker'], ['pangu-master'], ['pangu-chunk', 'node-6'], ['tubo', 'node-6']] as const)
-        await test.cluster.kill(role, node).catch((error) => expect(error).toMatchObject({ code: 'UnknownProcess' }));
-      expect((await shrinking).result).toMatchObject({ outcome: 'done', underReplicated: 0 });
-      await writing.end();
-      await expectAllThere();
-      await expectNothingOf('node-6', ports);
-      await expectNothingOf('node-7', otherPorts);
+      await expectNothingOf('node-6', otherPorts);
       await expectFilesOfReplicas();
+      expect(await leftovers(test.pangu)).toEqual([]);
     },
     SLOW,
   );

@@ -75,7 +75,7 @@ describe.skipIf(!mounted)('a full disk', () => {
             () => true,
             () => false,
           ),
-        { timeout: 120_000, interval: 1_000 },
+        { timeout: 120_000, interval: 4_000 },
       )
       .toBe(true);
   }, 400_000);

@@ -1,3 +1,6 @@
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { WorkflowHandle } from '@temporalio/client';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import {
   leftovers,
@@ -13,17 +16,24 @@ import { awkwardTexts, sortedLines } from '../helpers/word-count.ts';
 
 /**
  * One process after the other is killed with SIGKILL in the middle of a job, and started again by the supervisor. The job must end with the right
- * output and leave nothing behind. Commands that take their time make sure that the kill comes in the middle.
+ * output and leave nothing behind. So that all of it happens in the middle, every third instance waits for the same file, `<gate>-0` to `<gate>-2`: it goes
+ * on with its work while the one that was just killed is still away.
  */
-const MAP = ['sh', '-c', 'sleep 0.7; exec tr -s "[:space:]" "\\n"'];
-const REDUCE = ['sh', '-c', 'sleep 0.7; exec cut -f1'];
+const GATES = [0, 1, 2];
 
-function job(name: string) {
+function job(name: string, gates: { map?: string; reduce?: string }) {
+  const command = (gate: string | undefined, then: string): string[] => {
+    const wait = gate ? `until [ -e "${gate}-$((FEITIAN_INSTANCE % ${GATES.length}))" ]; do sleep 0.1; done; ` : '';
+    return ['sh', '-c', `${wait}exec ${then}`];
+  };
   return {
     name,
-    tasks: { map: { run: { command: MAP } }, reduce: { run: { command: REDUCE }, instances: 6 } },
+    tasks: {
+      map: { run: { command: command(gates.map, 'tr -s "[:space:]" "\\n"') } },
+      reduce: { run: { command: command(gates.reduce, 'cut -f1') }, instances: 4 },
+    },
     pipes: [
-      { source: { filePattern: 'pangu://local/in/*', splitBytes: 100_000 }, destination: { accessPoint: 'map:input' } },
+      { source: { filePattern: 'pangu://local/in/*', splitBytes: 200_000 }, destination: { accessPoint: 'map:input' } },
       { source: { accessPoint: 'map:output' }, destination: { accessPoint: 'reduce:input' }, shuffle: 'hash' },
       { source: { accessPoint: 'reduce:output' }, destination: { filePattern: `pangu://local/out/${name}/` } },
     ],
@@ -42,49 +52,53 @@ describe('a process killed in mid-job', () => {
   }, 120_000);
   afterAll(() => test?.stop());
 
-  async function killInMidJob(role: string, of?: string): Promise<void> {
-    const name = `kill-${role}`;
-    const handle = await test.submit(job(name), name);
-    await expect
-      .poll(async () => (await progressOf(handle)).tasks.map?.running ?? 0, { timeout: 30_000, interval: 100 })
-      .toBeGreaterThan(0);
-    const { pid } = await test.cluster.kill(role, of);
-    expect(pid).toBeGreaterThan(0);
+  const running = (handle: WorkflowHandle, task: string) =>
+    expect.poll(async () => (await progressOf(handle)).tasks[task]?.running ?? 0, { timeout: 60_000, interval: 100 }).toBeGreaterThan(0);
+
+  async function endsWell(handle: WorkflowHandle): Promise<void> {
     await resultOf(handle);
-    expect(await outputLines(test.pangu, `/out/${name}`)).toEqual(expected);
+    expect(await outputLines(test.pangu, `/out/${handle.workflowId}`)).toEqual(expected);
     expect(await leftovers(test.pangu)).toEqual([]);
-    await expect.poll(() => processesOf(name), { timeout: 10_000 }).toEqual([]);
-    await test.cluster.awaitRestart(role, of, pid!);
+    await expect.poll(() => processesOf(handle.workflowId), { timeout: 10_000 }).toEqual([]);
   }
 
-  it.each([
-    ['tubo', 'node-2'],
-    ['pangu-chunk', 'node-3'],
-    ['pangu-master', undefined],
-    ['fuxi-master', undefined],
-    ['worker', undefined],
-    ['temporal', undefined],
-  ])('%s: the job ends with the right output and no leftovers', killInMidJob, 120_000);
+  it.each<[string, string, [string, string?][]]>([
+    ['what maps', 'a Tubo, a chunk server, the master of Pangu', [['tubo', 'node-2'], ['pangu-chunk', 'node-3'], ['pangu-master']]],
+    ['what keeps', 'FuxiMaster, the worker, the Temporal server with its database', [['fuxi-master'], ['worker'], ['temporal']]],
+  ])(
+    '%s a job, one after the other: %s; it ends with the right output and no leftovers',
+    async (what, _who, victims) => {
+      const name = what.replace(' ', '-');
+      const gate = join(test.dir, name);
+      const handle = await test.submit(job(name, { map: gate }), name);
+      for (const [turn, [role, of]] of victims.entries()) {
+        await running(handle, 'map');
+        const { pid } = await test.cluster.kill(role, of);
+        await writeFile(`${gate}-${turn}`, '');
+        await test.cluster.awaitRestart(role, of, pid!);
+      }
+      await endsWell(handle);
+    },
+    180_000,
+  );
 
-  it('the leader of nuwa: the job ends with the right output, and no session was lost', async () => {
+  it('the leader of nuwa, and then a whole node that stays away: no session was lost, and the shuffle outputs are made again', async () => {
     const { children: before } = await test.nuwa.list('/services/tubo');
-    await killInMidJob('nuwa', await nuwaLeader(test.cluster.info));
+    const gate = join(test.dir, 'lost-node');
+    const handle = await test.submit(job('lost-node', { reduce: gate }), 'lost-node');
+    await running(handle, 'reduce');
+    const leader = await nuwaLeader(test.cluster.info);
+    const { pid } = await test.cluster.kill('nuwa', leader);
+    await writeFile(`${gate}-0`, '');
+    await test.cluster.awaitRestart('nuwa', leader, pid!);
     const { children: after } = await test.nuwa.list('/services/tubo');
     // The same nodes, not made again: nobody's session expired.
     expect(after.map(({ createRevision }) => createRevision)).toEqual(before.map(({ createRevision }) => createRevision));
     expect(test.nuwa.session.state).toBe('live');
-  }, 120_000);
 
-  it('a whole node: it stays away, its shuffle outputs are made again', async () => {
-    const handle = await test.submit(job('lost-node'), 'lost-node');
-    await expect
-      .poll(async () => (await progressOf(handle)).tasks.reduce?.running ?? 0, { timeout: 60_000, interval: 100 })
-      .toBeGreaterThan(0);
     await test.cluster.holdNode('node-4');
-    await resultOf(handle);
-    expect(await outputLines(test.pangu, '/out/lost-node')).toEqual(expected);
-    expect(await leftovers(test.pangu)).toEqual([]);
-    await expect.poll(() => processesOf('lost-node'), { timeout: 10_000 }).toEqual([]);
+    for (const turn of GATES) await writeFile(`${gate}-${turn}`, '');
+    await endsWell(handle);
     await test.cluster.releaseNode('node-4');
-  }, 120_000);
+  }, 180_000);
 });

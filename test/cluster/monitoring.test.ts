@@ -26,10 +26,10 @@ function job(name: string, map: string) {
     name,
     tasks: {
       map: { run: { command: ['sh', '-c', map] }, retry: { maxAttempts: 2 } },
-      reduce: { run: { command: ['cut', '-f1'] }, instances: 3 },
+      reduce: { run: { command: ['cut', '-f1'] }, instances: 2 },
     },
     pipes: [
-      { source: { filePattern: 'pangu://local/in/*', splitBytes: 50_000 }, destination: { accessPoint: 'map:input' } },
+      { source: { filePattern: 'pangu://local/in/*', splitBytes: 200_000 }, destination: { accessPoint: 'map:input' } },
       { source: { accessPoint: 'map:output' }, destination: { accessPoint: 'reduce:input' }, shuffle: 'hash' },
       { source: { accessPoint: 'reduce:output' }, destination: { filePattern: `pangu://local/out/${name}/` } },
     ],
@@ -63,7 +63,7 @@ describe.skipIf(skipWithout('prometheus', 'dashboards and alerts on a running cl
   async function keepWorking(): Promise<void> {
     for (let n = 0; !over.signal.aborted; n++) {
       await resultOf(await test.submit(job(`work-${n}`, 'tr -s " " "\\n"')));
-      await delay(1_000, undefined, { signal: over.signal }).catch(() => {});
+      await delay(3_000, undefined, { signal: over.signal }).catch(() => {});
     }
   }
 
