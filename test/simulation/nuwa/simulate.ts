@@ -17,7 +17,7 @@ import { Watchers } from './work/watchers.ts';
 
 export interface SimulationOptions {
   seed: number;
-  /** Virtual milliseconds with faults. @default 2_500 */
+  /** Virtual milliseconds with faults. @default 1_500 */
   faultyMs?: number;
   trace?: (line: string) => void;
 }
@@ -40,7 +40,7 @@ const LIST_MS = 50;
 const HEALED_MS = 1_500 + 2 * TTL_MS;
 
 /** A whole group with its clients from one seed, under faults, then healed; throws PropertyBroken where a property does not hold. */
-export function simulate({ seed, faultyMs = 2_500, trace }: SimulationOptions): SimulationReport {
+export function simulate({ seed, faultyMs = 1_500, trace }: SimulationOptions): SimulationReport {
   return new Simulation(seed, trace).run(faultyMs);
 }
 
