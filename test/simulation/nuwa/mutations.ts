@@ -18,7 +18,7 @@ export const MUTATIONS: readonly Mutation[] = [
     file: `${RAFT}/replication.ts`,
     find: 'if (index <= server.commitIndex || index < leading.firstIndex) return;',
     replace: 'if (index <= server.commitIndex) return;',
-    from: 600,
+    from: 1_150,
   },
   {
     name: 'a server votes twice in a term',
@@ -121,7 +121,7 @@ export const MUTATIONS: readonly Mutation[] = [
     file: `${RAFT}/reads.ts`,
     find: 'const read: PendingRead = { id, from, confirmedBy, index, round: NO_ROUND };',
     replace: 'const read: PendingRead = { id, from, confirmedBy, index, round: leading.round };',
-    from: 390,
+    from: 140,
   },
   {
     name: 'a change of the group begins while another one is not committed (section 4.1)',
