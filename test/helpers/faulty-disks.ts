@@ -17,8 +17,8 @@ const SYSCALL: Record<Call, string> = {
 export class FaultyDisks implements DiskCalls {
   readonly #paths = new Map<number, string>();
   #faults: { below: string; call: Call; code: string }[] = [];
-  /** What was asked for, `<call> <path>`. */
-  readonly asked: string[] = [];
+  /** Told of each call before it is made. */
+  onCall: ((call: Call, path: string) => void) | undefined;
 
   /** From now on `call` fails on all files below a directory. */
   fail(below: string, call: Call, code = 'EIO'): void {
@@ -71,7 +71,7 @@ export class FaultyDisks implements DiskCalls {
   closeFile = (fd: number): void => nodeDisk.closeFile(fd);
 
   #check(call: Call, path: string): void {
-    this.asked.push(`${call} ${path}`);
+    this.onCall?.(call, path);
     const fault = this.#faults.find((each) => each.call === call && path.startsWith(each.below));
     if (fault) throw diskError(Object.assign(new Error(`${fault.code}: injected`), { code: fault.code, syscall: SYSCALL[call] }), call);
   }

@@ -15,6 +15,9 @@ const PROBE_FILE = 'probe';
 /** A disk that has not answered a look by then is as good as gone. */
 const LOOK_MS_MAX = 20_000;
 
+/** Errors whose disk is known. */
+const HEARD = new WeakSet<ChunkError>();
+
 export interface ChunkDiskOptions {
   id: string;
   path: string;
@@ -136,9 +139,11 @@ export class ChunkDisk {
     }
   }
 
-  /** To be told every error that an operation on this disk ended with. @returns the error */
+  /** To be told every error that an operation on this disk ended with. One that another disk has been told of is that one's. @returns the error */
   heard<E>(error: E): E {
-    const cause = error instanceof ChunkError ? error.cause : undefined;
+    if (!(error instanceof ChunkError) || HEARD.has(error)) return error;
+    HEARD.add(error);
+    const { cause } = error;
     if (cause === undefined || this.failed) return error;
     const fault = faultOf(cause as NodeJS.ErrnoException);
     if (fault !== 'none' && fault !== 'full') this.errors++;

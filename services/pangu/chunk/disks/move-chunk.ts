@@ -50,6 +50,8 @@ export async function moveChunk(
     if (from === to) return 'notNow';
     if (length > options.bytesMax) return 'tooLarge';
     try {
+      // A name that was left aside may be the second one of a chunk in its place: it is not to be written into.
+      await removeAside(to, chunk);
       await copyAside(chunk, from, to, length, options.pace);
       await link(to.pathAside(chunk), to.pathOf(chunk)).catch((error) => {
         throw diskError(error, `place chunk ${chunk}`);
@@ -76,13 +78,16 @@ export async function moveChunk(
 }
 
 async function copyAside(chunk: string, from: ChunkDisk, to: ChunkDisk, length: number, pace: Pace): Promise<void> {
-  const source = await from.calls.openFile(from.pathOf(chunk), constants.O_RDONLY);
+  const ofSource = (error: unknown): never => {
+    throw from.heard(error);
+  };
+  const source = await from.calls.openFile(from.pathOf(chunk), constants.O_RDONLY).catch(ofSource);
   try {
     const target = await to.calls.openFile(to.pathAside(chunk), constants.O_RDWR | constants.O_CREAT | constants.O_TRUNC);
     try {
       const piece = Buffer.allocUnsafeSlow(PIECE_BYTES);
       for (let at = 0; ; ) {
-        const bytes = await from.calls.pread(source, piece, at);
+        const bytes = await from.calls.pread(source, piece, at).catch(ofSource);
         if (bytes === 0) break;
         await pace.take(bytes);
         await to.calls.pwrite(target, [piece.subarray(0, bytes)], at);
