@@ -9,9 +9,16 @@ export interface RoleConfig {
   /** Cluster name, the authority in `pangu://<cluster>/…` and `nuwa://<cluster>/…`. */
   cluster: string;
   /** The machine this role runs on, for roles that belong to one (chunk server, Tubo). */
-  node?: { id: string; rack: string };
+  node?: {
+    id: string;
+    rack: string;
+    /** Nodes of one machine fail together. @default the node's own */
+    machine?: string;
+  };
   /** The role's own directory for data and scratch files; made by the role when missing. */
   dataDir: string;
+  /** Directories of a chunk server's chunks, one on each disk. Absent: those it had, or else `dataDir`. */
+  disks?: string[];
   /** Where to listen for Kuafu calls, `tcp://host:port`; port 0 = any free one. */
   listen: string;
   /** Kuafu addresses of the Nuwa servers, `tcp://host:port`. */

@@ -1,5 +1,6 @@
 import type { Readable, Writable } from 'node:stream';
 import { FeitianError } from '../base/errors.ts';
+import type { DiskSpace } from './core/disk-space.ts';
 import type { FileKind } from './core/states.ts';
 
 /**
@@ -78,6 +79,8 @@ export interface Usage {
   storedBytes: number;
 }
 
+export type { DiskSpace };
+
 /** A chunk server. */
 export interface NodeSpace {
   node: string;
@@ -85,6 +88,11 @@ export interface NodeSpace {
   up: boolean;
   draining: boolean;
   freeBytes: number;
+  /** Of the disks that take chunks. */
+  totalBytes: number;
+  /** The machine it runs on; the node itself where nobody said. */
+  machine: string;
+  disks: DiskSpace[];
   /** Of replicas. */
   bytes: number;
 }

@@ -10,13 +10,21 @@ export const PANGU_CHUNK_METRICS = {
     help: 'What this chunk server was asked to do, by outcome',
     labels: ['operation', 'code'],
   },
-  chunkFiles: { kind: 'gauge', name: 'feitian_pangu_chunk_files', help: 'Chunk files on the disk' },
+  chunkFiles: { kind: 'gauge', name: 'feitian_pangu_chunk_files', help: 'Chunk files on each disk', labels: ['disk'] },
   diskBytes: {
     kind: 'gauge',
     name: 'feitian_pangu_disk_bytes',
-    help: 'The disk below the chunks; kind is free or total',
-    labels: ['kind'],
+    help: 'The disks below the chunks; kind is free or total',
+    labels: ['disk', 'kind'],
   },
+  disks: {
+    kind: 'gauge',
+    name: 'feitian_pangu_disks',
+    help: 'Disks of this chunk server by state; those that failed, are missing or are refused want somebody to look',
+    labels: ['state'],
+  },
+  diskQueue: { kind: 'gauge', name: 'feitian_pangu_disk_queue', help: 'Operations under way on each disk', labels: ['disk'] },
+  diskErrors: { kind: 'counter', name: 'feitian_pangu_disk_errors_total', help: 'Errors that each disk returned', labels: ['disk'] },
 } as const satisfies MetricSpecs;
 
 /** Masters. What they tell of the whole cluster each of them tells: take the maximum over instances, not the sum. */

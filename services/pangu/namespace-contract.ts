@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { method } from '../kuafu/contract.ts';
 import { wholeOf } from '../kuafu/resource-contract.ts';
+import { diskSpaceSchema } from './core/disk-space.ts';
 import { formatPath } from './core/path.ts';
 import { pathResource } from './core/resources.ts';
 import { TRASH_NAME, trashUser } from './core/trash.ts';
@@ -25,6 +26,11 @@ export const serverSchema = z.object({
   up: z.boolean(),
   draining: z.boolean(),
   freeBytes: bytesSchema,
+  /** Of the disks that take chunks. */
+  totalBytes: bytesSchema.default(0),
+  /** The machine it runs on; its own name where nobody said. */
+  machine: z.string().default(''),
+  disks: z.array(diskSpaceSchema).default([]),
   replicas: z.int(),
   /** Of replicas, as far as masters were told; open chunks grow beside. */
   bytes: bytesSchema,

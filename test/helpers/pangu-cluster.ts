@@ -7,7 +7,7 @@ import { silentLogger } from '../../services/base/log.ts';
 import type { RoleConfig } from '../../services/base/role.ts';
 import { joinCluster } from '../../services/nuwa/client.ts';
 import { startNuwa } from '../../services/nuwa/server.ts';
-import { startChunkServer } from '../../services/pangu/chunk/server.ts';
+import { type ChunkServerOptions, startChunkServer } from '../../services/pangu/chunk/server.ts';
 import { createPangu } from '../../services/pangu/client.ts';
 import type { PanguClient } from '../../services/pangu/contract.ts';
 import { type MasterOptions, startMaster } from '../../services/pangu/master/server.ts';
@@ -17,7 +17,7 @@ import { startRoleProcess } from './role-process.ts';
 
 export interface PanguClusterOptions {
   /** @default n1 and n2 in rack r1, n3 and n4 in rack r2 */
-  nodes?: { id: string; rack: string; dataDir?: string }[];
+  nodes?: { id: string; rack: string; dataDir?: string; disks?: string[] }[];
   /** Roles that run in processes of their own, so that they can be killed. @default none */
   processes?: ('pangu-master' | 'pangu-chunk')[];
   /** @default a grace and a pause of 50 ms */
@@ -28,6 +28,8 @@ export interface PanguClusterOptions {
   trashRetentionMs?: number;
   /** How often chunk servers tell their free space. @default 200 */
   reportMs?: number;
+  /** More of those chunk servers that run in this process. */
+  chunkServer?: ChunkServerOptions;
   /** A Postgres that is there already. */
   databaseUrl?: string;
 }
@@ -82,13 +84,16 @@ export async function startPanguCluster(options: PanguClusterOptions = {}): Prom
   const chunkServers = new Map<string, Stoppable>();
   const startOneChunkServer = async (id: string): Promise<void> => {
     const node = nodes.find((node) => node.id === id)!;
-    const config: RoleConfig = { ...base, node: { id: node.id, rack: node.rack }, dataDir: chunkDirectory(id) };
+    const config: RoleConfig = { ...base, node: { id: node.id, rack: node.rack }, dataDir: chunkDirectory(id), disks: node.disks };
     if (apart('pangu-chunk')) {
       const { kill, child } = await startRoleProcess('pangu-chunk', config);
       pids.set(id, child.pid!);
       chunkServers.set(id, { stop: kill });
     } else {
-      chunkServers.set(id, await startChunkServer(config, { log: silentLogger, reportMs: options.reportMs ?? 200 }));
+      chunkServers.set(
+        id,
+        await startChunkServer(config, { log: silentLogger, reportMs: options.reportMs ?? 200, ...options.chunkServer }),
+      );
     }
   };
 
@@ -126,8 +131,9 @@ export async function startPanguCluster(options: PanguClusterOptions = {}): Prom
     clientOn,
     chunkDirectory,
     chunkFiles: async (node) => {
-      const entries = await readdir(join(chunkDirectory(node), 'chunks'), { recursive: true, withFileTypes: true });
-      return entries.filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name));
+      const disks = nodes.find(({ id }) => id === node)?.disks ?? [chunkDirectory(node)];
+      const found = await Promise.all(disks.map((disk) => readdir(join(disk, 'chunks'), { withFileTypes: true }).catch(() => [])));
+      return found.flat().flatMap((entry) => (entry.isFile() ? [join(entry.parentPath, entry.name)] : []));
     },
     killChunkServer: async (node) => {
       await chunkServers.get(node)?.stop();

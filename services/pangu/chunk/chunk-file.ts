@@ -16,7 +16,8 @@ import {
   TABLE_OFFSET,
 } from '../core/chunk-format.ts';
 import { crc } from '../crc.ts';
-import { closeFile, createFile, fdatasync, ftruncate, openFile, pread, pwrite } from './disk.ts';
+import { isBadChecksum } from './bad-checksum.ts';
+import { type DiskCalls, nodeDisk } from './disk.ts';
 import { EarlyAppends } from './early-appends.ts';
 
 /** While a chunk grows, its bytes are pushed to disk this often, so that the sync at its end has little left to do. */
@@ -36,6 +37,7 @@ export type Finish = 'none' | 'sync' | 'seal';
 export class ChunkFile {
   readonly chunk: string;
   readonly capacityBytes: number;
+  readonly #disk: DiskCalls;
   readonly #fd: number;
   readonly #dataOffset: number;
   readonly #syncDirectory: () => Promise<void>;
@@ -60,7 +62,8 @@ export class ChunkFile {
   #queue: Promise<unknown> = Promise.resolve();
   readonly #early = new EarlyAppends();
 
-  private constructor(fd: number, chunk: string, capacityBytes: number, syncDirectory: () => Promise<void>) {
+  private constructor(disk: DiskCalls, fd: number, chunk: string, capacityBytes: number, syncDirectory: () => Promise<void>) {
+    this.#disk = disk;
     this.#fd = fd;
     this.chunk = chunk;
     this.capacityBytes = capacityBytes;
@@ -83,25 +86,26 @@ export class ChunkFile {
     chunk: string,
     capacityBytes: number,
     syncDirectory: () => Promise<void>,
+    disk: DiskCalls = nodeDisk,
   ): Promise<ChunkFile | undefined> {
-    const fd = await createFile(path);
-    return fd === undefined ? undefined : new ChunkFile(fd, chunk, capacityBytes, syncDirectory);
+    const fd = await disk.createFile(path);
+    return fd === undefined ? undefined : new ChunkFile(disk, fd, chunk, capacityBytes, syncDirectory);
   }
 
   /** Opens a chunk from before. One that is not sealed is kept to what verifies. Errors: NoChunk, BadChecksum, DiskFailed. */
-  static async open(path: string, chunk: string, syncDirectory: () => Promise<void>): Promise<ChunkFile> {
-    const fd = await openFile(path, constants.O_RDWR);
+  static async open(path: string, chunk: string, syncDirectory: () => Promise<void>, disk: DiskCalls = nodeDisk): Promise<ChunkFile> {
+    const fd = await disk.openFile(path, constants.O_RDWR);
     try {
       const page = Buffer.alloc(TABLE_OFFSET);
-      await pread(fd, page, 0);
+      await disk.pread(fd, page, 0);
       const ident = decodeIdent(page, crc);
       if (ident?.chunk !== chunk)
         throw new ChunkError('BadChecksum', `the file of chunk ${chunk} does not say so`, { details: { offset: 0 } });
-      const file = new ChunkFile(fd, chunk, ident.capacityBytes, syncDirectory);
+      const file = new ChunkFile(disk, fd, chunk, ident.capacityBytes, syncDirectory);
       await file.#recover(readableRecords(page, ident.capacityBytes, crc));
       return file;
     } catch (error) {
-      closeFile(fd);
+      disk.closeFile(fd);
       throw error;
     }
   }
@@ -156,7 +160,7 @@ export class ChunkFile {
       this.#length = length;
       this.#accepted = length;
       await this.#writeRecord(true, durable);
-      await ftruncate(this.#fd, this.#dataOffset + length);
+      await this.#disk.ftruncate(this.#fd, this.#dataOffset + length);
     });
   }
 
@@ -172,7 +176,7 @@ export class ChunkFile {
     const from = offset - (offset % BLOCK_BYTES);
     const to = Math.min(Math.ceil((offset + length) / BLOCK_BYTES) * BLOCK_BYTES, known);
     const blocks = Buffer.allocUnsafeSlow(to - from);
-    const read = await pread(this.#fd, blocks, this.#dataOffset + from);
+    const read = await this.#disk.pread(this.#fd, blocks, this.#dataOffset + from);
     for (const { block, start, length: blockBytes } of cutAtBlocks(from, to - from)) {
       const expected = block === tailBlock ? tailCrc : this.#table[block];
       if (start + blockBytes > read || crc(blocks.subarray(start, start + blockBytes)) !== expected) {
@@ -198,7 +202,7 @@ export class ChunkFile {
       if (!this.#sealed && !this.#lost && this.#length > (this.#record?.length ?? 0)) await this.#writeRecord(false, true);
     }).catch(() => {});
     await this.#flushing;
-    closeFile(this.#fd);
+    this.#disk.closeFile(this.#fd);
   }
 
   async #write(offset: number, bytes: Uint8Array, crcs: readonly number[], finish: Finish): Promise<void> {
@@ -213,10 +217,10 @@ export class ChunkFile {
     const length = offset + bytes.length;
     try {
       if (this.#headerWritten) {
-        await pwrite(this.#fd, [bytes], this.#dataOffset + offset);
+        await this.#disk.pwrite(this.#fd, [bytes], this.#dataOffset + offset);
       } else {
         const record = finish === 'none' ? undefined : { sequence: 1, length, tailCrc, sealed: finish === 'seal' };
-        await pwrite(this.#fd, [this.#header(record), bytes], 0);
+        await this.#disk.pwrite(this.#fd, [this.#header(record), bytes], 0);
         this.#headerWritten = true;
         this.#record = record;
         this.#sequence = record?.sequence ?? 0;
@@ -274,10 +278,10 @@ export class ChunkFile {
       const recorded = Math.min(fullBlocks(this.#record?.length ?? 0), fullBlocks(this.#length));
       const table = encodeTable(this.#table, recorded, fullBlocks(this.#length));
       try {
-        if (!this.#headerWritten) await pwrite(this.#fd, [this.#header(undefined)], 0);
+        if (!this.#headerWritten) await this.#disk.pwrite(this.#fd, [this.#header(undefined)], 0);
         this.#headerWritten = true;
-        if (table.length > 0) await pwrite(this.#fd, [table], TABLE_OFFSET + recorded * 4);
-        await pwrite(this.#fd, [encodeRecord(record, crc)], recordOffset(sequence));
+        if (table.length > 0) await this.#disk.pwrite(this.#fd, [table], TABLE_OFFSET + recorded * 4);
+        await this.#disk.pwrite(this.#fd, [encodeRecord(record, crc)], recordOffset(sequence));
       } catch (error) {
         this.#writeFailure = error as ChunkError;
         throw error;
@@ -292,7 +296,7 @@ export class ChunkFile {
   async #sync(): Promise<void> {
     const sequence = this.#record?.sequence ?? 0;
     try {
-      await Promise.all([fdatasync(this.#fd), this.#directorySynced ? undefined : this.#syncDirectory()]);
+      await Promise.all([this.#disk.fdatasync(this.#fd), this.#directorySynced ? undefined : this.#syncDirectory()]);
     } catch (error) {
       this.#lost = error as ChunkError;
       throw error;
@@ -304,7 +308,8 @@ export class ChunkFile {
   #flushAhead(): void {
     if (this.#flushing || this.#length - this.#flushedLength < FLUSH_BYTES) return;
     this.#flushedLength = this.#length;
-    this.#flushing = fdatasync(this.#fd)
+    this.#flushing = this.#disk
+      .fdatasync(this.#fd)
       .catch((error) => {
         this.#lost = error as ChunkError;
       })
@@ -317,7 +322,7 @@ export class ChunkFile {
     const newest = records[0];
     const most = Math.max(0, ...records.map((record) => record.length));
     const table = Buffer.alloc(fullBlocks(most) * 4);
-    await pread(this.#fd, table, TABLE_OFFSET);
+    await this.#disk.pread(this.#fd, table, TABLE_OFFSET);
     for (let block = 0; block < fullBlocks(most); block++) this.#table[block] = table.readUInt32LE(block * 4);
     this.#headerWritten = true;
     this.#sequence = newest?.sequence ?? 0;
@@ -389,10 +394,4 @@ export class ChunkFile {
   #badRange(what: string): ChunkError {
     return new ChunkError('BadRange', `chunk ${this.chunk}: ${what}`, { details: { length: this.#length } });
   }
-}
-
-/** `false` for a checksum that is not right; whatever else went wrong goes on. */
-function isBadChecksum(error: unknown): false {
-  if (error instanceof ChunkError && error.code === 'BadChecksum') return false;
-  throw error;
 }

@@ -1,83 +1,73 @@
-import { mkdir, readdir, statfs, unlink } from 'node:fs/promises';
-import { join } from 'node:path';
+import { hasCode } from '../../base/errors.ts';
 import { ChunkError } from '../chunk-contract.ts';
+import { dataOffset } from '../core/chunk-format.ts';
 import { ChunkFile } from './chunk-file.ts';
-import { DirectorySync } from './directory-sync.ts';
-import { diskError } from './disk.ts';
+import type { ChunkDisk } from './disks/chunk-disk.ts';
+import { DiskSet, type DiskSetOptions } from './disks/disk-set.ts';
+import { keepBest } from './disks/keep-best.ts';
 
 /** Chunks kept open. Opening one again costs about 0.2 ms; each takes a descriptor and 4 KiB of table for 64 MiB. */
 const OPEN_MAX = 512;
 /** How many deletions are remembered: far more than happen in the time an append can be late. */
 const DELETED_MAX = 10_000;
 
+interface OpenChunk {
+  file: ChunkFile;
+  disk: ChunkDisk;
+}
+
 interface Entry {
-  file: Promise<ChunkFile>;
+  open: Promise<OpenChunk>;
   /** Operations under way. A descriptor is never closed under one: its number could by then be another file's. */
   users: number;
-  /** Deleted or put away: the last user closes it. */
+  /** Deleted, moved or put away: the last user closes it. */
   leaving: boolean;
 }
 
 /**
- * The chunks of one server, `<dataDir>/chunks/<chunk>`. All in one directory, so that one sync of it serves all that were made meanwhile; file
- * systems of today look up a name among millions as quickly as among few. Nothing is scanned at start: a chunk is looked at when it is first asked for.
- * Files are removed only when a master says so; one that cannot be read stays where it is, and its reader is told.
+ * The chunks of one server, each a file on one of its disks (disks/disk-set.ts). Nothing is scanned at start: a chunk is looked at when it is first asked
+ * for. Files are removed only when a master says so; one that cannot be read stays where it is, and its reader is told.
  */
 export class ChunkStore {
-  readonly #path: string;
+  readonly disks: DiskSet;
   /** In order of last use. */
   readonly #entries = new Map<string, Entry>();
   /** Put away, but not yet closed: who asks for one waits, and opens it anew. */
   readonly #closing = new Map<string, Promise<void>>();
-  readonly #directory: DirectorySync;
   /** An append that comes after its chunk was deleted must not make it again. In order of deletion. */
   readonly #deleted = new Set<string>();
   /** Bytes of chunks that went through here. */
   readonly traffic = { readBytes: 0, writtenBytes: 0 };
-  #files: number | undefined;
 
-  private constructor(path: string) {
-    this.#path = path;
-    this.#directory = new DirectorySync(path);
+  private constructor(disks: DiskSet) {
+    this.disks = disks;
+    disks.onFailed((disk) => void this.#letGoOf(disk));
   }
 
-  static async open(dataDir: string): Promise<ChunkStore> {
-    const path = join(dataDir, 'chunks');
-    await mkdir(path, { recursive: true });
-    const made = new DirectorySync(dataDir);
-    await made.sync();
-    made.close();
-    const store = new ChunkStore(path);
-    void store.#countFiles();
-    return store;
+  static async open(options: DiskSetOptions): Promise<ChunkStore> {
+    return new ChunkStore(await DiskSet.open(options));
   }
 
-  /** Chunk files on the disk; undefined until they have been counted, which nobody waits for. */
-  get files(): number | undefined {
-    return this.#files;
-  }
-
-  /** Runs `work` on a chunk that is here. Errors: NoChunk, BadChecksum, and those of `work`. */
+  /** Runs `work` on a chunk that is here. Errors: NoChunk, BadChecksum, DiskFailed, and those of `work`. */
   use<T>(chunk: string, work: (file: ChunkFile) => Promise<T>): Promise<T> {
-    return this.#with(chunk, () => ChunkFile.open(this.#file(chunk), chunk, this.#syncDirectory), work);
+    return this.#with(chunk, () => this.#find(chunk), work);
   }
 
   /** The same; the chunk is made when it is neither open nor on disk. `fresh`: it most likely is not. */
   useOrCreate<T>(chunk: string, capacityBytes: number, fresh: boolean, work: (file: ChunkFile) => Promise<T>): Promise<T> {
-    const path = this.#file(chunk);
-    const open = (): Promise<ChunkFile> => ChunkFile.open(path, chunk, this.#syncDirectory);
-    const find = async (): Promise<ChunkFile> => {
-      if (!fresh) {
+    const find = async (): Promise<OpenChunk> => {
+      // With one disk it is found out by trying to make it; with several it may be on another one.
+      if (!fresh || this.disks.all.length > 1) {
         try {
-          return await open();
+          return await this.#find(chunk);
         } catch (error) {
-          if (!(error instanceof ChunkError) || error.code !== 'NoChunk') throw error;
+          // What cannot be found because a disk is out is not here either: a chunk that was begun there is known to be.
+          const elsewhere = hasCode(error, 'DiskFailed') && this.disks.isIncomplete && !this.disks.isKnown(chunk);
+          if (!hasCode(error, 'NoChunk') && !elsewhere) throw error;
         }
       }
       if (this.#deleted.has(chunk)) throw new ChunkError('NoChunk', `chunk ${chunk} was deleted`);
-      const created = await ChunkFile.create(path, chunk, capacityBytes, this.#syncDirectory);
-      if (created && this.#files !== undefined) this.#files++;
-      return created ?? open();
+      return (await this.#create(chunk, capacityBytes)) ?? this.#find(chunk);
     };
     return this.#with(chunk, find, work);
   }
@@ -92,56 +82,123 @@ export class ChunkStore {
   }
 
   async delete(chunk: string): Promise<void> {
-    const entry = this.#entries.get(chunk);
-    if (entry) this.#letGo(chunk, entry);
+    this.#letGo(chunk);
     this.#deleted.add(chunk);
     if (this.#deleted.size > DELETED_MAX) this.#deleted.delete(this.#deleted.values().next().value!);
-    try {
-      await unlink(this.#file(chunk));
-      if (this.#files !== undefined) this.#files--;
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw diskError(error, `delete chunk ${chunk}`);
-    }
+    // From all disks: none is to bring it back.
+    await Promise.all(this.disks.usable.map((disk) => disk.remove(chunk).catch(unlessOut(disk))));
+    this.disks.forget(chunk);
+  }
+
+  /** No disk that works has a file of it. */
+  async isMissing(chunk: string): Promise<boolean> {
+    // Twice, since a chunk that moves between disks may be overlooked once.
+    return (await this.#isNowhere(chunk)) && this.#isNowhere(chunk);
   }
 
   async list(after: string, limit: number): Promise<{ chunks: string[]; more: boolean }> {
-    const later = (await readdir(this.#path)).filter((name) => name > after).sort();
+    const names = await Promise.all(this.disks.usable.map((disk) => disk.names()));
+    const later = [...new Set(names.flat())].filter((name) => name > after).sort();
     return { chunks: later.slice(0, limit), more: later.length > limit };
   }
 
-  async space(): Promise<{ freeBytes: number; totalBytes: number }> {
-    const { bavail, blocks, bsize } = await statfs(this.#path);
-    return { freeBytes: bavail * bsize, totalBytes: blocks * bsize };
+  /**
+   * Runs `work` on a sealed chunk that nobody else uses, told where it is; undefined when it is not so. `work` says with `become` where it is from then on:
+   * when it is still so in that moment, the next user opens it there.
+   */
+  async useToMove<T>(
+    chunk: string,
+    work: (from: ChunkDisk, length: number, become: (to: ChunkDisk) => boolean) => Promise<T>,
+  ): Promise<T | undefined> {
+    return this.use(chunk, async ({ sealed, length }) => {
+      const entry = this.#entries.get(chunk);
+      if (!sealed || !entry) return undefined;
+      const { file, disk } = await entry.open;
+      const become = (to: ChunkDisk): boolean => {
+        if (this.#entries.get(chunk) !== entry || entry.users > 1 || file.length !== length) return false;
+        this.#letGo(chunk);
+        this.disks.remember(chunk, to);
+        return true;
+      };
+      return work(disk, length, become);
+    });
   }
 
   /** Waits for nobody: to be called when no more requests come. */
   async close(): Promise<void> {
     const open = [...this.#entries.values()];
     this.#entries.clear();
-    await Promise.all(open.map((entry) => closeQuietly(entry.file)));
-    this.#directory.close();
+    await Promise.all(open.map((entry) => closeQuietly(entry.open)));
+    this.disks.close();
   }
 
-  async #with<T>(chunk: string, open: () => Promise<ChunkFile>, work: (file: ChunkFile) => Promise<T>): Promise<T> {
+  async #find(chunk: string): Promise<OpenChunk> {
+    const holders = await this.disks.find(chunk);
+    if (holders.length === 0) throw new ChunkError('NoChunk', `chunk ${chunk} is not here`);
+    const disk = holders.length === 1 ? holders[0]! : await keepBest(chunk, holders);
+    try {
+      const file = await ChunkFile.open(disk.pathOf(chunk), chunk, disk.syncDirectory, disk.calls);
+      this.disks.remember(chunk, disk);
+      return { file, disk };
+    } catch (error) {
+      if (!hasCode(error, 'NoChunk')) throw disk.heard(error);
+      this.disks.forget(chunk);
+      throw error;
+    }
+  }
+
+  /** On the disk that is drawn; when it turns out to be out, on another one. Undefined: it is here. */
+  async #create(chunk: string, capacityBytes: number): Promise<OpenChunk | undefined> {
+    for (;;) {
+      const disk = this.disks.choose(dataOffset(capacityBytes) + capacityBytes);
+      try {
+        const file = await ChunkFile.create(disk.pathOf(chunk), chunk, capacityBytes, disk.syncDirectory, disk.calls);
+        if (!file) return undefined;
+        if (disk.files !== undefined) disk.files++;
+        this.disks.remember(chunk, disk);
+        return { file, disk };
+      } catch (error) {
+        disk.heard(error);
+        if (!hasCode(error, 'DiskFailed')) throw error;
+        await disk.look();
+        if (!disk.failed) throw error;
+      }
+    }
+  }
+
+  async #with<T>(chunk: string, open: () => Promise<OpenChunk>, work: (file: ChunkFile) => Promise<T>): Promise<T> {
     let entry = this.#entries.get(chunk);
     if (entry) {
       this.#entries.delete(chunk);
     } else {
       const closing = this.#closing.get(chunk);
-      entry = { file: closing ? closing.then(open) : open(), users: 0, leaving: false };
+      entry = { open: closing ? closing.then(open) : open(), users: 0, leaving: false };
     }
     this.#entries.set(chunk, entry);
     entry.users++;
+    let disk: ChunkDisk | undefined;
     try {
-      return await work(await entry.file);
+      const opened = await entry.open;
+      disk = opened.disk;
+      disk.busy++;
+      if (disk.failed) throw disk.failure();
+      return await work(opened.file);
     } catch (error) {
-      if (await isRejected(entry.file)) this.#letGo(chunk, entry);
+      if (!disk) this.#letGo(chunk, entry);
+      disk?.heard(error);
       throw error;
     } finally {
+      if (disk) disk.busy--;
       entry.users--;
-      if (entry.users === 0 && entry.leaving) void closeQuietly(entry.file);
+      if (entry.users === 0 && entry.leaving) void closeQuietly(entry.open);
       this.#putAwayOldest();
     }
+  }
+
+  async #isNowhere(chunk: string): Promise<boolean> {
+    // Whoever can't tell may have it, unless that was the end of the disk.
+    const has = await Promise.all(this.disks.usable.map((disk) => disk.has(chunk).catch(() => !disk.failed)));
+    return !has.includes(true);
   }
 
   #putAwayOldest(): void {
@@ -149,36 +206,36 @@ export class ChunkStore {
     for (const [chunk, entry] of this.#entries) {
       if (entry.users > 0) continue;
       this.#entries.delete(chunk);
-      const closed = closeQuietly(entry.file).finally(() => this.#closing.delete(chunk));
+      const closed = closeQuietly(entry.open).finally(() => this.#closing.delete(chunk));
       this.#closing.set(chunk, closed);
       return;
     }
   }
 
-  #letGo(chunk: string, entry: Entry): void {
+  /** Those that are open on it answer that it failed; what comes later finds out anew. */
+  async #letGoOf(disk: ChunkDisk): Promise<void> {
+    for (const [chunk, entry] of this.#entries) {
+      const opened = await entry.open.catch(() => undefined);
+      if (opened?.disk === disk) this.#letGo(chunk, entry);
+    }
+  }
+
+  #letGo(chunk: string, entry = this.#entries.get(chunk)): void {
+    if (!entry) return;
     if (this.#entries.get(chunk) === entry) this.#entries.delete(chunk);
     entry.leaving = true;
-    if (entry.users === 0) void closeQuietly(entry.file);
+    if (entry.users === 0) void closeQuietly(entry.open);
   }
-
-  async #countFiles(): Promise<void> {
-    this.#files = (await readdir(this.#path).catch(() => undefined))?.length;
-  }
-
-  #file(chunk: string): string {
-    return join(this.#path, chunk);
-  }
-
-  readonly #syncDirectory = (): Promise<void> => this.#directory.sync();
 }
 
-async function isRejected(file: Promise<ChunkFile>): Promise<boolean> {
-  return file.then(
-    () => false,
-    () => true,
-  );
+/** A disk that is out brings nothing back. */
+function unlessOut(disk: ChunkDisk): (error: unknown) => boolean {
+  return (error) => {
+    if (disk.failed) return false;
+    throw error;
+  };
 }
 
-async function closeQuietly(file: Promise<ChunkFile>): Promise<void> {
-  await file.then((open) => open.close()).catch(() => {});
+async function closeQuietly(open: Promise<OpenChunk>): Promise<void> {
+  await open.then(({ file }) => file.close()).catch(() => {});
 }

@@ -6,7 +6,7 @@ import type { Draining } from './draining.ts';
 import type { ChunkPermission } from './permission.ts';
 
 /** Figures of this server in its registration. */
-export type Attributes = Record<string, number | boolean>;
+export type Attributes = Record<string, number | boolean | string>;
 
 /** What a chunk server's operations work with. */
 export interface ChunkServerContext {

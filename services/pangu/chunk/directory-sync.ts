@@ -1,5 +1,5 @@
-import { constants, fsync } from 'node:fs';
-import { closeFile, diskError, openFile } from './disk.ts';
+import { constants } from 'node:fs';
+import { type DiskCalls, nodeDisk } from './disk.ts';
 
 /**
  * A new file is on disk only when its directory is. Many chunks are made at the same moment, so their syncs are shared: callers that come
@@ -7,12 +7,14 @@ import { closeFile, diskError, openFile } from './disk.ts';
  */
 export class DirectorySync {
   readonly #path: string;
+  readonly #disk: DiskCalls;
   #fd: Promise<number> | undefined;
   #running: Promise<void> | undefined;
   #next: Promise<void> | undefined;
 
-  constructor(path: string) {
+  constructor(path: string, disk: DiskCalls = nodeDisk) {
     this.#path = path;
+    this.#disk = disk;
   }
 
   sync(): Promise<void> {
@@ -34,15 +36,12 @@ export class DirectorySync {
   }
 
   close(): void {
-    this.#fd?.then(closeFile, () => {});
+    this.#fd?.then(this.#disk.closeFile, () => {});
     this.#fd = undefined;
   }
 
   async #fsync(): Promise<void> {
-    this.#fd ??= openFile(this.#path, constants.O_RDONLY);
-    const fd = await this.#fd;
-    await new Promise<void>((resolve, reject) => {
-      fsync(fd, (error) => (error ? reject(diskError(error, 'sync of the directory')) : resolve()));
-    });
+    this.#fd ??= this.#disk.openFile(this.#path, constants.O_RDONLY);
+    await this.#disk.fsync(await this.#fd);
   }
 }

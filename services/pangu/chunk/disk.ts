@@ -53,7 +53,7 @@ export function pread(fd: number, into: Uint8Array, position: number): Promise<n
 
 export function openFile(path: string, flags: number): Promise<number> {
   return new Promise((resolve, reject) => {
-    fs.open(path, flags, (error, fd) => {
+    fs.open(path, flags, 0o640, (error, fd) => {
       if (!error) resolve(fd);
       else if (error.code === 'ENOENT') reject(new ChunkError('NoChunk', `${path} is not here`, { cause: error }));
       else reject(diskError(error, `open ${path}`));
@@ -84,7 +84,27 @@ export function ftruncate(fd: number, length: number): Promise<void> {
   });
 }
 
+export function fsync(fd: number): Promise<void> {
+  return new Promise((resolve, reject) => {
+    fs.fsync(fd, (error) => (error ? reject(diskError(error, 'sync of the directory')) : resolve()));
+  });
+}
+
 /** Returns nothing to wait for: the descriptor is gone from our tables either way. */
 export function closeFile(fd: number): void {
   fs.close(fd, () => {});
 }
+
+/** All of them, as an argument: what a disk does that returns errors cannot be had of a real one at every step. */
+export interface DiskCalls {
+  openFile(path: string, flags: number): Promise<number>;
+  createFile(path: string): Promise<number | undefined>;
+  pread(fd: number, into: Uint8Array, position: number): Promise<number>;
+  pwrite(fd: number, pieces: readonly Uint8Array[], position: number): Promise<void>;
+  fdatasync(fd: number): Promise<void>;
+  fsync(fd: number): Promise<void>;
+  ftruncate(fd: number, length: number): Promise<void>;
+  closeFile(fd: number): void;
+}
+
+export const nodeDisk: DiskCalls = { openFile, createFile, pread, pwrite, fdatasync, fsync, ftruncate, closeFile };

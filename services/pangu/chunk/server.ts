@@ -1,16 +1,20 @@
 import { systemClock } from '../../base/clock.ts';
 import { createLogger, type Logger } from '../../base/log.ts';
 import type { RoleConfig, RunningRole, StartRole } from '../../base/role.ts';
-import type { KuafuClient } from '../../kuafu/contract.ts';
+import type { KuafuClient, ServiceClient } from '../../kuafu/contract.ts';
 import { implement, serve } from '../../kuafu/server.ts';
 import { joinCluster } from '../../nuwa/client.ts';
 import type { Registration, ServiceInfo } from '../../nuwa/contract.ts';
 import { CHUNK_SERVICE, chunkServerService } from '../chunk-contract.ts';
-import { MASTER_SERVICE, masterService } from '../master-contract.ts';
+import { MASTER_SERVICE, type MasterContract, masterService } from '../master-contract.ts';
 import { type TicketKey, Tickets } from '../tickets.ts';
-import { startSpaceReports } from './background/report-space.ts';
+import { type BalanceDisksOptions, startBalancingDisks } from './background/balance-disks.ts';
+import { startCheckingDisks } from './background/check-disks.ts';
+import { type ReportChunksOptions, startReportingChunks } from './background/report-chunks.ts';
+import { spaceAttributes, startSpaceReports } from './background/report-space.ts';
 import { ChunkStore } from './chunk-store.ts';
 import type { Attributes, ChunkServerContext } from './context.ts';
+import type { DiskCalls } from './disk.ts';
 import { Draining } from './draining.ts';
 import { append } from './ops/append.ts';
 import { copy } from './ops/copy.ts';
@@ -26,14 +30,21 @@ import { tellChunkServer } from './tell.ts';
 export interface ChunkServerOptions {
   /** How often free space is looked at. @default 3_000 */
   reportMs?: number;
+  /** How often each disk is looked at. @default 30_000 */
+  checkMs?: number;
+  balance?: BalanceDisksOptions;
+  report?: ReportChunksOptions;
+  /** What stands in for the disks' own calls. */
+  calls?: DiskCalls;
   log?: Logger;
 }
 
 export async function startChunkServer(config: RoleConfig, options: ChunkServerOptions = {}): Promise<RunningRole> {
   if (!config.node) throw new Error('role pangu-chunk needs a node');
-  const { id: node, rack } = config.node;
+  const { id: node, rack, machine = node } = config.node;
   const log = options.log ?? createLogger({ role: CHUNK_SERVICE, node });
-  const store = await ChunkStore.open(config.dataDir);
+  const { dataDir, disks } = config;
+  const store = await ChunkStore.open({ node, cluster: config.cluster, dataDir, disks, log, calls: options.calls });
   const cluster = await joinCluster({
     cluster: config.cluster,
     nuwa: config.nuwa,
@@ -42,8 +53,7 @@ export async function startChunkServer(config: RoleConfig, options: ChunkServerO
     log,
   });
   const draining = await Draining.open(config.dataDir);
-  const space = await store.space();
-  let attributes: Attributes = { ...space, draining: draining.on };
+  let attributes: Attributes = { ...spaceAttributes(store), machine, draining: draining.on };
   let registration: Registration | undefined;
   const infoNow = (): ServiceInfo => ({ address: server.address, node, rack, pid: process.pid, attributes });
   const context: ChunkServerContext = {
@@ -78,12 +88,18 @@ export async function startChunkServer(config: RoleConfig, options: ChunkServerO
     ].map((implementation) => telling.outcomes.counted(implementation)),
   });
   registration = await cluster.nuwa.register(CHUNK_SERVICE, node, infoNow());
-  const reports = startSpaceReports({ announce: context.announce, freeBytes: space.freeBytes, store, log, reportMs: options.reportMs });
+  const reports = startSpaceReports({ announce: context.announce, store, clock: systemClock, log, reportMs: options.reportMs });
+  const masters = mastersOf(config.cluster, cluster.kuafu);
+  const ofDisks = [
+    startCheckingDisks({ store, clock: systemClock, log }, options.checkMs),
+    startBalancingDisks({ store, clock: systemClock, log }, options.balance),
+    startReportingChunks({ node, store, masters, clock: systemClock, log }, options.report),
+  ];
   log.info({ address: server.address, rack }, 'chunk-server.started');
 
   let stopping: Promise<void> | undefined;
   const stop = async (): Promise<void> => {
-    await reports.stop();
+    await Promise.all([reports, ...ofDisks].map((loop) => loop.stop()));
     await registration?.unregister().catch(() => {});
     await server.close();
     await cluster.leave();
@@ -93,9 +109,12 @@ export async function startChunkServer(config: RoleConfig, options: ChunkServerO
   return { address: server.address, stop: () => (stopping ??= stop()) };
 }
 
+function mastersOf(cluster: string, kuafu: KuafuClient): ServiceClient<MasterContract> {
+  return kuafu.service(masterService, `nuwa://${cluster}/${MASTER_SERVICE}/`);
+}
+
 function askTickets(cluster: string, kuafu: KuafuClient): ChunkPermission {
-  const masters = kuafu.service(masterService, `nuwa://${cluster}/${MASTER_SERVICE}/`);
-  const fetchKeys = async (): Promise<TicketKey[]> => (await masters.ticketKeys({})).keys;
+  const fetchKeys = async (): Promise<TicketKey[]> => (await mastersOf(cluster, kuafu).ticketKeys({})).keys;
   return new ChunkPermission({ cluster, tickets: new Tickets(), fetchKeys, clock: systemClock });
 }
 

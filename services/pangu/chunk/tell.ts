@@ -1,7 +1,11 @@
-import { createMetrics, tellWhenAsked } from '../../base/metrics.ts';
+import { createMetrics, type Metrics, tellWhenAsked } from '../../base/metrics.ts';
+import { DISK_STATES } from '../core/disk-space.ts';
 import { PANGU_CHUNK_METRICS } from '../metrics.ts';
 import { Outcomes } from '../outcomes.ts';
 import type { ChunkStore } from './chunk-store.ts';
+import type { DiskSet } from './disks/disk-set.ts';
+
+type ChunkMetrics = Metrics<typeof PANGU_CHUNK_METRICS>;
 
 /** Makes what this chunk server does a part of its process's metrics. */
 export function tellChunkServer(store: ChunkStore): { outcomes: Outcomes; stop(): void } {
@@ -11,14 +15,7 @@ export function tellChunkServer(store: ChunkStore): { outcomes: Outcomes; stop()
     outcomes.stop,
     tellWhenAsked(metrics.readBytes, () => [{ value: store.traffic.readBytes }]),
     tellWhenAsked(metrics.writtenBytes, () => [{ value: store.traffic.writtenBytes }]),
-    tellWhenAsked(metrics.chunkFiles, () => (store.files === undefined ? [] : [{ value: store.files }])),
-    tellWhenAsked(metrics.diskBytes, async () => {
-      const { freeBytes, totalBytes } = await store.space();
-      return [
-        { labels: { kind: 'free' }, value: freeBytes },
-        { labels: { kind: 'total' }, value: totalBytes },
-      ];
-    }),
+    ...tellDisks(metrics, store.disks),
   ];
   return {
     outcomes,
@@ -26,4 +23,24 @@ export function tellChunkServer(store: ChunkStore): { outcomes: Outcomes; stop()
       for (const stopTelling of untell) stopTelling();
     },
   };
+}
+
+function tellDisks(metrics: ChunkMetrics, disks: DiskSet): (() => void)[] {
+  return [
+    tellWhenAsked(metrics.chunkFiles, () =>
+      disks.all.flatMap(({ path, files }) => (files === undefined ? [] : [{ labels: { disk: path }, value: files }])),
+    ),
+    tellWhenAsked(metrics.diskBytes, async () => {
+      await disks.measure();
+      return disks.measured.flatMap(({ path, freeBytes, totalBytes }) => [
+        { labels: { disk: path, kind: 'free' }, value: freeBytes },
+        { labels: { disk: path, kind: 'total' }, value: totalBytes },
+      ]);
+    }),
+    tellWhenAsked(metrics.disks, () =>
+      DISK_STATES.map((state) => ({ labels: { state }, value: disks.measured.filter((disk) => disk.state === state).length })),
+    ),
+    tellWhenAsked(metrics.diskQueue, () => disks.all.map(({ path, busy }) => ({ labels: { disk: path }, value: busy }))),
+    tellWhenAsked(metrics.diskErrors, () => disks.all.map(({ path, errors }) => ({ labels: { disk: path }, value: errors }))),
+  ];
 }

@@ -3,6 +3,7 @@ import type { Logger } from '../../base/log.ts';
 import { keepFollowing } from '../../nuwa/client.ts';
 import { type NuwaClient, type NuwaNode, SERVICES_PATH, serviceInfoSchema } from '../../nuwa/contract.ts';
 import { CHUNK_SERVICE } from '../chunk-contract.ts';
+import { disksFromText } from '../core/disk-space.ts';
 import type { ChunkServerInfo, ChunkServers } from './context.ts';
 
 const DIRECTORY = `${SERVICES_PATH}/${CHUNK_SERVICE}`;
@@ -20,13 +21,18 @@ export async function watchChunkServers(nuwa: NuwaClient, log: Logger): Promise<
     const id = idOf(path);
     try {
       const info = serviceInfoSchema.parse(JSON.parse(Buffer.from(value).toString()));
-      const { freeBytes, draining } = info.attributes;
+      const { freeBytes, totalBytes, chunkRoomBytes, busy, machine, draining, disks } = info.attributes;
       servers.set(id, {
         id,
         rack: info.rack ?? '',
         address: info.address,
-        freeBytes: typeof freeBytes === 'number' ? freeBytes : 0,
+        freeBytes: numberOf(freeBytes),
+        totalBytes: numberOf(totalBytes),
+        ...(typeof chunkRoomBytes === 'number' ? { chunkRoomBytes } : {}),
+        busy: numberOf(busy),
+        ...(typeof machine === 'string' ? { machine } : {}),
         draining: draining === true,
+        disks: disksFromText(disks),
       });
     } catch (error) {
       log.warn({ path, error: messageOf(error) }, 'chunk-server.unreadable');
@@ -51,4 +57,8 @@ export async function watchChunkServers(nuwa: NuwaClient, log: Logger): Promise<
     },
   });
   return { list: () => [...servers.values()], get: (node) => servers.get(node), stop: () => stopping.abort() };
+}
+
+function numberOf(attribute: unknown): number {
+  return typeof attribute === 'number' ? attribute : 0;
 }

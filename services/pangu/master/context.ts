@@ -3,11 +3,15 @@ import type { Logger } from '../../base/log.ts';
 import type { Random } from '../../base/random.ts';
 import type { ServiceClient } from '../../kuafu/contract.ts';
 import type { ChunkServerContract } from '../chunk-contract.ts';
+import type { DiskSpace } from '../core/disk-space.ts';
 import type { PlacementNode } from '../core/placement.ts';
 import type { Tickets } from '../tickets.ts';
 
 export interface ChunkServerInfo extends PlacementNode {
   address: string;
+  /** Of the disks that take chunks; 0 where an older server does not tell. @default 0 */
+  totalBytes?: number;
+  disks?: readonly DiskSpace[];
 }
 
 /** The chunk servers that are registered now. */

@@ -13,6 +13,7 @@ import { checkQuotas } from './ops/check-quotas.ts';
 import { commit } from './ops/commit.ts';
 import { create } from './ops/create.ts';
 import { forgetNode } from './ops/forget-node.ts';
+import { heldChunks } from './ops/held-chunks.ts';
 import { heldReplicas } from './ops/held-replicas.ts';
 import { locate } from './ops/locate.ts';
 import { mkdir } from './ops/mkdir.ts';
@@ -25,6 +26,7 @@ import { remove } from './ops/remove.ts';
 import { rename } from './ops/rename.ts';
 import { replicate } from './ops/replicate.ts';
 import { reportBadReplica } from './ops/report-bad-replica.ts';
+import { reportReplicas } from './ops/report-replicas.ts';
 import { servers } from './ops/servers.ts';
 import { setDraining } from './ops/set-draining.ts';
 import { setOwner } from './ops/set-owner.ts';
@@ -96,6 +98,8 @@ export function masterHandlers(context: MasterContext): ServiceHandlers<MasterCo
     servers: handle(servers),
     setDraining: handle(setDraining),
     heldReplicas: handle(heldReplicas),
+    heldChunks: handle(heldChunks),
+    reportReplicas: handle(reportReplicas),
     moveReplica: handle(moveReplica),
     underReplicated: handle(underReplicated),
     replicate: handle(replicate),

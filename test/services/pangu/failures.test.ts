@@ -1,12 +1,12 @@
-import { execFileSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir, userInfo } from 'node:os';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { BLOCK_BYTES, type PanguClient } from '../../../services/pangu/contract.ts';
 import { masterService } from '../../../services/pangu/master-contract.ts';
 import { type PanguCluster, startPanguCluster } from '../../helpers/pangu-cluster.ts';
+import { mountSmallDisk, unmountDisk, whyNoMounts } from '../../helpers/small-disks.ts';
 
 const MIB = 1024 * 1024;
 const withCode = (code: string) => expect.objectContaining({ code });
@@ -98,27 +98,6 @@ describe('when processes are killed', () => {
   });
 });
 
-/** A disk of a size that can be filled in a moment; needs root on Linux. */
-function mountSmallDisk(directory: string, mib: number): void {
-  mkdirSync(directory, { recursive: true });
-  execFileSync('mount', ['-t', 'tmpfs', '-o', `size=${mib}m`, 'tmpfs', directory], { stdio: 'pipe' });
-}
-
-function whyNoMounts(): string | undefined {
-  if (process.platform !== 'linux') return 'tmpfs is of Linux';
-  if (userInfo().uid !== 0) return 'only root may mount';
-  const directory = mkdtempSync(join(tmpdir(), 'feitian-test-mount-'));
-  try {
-    mountSmallDisk(directory, 1);
-    execFileSync('umount', [directory]);
-    return undefined;
-  } catch (error) {
-    return `mounting fails here: ${(error as Error).message}`;
-  } finally {
-    rmSync(directory, { recursive: true, force: true });
-  }
-}
-
 const noMounts = whyNoMounts();
 if (noMounts) console.log(`the tests of full disks are skipped: ${noMounts}`);
 
@@ -137,7 +116,7 @@ describe.skipIf(noMounts)('when disks are full', () => {
   });
   afterAll(async () => {
     await cluster?.stop();
-    for (const node of Object.keys(sizes)) execFileSync('umount', [disk(node)]);
+    for (const node of Object.keys(sizes)) unmountDisk(disk(node));
     rmSync(directory, { recursive: true, force: true });
   });
 

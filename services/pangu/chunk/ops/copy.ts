@@ -34,9 +34,11 @@ async function pull(context: ChunkServerContext, request: Request, call: CallCon
   const { node, store, draining } = context;
   const { chunk, capacityBytes, length } = request;
   if (draining.on) throw new ChunkError('Draining', `${node} is about to leave and takes no new chunks`);
-  const { freeBytes } = await store.space();
+  await store.disks.measure();
+  const { chunkRoomBytes } = store.disks.space;
   const neededBytes = dataOffset(capacityBytes) + length;
-  if (freeBytes < neededBytes) throw new ChunkError('NoSpace', `${node} has ${freeBytes} bytes free, ${neededBytes} are needed`);
+  if (chunkRoomBytes < neededBytes)
+    throw new ChunkError('NoSpace', `${node} has ${chunkRoomBytes} bytes free on one disk, ${neededBytes} are needed`);
   return store.useForCopy(chunk, capacityBytes, async (file) => {
     const there = Math.min(file.length, length);
     if (file.sealed && file.length < length)

@@ -20,18 +20,23 @@ export async function servers({ db, chunkServers }: MasterContext): Promise<{ se
   const up = chunkServers.list();
   const away = held.filter(({ node }) => !chunkServers.get(node));
   const states = [
-    ...up.map(({ id, rack, freeBytes, draining = false }) => ({
+    ...up.map(({ id, rack, machine = id, freeBytes, totalBytes = 0, disks = [], draining = false }) => ({
       node: id,
       rack,
+      machine,
       up: true,
       draining,
       freeBytes,
+      totalBytes,
+      disks: [...disks],
       ...figuresOf(ofNode.get(id)),
     })),
-    ...away.map((row) => ({ node: row.node, rack: '', up: false, draining: false, freeBytes: 0, ...figuresOf(row) })),
+    ...away.map((row) => ({ ...AWAY, node: row.node, machine: row.node, ...figuresOf(row) })),
   ];
   return { servers: states.sort((a, b) => (a.node < b.node ? -1 : 1)), replicasMax: files[0]!.max };
 }
+
+const AWAY = { rack: '', up: false, draining: false, freeBytes: 0, totalBytes: 0, disks: [] };
 
 function figuresOf(row: { replicas: number; bytes: number } | undefined): { replicas: number; bytes: number } {
   return { replicas: row?.replicas ?? 0, bytes: row?.bytes ?? 0 };
