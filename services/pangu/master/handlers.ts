@@ -13,7 +13,9 @@ import { checkQuotas } from './ops/check-quotas.ts';
 import { commit } from './ops/commit.ts';
 import { create } from './ops/create.ts';
 import { forgetNode } from './ops/forget-node.ts';
+import { fsckChunks, fsckFiles } from './ops/fsck.ts';
 import { heldReplicas } from './ops/held-replicas.ts';
+import { ledger } from './ops/ledger.ts';
 import { locate } from './ops/locate.ts';
 import { mkdir } from './ops/mkdir.ts';
 import { moveReplica } from './ops/move-replica.ts';
@@ -25,6 +27,7 @@ import { remove } from './ops/remove.ts';
 import { rename } from './ops/rename.ts';
 import { replicate } from './ops/replicate.ts';
 import { reportBadReplica } from './ops/report-bad-replica.ts';
+import { reportReplicas } from './ops/report-replicas.ts';
 import { servers } from './ops/servers.ts';
 import { setDraining } from './ops/set-draining.ts';
 import { setOwner } from './ops/set-owner.ts';
@@ -101,5 +104,9 @@ export function masterHandlers(context: MasterContext): ServiceHandlers<MasterCo
     replicate: handle(replicate),
     forgetNode: handle(forgetNode),
     ticketKeys: handle(tellTicketKeys),
+    ledger: handle(ledger),
+    fsckFiles: handle(fsckFiles),
+    fsckChunks: handle(fsckChunks),
+    reportReplicas: handle(reportReplicas),
   };
 }

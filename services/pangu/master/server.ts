@@ -43,6 +43,7 @@ export async function startMaster(config: RoleConfig, options: MasterOptions = {
     db: database.db,
     ...(tickets ? { tickets } : {}),
     chunkServers,
+    nuwa: cluster.nuwa,
     chunkServerAt: (address) => cluster.kuafu.service(chunkServerService, address),
     random: systemRandom,
     log,
