@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { method } from '../kuafu/contract.ts';
 import { wholeOf } from '../kuafu/resource-contract.ts';
 import { FSCK_KINDS } from './core/fsck.ts';
+import { healingSchema } from './core/healing.ts';
 import { LEDGER_KINDS } from './core/ledger.ts';
 import { pathResource } from './core/resources.ts';
 
@@ -50,6 +51,17 @@ const fsckPageSchema = z.object({
 });
 export type FsckPage = z.infer<typeof fsckPageSchema>;
 
+/** A chunk that has fewer replicas than it is to have. */
+export const lackingSchema = z.object({
+  chunk: idSchema,
+  length: bytesSchema,
+  nodes: z.array(nodeSchema),
+  /** How many of them can be read. */
+  up: z.int(),
+});
+
+const claimSchema = z.object({ holder: z.string(), untilMs: z.number() });
+
 const ADMIN = { operation: 'admin', on: wholeOf('pangu') } as const;
 const PEER = { operation: 'peer', on: wholeOf('pangu') } as const;
 const ADMIN_PATH = { operation: 'admin', on: ({ path }: { path: string }, cluster: string) => pathResource(path, cluster) } as const;
@@ -94,5 +106,47 @@ export const healingMethods = {
     response: z.object({}),
     idempotent: true,
     access: PEER,
+  }),
+  /** Chunks that lack replicas which can be made, those in most danger first, and how much all of it is. */
+  lacking: method({
+    request: z.object({ limit: z.int().min(1).max(FSCK_LIMIT_MAX) }),
+    response: z.object({ lacking: z.array(lackingSchema), chunks: z.int(), bytes: bytesSchema }),
+    idempotent: true,
+    access: ADMIN,
+  }),
+  /** Whoever mends says so for a while at a time; the control loop leaves copying to it. 0: it is over. @returns who has it. */
+  claimRepair: method({
+    request: z.object({
+      holder: z.string().min(1).max(255),
+      forMs: z
+        .int()
+        .min(0)
+        .max(24 * 3600_000),
+    }),
+    response: z.object({ claim: claimSchema.optional() }),
+    idempotent: true,
+    access: ADMIN,
+  }),
+  /** What the control loop knows: which servers are missed, what was lacking when it looked last, and whether that is a workflow's to mend. */
+  controlState: method({
+    request: z.object({}),
+    response: z.object({
+      /** The master that controls, if one does. */
+      holder: z.string().optional(),
+      missed: z.array(z.object({ node: nodeSchema, goneAtMs: z.number(), deadAtMs: z.number().optional() })),
+      lacking: z.object({ chunks: z.int(), bytes: bytesSchema, atMs: z.number() }).optional(),
+      claim: claimSchema.optional(),
+      repairWanted: z.boolean(),
+    }),
+    idempotent: true,
+    access: ADMIN,
+  }),
+  healingSettings: method({ request: z.object({}), response: healingSchema, idempotent: true, access: ADMIN }),
+  /** Changes what is named. */
+  setHealing: method({
+    request: z.object({ settings: healingSchema.partial() }),
+    response: healingSchema,
+    idempotent: true,
+    access: ADMIN,
   }),
 };

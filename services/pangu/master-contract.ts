@@ -252,8 +252,13 @@ export const masterService = defineService('pangu-master', {
       idempotent: true,
       access: ADMIN,
     }),
-    /** One replica more for a chunk that has too few. */
-    replicate: method({ request: z.object({ chunk: idSchema }), response: copyOutcomeSchema, idempotent: true, access: ADMIN }),
+    /** One replica more for a chunk that has too few; `source` is read first. */
+    replicate: method({
+      request: z.object({ chunk: idSchema, to: nodeSchema.optional(), source: nodeSchema.optional() }),
+      response: copyOutcomeSchema,
+      idempotent: true,
+      access: ADMIN,
+    }),
     /** What chunk servers check tickets with. Secret: for peers only. */
     ticketKeys: method({
       request: z.object({}),

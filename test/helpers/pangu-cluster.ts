@@ -23,7 +23,7 @@ export interface PanguClusterOptions {
   /** @default a grace and a pause of 50 ms */
   garbage?: MasterOptions['garbage'];
   /** Off unless asked for, so that what is lost stays lost for those who look. */
-  repair?: MasterOptions['repair'];
+  control?: MasterOptions['control'];
   /** How long removed files stay in the trash. @default 0: whoever removes a file here wants to see it go */
   trashRetentionMs?: number;
   /** How often chunk servers tell their free space. @default 200 */
@@ -102,7 +102,7 @@ export async function startPanguCluster(options: PanguClusterOptions = {}): Prom
     } else {
       master = await startMaster(config, {
         garbage: { graceMs: 50, pauseMs: 50, ...options.garbage },
-        repair: { intervalMs: 3_600_000, ...options.repair },
+        control: options.control ?? 'off',
         log: silentLogger,
       });
     }

@@ -11,6 +11,7 @@ import { allocate } from './ops/allocate.ts';
 import { attributes, removeAttribute, setAttribute } from './ops/attributes.ts';
 import { checkQuotas } from './ops/check-quotas.ts';
 import { commit } from './ops/commit.ts';
+import { claimRepair, controlState, healingSettings, lacking, setHealingSettings } from './ops/control.ts';
 import { create } from './ops/create.ts';
 import { forgetNode } from './ops/forget-node.ts';
 import { fsckChunks, fsckFiles } from './ops/fsck.ts';
@@ -108,5 +109,10 @@ export function masterHandlers(context: MasterContext): ServiceHandlers<MasterCo
     fsckFiles: handle(fsckFiles),
     fsckChunks: handle(fsckChunks),
     reportReplicas: handle(reportReplicas),
+    lacking: handle(lacking),
+    claimRepair: handle(claimRepair),
+    controlState: handle(controlState),
+    healingSettings: handle(healingSettings),
+    setHealing: handle(setHealingSettings),
   };
 }

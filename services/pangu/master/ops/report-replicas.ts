@@ -3,6 +3,7 @@ import { inTransaction, rows } from '../../../base/database.ts';
 import { hasCode, messageOf } from '../../../base/errors.ts';
 import { discardReplicas } from '../chunks.ts';
 import type { MasterContext } from '../context.ts';
+import { healingMetrics } from '../healing-metrics.ts';
 import { reportBadReplica } from './report-bad-replica.ts';
 
 /**
@@ -21,7 +22,7 @@ export async function reportReplicas(context: MasterContext, { node, lost, bad }
 /** @returns whether a row went. */
 export async function dropLost(context: MasterContext, chunk: string, node: string): Promise<boolean> {
   if (!(await isLost(context, chunk, node))) return false;
-  return inTransaction(context.db, async (tx) => {
+  const dropped = await inTransaction(context.db, async (tx) => {
     await tx.execute(sql`select id from pangu.chunks where id = ${chunk} for update`);
     const left = await rows<{ node: string }>(tx, sql`select node from pangu.replicas where chunk = ${chunk}`);
     if (left.length < 2 || !left.some((replica) => replica.node === node)) {
@@ -31,6 +32,8 @@ export async function dropLost(context: MasterContext, chunk: string, node: stri
     await discardReplicas(tx, [{ chunk, node }], { kind: 'replicaLost', cause: `its file is not on ${node} any more` });
     return true;
   });
+  if (dropped) healingMetrics.replicasLost.inc();
+  return dropped;
 }
 
 async function isLost({ chunkServers, chunkServerAt, log }: MasterContext, chunk: string, node: string): Promise<boolean> {
