@@ -7,7 +7,7 @@ import { silentLogger } from '../../services/base/log.ts';
 import type { RoleConfig } from '../../services/base/role.ts';
 import { joinCluster } from '../../services/nuwa/client.ts';
 import { startNuwa } from '../../services/nuwa/server.ts';
-import { startChunkServer } from '../../services/pangu/chunk/server.ts';
+import { type ChunkServerOptions, startChunkServer } from '../../services/pangu/chunk/server.ts';
 import { createPangu } from '../../services/pangu/client.ts';
 import type { PanguClient } from '../../services/pangu/contract.ts';
 import { type MasterOptions, startMaster } from '../../services/pangu/master/server.ts';
@@ -28,6 +28,8 @@ export interface PanguClusterOptions {
   trashRetentionMs?: number;
   /** How often chunk servers tell their free space. @default 200 */
   reportMs?: number;
+  /** Of chunk servers in this process. @default their own: the first chunk is read back after a minute */
+  scrub?: ChunkServerOptions['scrub'];
   /** A Postgres that is there already. */
   databaseUrl?: string;
 }
@@ -88,7 +90,7 @@ export async function startPanguCluster(options: PanguClusterOptions = {}): Prom
       pids.set(id, child.pid!);
       chunkServers.set(id, { stop: kill });
     } else {
-      chunkServers.set(id, await startChunkServer(config, { log: silentLogger, reportMs: options.reportMs ?? 200 }));
+      chunkServers.set(id, await startChunkServer(config, { log: silentLogger, reportMs: options.reportMs ?? 200, scrub: options.scrub }));
     }
   };
 

@@ -1,5 +1,6 @@
 import { systemClock } from '../../base/clock.ts';
 import { createLogger, type Logger } from '../../base/log.ts';
+import { systemRandom } from '../../base/random.ts';
 import type { RoleConfig, RunningRole, StartRole } from '../../base/role.ts';
 import type { KuafuClient } from '../../kuafu/contract.ts';
 import { implement, serve } from '../../kuafu/server.ts';
@@ -9,6 +10,7 @@ import { CHUNK_SERVICE, chunkServerService } from '../chunk-contract.ts';
 import { MASTER_SERVICE, masterService } from '../master-contract.ts';
 import { type TicketKey, Tickets } from '../tickets.ts';
 import { startSpaceReports } from './background/report-space.ts';
+import { type ScrubOptions, startScrub } from './background/scrub.ts';
 import { ChunkStore } from './chunk-store.ts';
 import type { Attributes, ChunkServerContext } from './context.ts';
 import { Draining } from './draining.ts';
@@ -26,6 +28,7 @@ import { tellChunkServer } from './tell.ts';
 export interface ChunkServerOptions {
   /** How often free space is looked at. @default 3_000 */
   reportMs?: number;
+  scrub?: ScrubOptions;
   log?: Logger;
 }
 
@@ -79,11 +82,20 @@ export async function startChunkServer(config: RoleConfig, options: ChunkServerO
   });
   registration = await cluster.nuwa.register(CHUNK_SERVICE, node, infoNow());
   const reports = startSpaceReports({ announce: context.announce, freeBytes: space.freeBytes, store, log, reportMs: options.reportMs });
+  const masters = cluster.kuafu.service(masterService, `nuwa://${config.cluster}/${MASTER_SERVICE}/`);
+  const scrub = startScrub({
+    store,
+    report: async ({ chunk }) => void (await masters.reportReplicas({ node, lost: [], bad: [chunk] })),
+    beginAt: systemRandom.next(),
+    log,
+    scrub: options.scrub,
+  });
   log.info({ address: server.address, rack }, 'chunk-server.started');
 
   let stopping: Promise<void> | undefined;
   const stop = async (): Promise<void> => {
     await reports.stop();
+    await scrub.stop();
     await registration?.unregister().catch(() => {});
     await server.close();
     await cluster.leave();
