@@ -29,6 +29,7 @@ import { NodeFailures } from './core/node-failures.ts';
 import { childPath, formatPath, parsePath } from './core/path.ts';
 import { REPLICAS_MAX } from './master-contract.ts';
 
+export { type FsckOptions, type FsckReport, fsck } from './client/fsck.ts';
 export { pathResource } from './core/resources.ts';
 
 export interface PanguOptions {

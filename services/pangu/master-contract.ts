@@ -4,6 +4,7 @@ import { wholeOf } from '../kuafu/resource-contract.ts';
 import { BLOCK_BYTES, PanguError } from './contract.ts';
 import { pathResource, publicationResources } from './core/resources.ts';
 import { CHUNK_STATES, FILE_KINDS, FILE_STATES, INODE_TYPES } from './core/states.ts';
+import { healingMethods } from './healing-contract.ts';
 import { namespaceMethods, REPLICAS_MAX, serverSchema } from './namespace-contract.ts';
 import { reportMethods } from './report-contract.ts';
 
@@ -207,6 +208,7 @@ export const masterService = defineService('pangu-master', {
     }),
     ...namespaceMethods,
     ...reportMethods,
+    ...healingMethods,
     /** `dropped`: the master saw it too and took the replica off the chunk's list; its file is removed in the background. */
     reportBadReplica: method({
       request: z.object({ chunk: idSchema, node: nodeSchema, reason: z.string().max(1000) }),
@@ -252,8 +254,13 @@ export const masterService = defineService('pangu-master', {
       idempotent: true,
       access: ADMIN,
     }),
-    /** One replica more for a chunk that has too few. */
-    replicate: method({ request: z.object({ chunk: idSchema }), response: copyOutcomeSchema, idempotent: true, access: ADMIN }),
+    /** One replica more for a chunk that has too few; `source` is read first. */
+    replicate: method({
+      request: z.object({ chunk: idSchema, to: nodeSchema.optional(), source: nodeSchema.optional() }),
+      response: copyOutcomeSchema,
+      idempotent: true,
+      access: ADMIN,
+    }),
     /** What chunk servers check tickets with. Secret: for peers only. */
     ticketKeys: method({
       request: z.object({}),

@@ -62,3 +62,42 @@ export const PANGU_MASTER_METRICS = {
   },
   badReplicas: { kind: 'counter', name: 'feitian_pangu_bad_replicas_total', help: 'Replicas dropped because their bytes were wrong' },
 } as const satisfies MetricSpecs;
+
+/** Healing: what the master that controls does, and what masters are told to copy by workflows. Counters add up over instances. */
+export const PANGU_HEALING_METRICS = {
+  controls: { kind: 'gauge', name: 'feitian_pangu_control', help: '1 on the master that controls' },
+  nodesMissed: {
+    kind: 'gauge',
+    name: 'feitian_pangu_nodes_missed',
+    help: 'Chunk servers that hold replicas and are not there; state is away or dead',
+    labels: ['state'],
+  },
+  lackingBytes: {
+    kind: 'gauge',
+    name: 'feitian_pangu_lacking_bytes',
+    help: 'Bytes to be copied until every chunk has the replicas that servers can hold',
+  },
+  replicasMade: { kind: 'counter', name: 'feitian_pangu_replicas_made_total', help: 'Replicas that were lacking and were copied' },
+  repairedBytes: {
+    kind: 'counter',
+    name: 'feitian_pangu_repaired_bytes_total',
+    help: 'Bytes of replicas that were lacking and were copied',
+  },
+  replicasTrimmed: { kind: 'counter', name: 'feitian_pangu_replicas_trimmed_total', help: 'Replicas that were too many and were removed' },
+  orphansRemoved: { kind: 'counter', name: 'feitian_pangu_orphans_removed_total', help: 'Files on disks that no row named, removed' },
+  replicasLost: {
+    kind: 'counter',
+    name: 'feitian_pangu_replicas_lost_total',
+    help: 'Replicas whose files were not on their disks any more',
+  },
+} as const satisfies MetricSpecs;
+
+/** Scrubbing, by each chunk server. */
+export const PANGU_SCRUB_METRICS = {
+  scrubbedBytes: {
+    kind: 'counter',
+    name: 'feitian_pangu_scrubbed_bytes_total',
+    help: 'Bytes read back from disk to see whether they are still right',
+  },
+  scrubBad: { kind: 'counter', name: 'feitian_pangu_scrub_bad_total', help: 'Chunks that scrubbing found damaged' },
+} as const satisfies MetricSpecs;

@@ -1,5 +1,19 @@
 import { sql } from 'drizzle-orm';
-import { bigint, check, customType, foreignKey, index, integer, pgSchema, primaryKey, text, timestamp, unique } from 'drizzle-orm/pg-core';
+import {
+  bigint,
+  bigserial,
+  check,
+  customType,
+  foreignKey,
+  index,
+  integer,
+  pgSchema,
+  primaryKey,
+  text,
+  timestamp,
+  unique,
+} from 'drizzle-orm/pg-core';
+import { LEDGER_KINDS } from './core/ledger.ts';
 import { CHUNK_STATES, FILE_KINDS, FILE_STATES, INODE_TYPES } from './core/states.ts';
 
 /**
@@ -157,3 +171,31 @@ export const attributes = pangu.table(
 
 /** What is set once for the whole cluster and read by every master, by name (core/settings.ts). */
 export const settings = pangu.table('settings', { name: text('name').primaryKey(), value: text('value').notNull() });
+
+// ---- healing (master/control) ----
+
+/** Chunk servers that are missed. What they hold counts for redundancy until `deadAt` is set, and again once they are back: then the row goes. */
+export const nodes = pangu.table('nodes', {
+  id: text('id').primaryKey(),
+  goneAt: time('gone_at').notNull(),
+  deadAt: time('dead_at'),
+});
+
+/** Every loss and recovery of redundancy, written in the transaction of the change it tells (core/ledger.ts). */
+export const ledger = pangu.table(
+  'ledger',
+  {
+    id: bigserial('id', { mode: 'number' }).primaryKey(),
+    at: time('at').notNull().defaultNow(),
+    kind: text('kind', { enum: LEDGER_KINDS }).notNull(),
+    chunk: text('chunk'),
+    node: text('node'),
+    bytes: bytes('bytes').notNull().default(0),
+    cause: text('cause').notNull().default(''),
+  },
+  (table) => [
+    index('ledger_at_index').on(table.at),
+    index('ledger_chunk_index').on(table.chunk, table.id),
+    index('ledger_node_index').on(table.node, table.id),
+  ],
+);

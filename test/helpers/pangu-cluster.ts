@@ -23,13 +23,15 @@ export interface PanguClusterOptions {
   /** @default a grace and a pause of 50 ms */
   garbage?: MasterOptions['garbage'];
   /** Off unless asked for, so that what is lost stays lost for those who look. */
-  repair?: MasterOptions['repair'];
+  control?: MasterOptions['control'];
   /** How long removed files stay in the trash. @default 0: whoever removes a file here wants to see it go */
   trashRetentionMs?: number;
   /** How often chunk servers tell their free space. @default 200 */
   reportMs?: number;
   /** More of those chunk servers that run in this process. */
   chunkServer?: ChunkServerOptions;
+  /** Of chunk servers in this process. @default their own: the first chunk is read back after a minute */
+  scrub?: ChunkServerOptions['scrub'];
   /** A Postgres that is there already. */
   databaseUrl?: string;
 }
@@ -92,7 +94,12 @@ export async function startPanguCluster(options: PanguClusterOptions = {}): Prom
     } else {
       chunkServers.set(
         id,
-        await startChunkServer(config, { log: silentLogger, reportMs: options.reportMs ?? 200, ...options.chunkServer }),
+        await startChunkServer(config, {
+          log: silentLogger,
+          reportMs: options.reportMs ?? 200,
+          scrub: options.scrub,
+          ...options.chunkServer,
+        }),
       );
     }
   };
@@ -107,7 +114,7 @@ export async function startPanguCluster(options: PanguClusterOptions = {}): Prom
     } else {
       master = await startMaster(config, {
         garbage: { graceMs: 50, pauseMs: 50, ...options.garbage },
-        repair: { intervalMs: 3_600_000, ...options.repair },
+        control: options.control ?? 'off',
         log: silentLogger,
       });
     }

@@ -1,5 +1,6 @@
 import { systemClock } from '../../base/clock.ts';
 import { createLogger, type Logger } from '../../base/log.ts';
+import { systemRandom } from '../../base/random.ts';
 import type { RoleConfig, RunningRole, StartRole } from '../../base/role.ts';
 import type { KuafuClient, ServiceClient } from '../../kuafu/contract.ts';
 import { implement, serve } from '../../kuafu/server.ts';
@@ -12,6 +13,7 @@ import { type BalanceDisksOptions, startBalancingDisks } from './background/bala
 import { startCheckingDisks } from './background/check-disks.ts';
 import { type ReportChunksOptions, startReportingChunks } from './background/report-chunks.ts';
 import { spaceAttributes, startSpaceReports } from './background/report-space.ts';
+import { type ScrubOptions, startScrub } from './background/scrub.ts';
 import { ChunkStore } from './chunk-store.ts';
 import type { Attributes, ChunkServerContext } from './context.ts';
 import type { DiskCalls } from './disk.ts';
@@ -36,6 +38,7 @@ export interface ChunkServerOptions {
   report?: ReportChunksOptions;
   /** What stands in for the disks' own calls. */
   calls?: DiskCalls;
+  scrub?: ScrubOptions;
   log?: Logger;
 }
 
@@ -94,6 +97,13 @@ export async function startChunkServer(config: RoleConfig, options: ChunkServerO
     startCheckingDisks({ store, clock: systemClock, log }, options.checkMs),
     startBalancingDisks({ store, clock: systemClock, log }, options.balance),
     startReportingChunks({ node, store, masters, clock: systemClock, log }, options.report),
+    startScrub({
+      store,
+      report: async ({ chunk }) => void (await masters.reportReplicas({ node, lost: [], bad: [chunk] })),
+      beginAt: systemRandom.next(),
+      log,
+      scrub: options.scrub,
+    }),
   ];
   log.info({ address: server.address, rack }, 'chunk-server.started');
 

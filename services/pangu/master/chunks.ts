@@ -2,9 +2,11 @@ import { sql } from 'drizzle-orm';
 import { type Queryable, rows } from '../../base/database.ts';
 import { newId } from '../../base/ids.ts';
 import { PanguError } from '../contract.ts';
+import type { LedgerKind } from '../core/ledger.ts';
 import { type PlacementWish, placeReplicas } from '../core/placement.ts';
 import type { Allocation, LocatedChunk, Replica } from '../master-contract.ts';
 import type { MasterContext } from './context.ts';
+import { noteReplicas } from './ledger.ts';
 
 /** Of a chunk `c`. A subquery, so that the planner looks up each chunk by key, whatever it believes of the tables' sizes. */
 export const NODES = sql`(select coalesce(json_agg(r.node), '[]') from pangu.replicas r where r.chunk = c.id)`;
@@ -55,15 +57,25 @@ export async function locateChunks(context: MasterContext, file: string): Promis
   return found.map(({ nodes, ...chunk }) => ({ ...chunk, replicas: nodes.map((node) => toReplica(context, node)) }));
 }
 
-/** Hands replicas over to the garbage loop. */
-export async function discardReplicas(tx: Queryable, replicas: readonly { chunk: string; node: string }[]): Promise<void> {
+/** Hands replicas over to the garbage loop. `why`: it is a loss of redundancy, or the end of one, for the ledger to tell. */
+export async function discardReplicas(
+  tx: Queryable,
+  replicas: readonly { chunk: string; node: string }[],
+  why?: { kind: LedgerKind; cause: string },
+): Promise<void> {
   if (replicas.length === 0) return;
-  await tx.execute(sql`
-    with gone as (
-      delete from pangu.replicas r using jsonb_to_recordset(${JSON.stringify(replicas)}::jsonb) as l (chunk text, node text)
-      where r.chunk = l.chunk and r.node = l.node returning r.chunk, r.node
-    )
-    insert into pangu.garbage (chunk, node) select chunk, node from gone on conflict do nothing`);
+  const gone = await rows<{ chunk: string; node: string }>(
+    tx,
+    sql`
+      with gone as (
+        delete from pangu.replicas r using jsonb_to_recordset(${JSON.stringify(replicas)}::jsonb) as l (chunk text, node text)
+        where r.chunk = l.chunk and r.node = l.node returning r.chunk, r.node
+      ), garbage as (
+        insert into pangu.garbage (chunk, node) select chunk, node from gone on conflict do nothing
+      )
+      select chunk, node from gone`,
+  );
+  if (why) await noteReplicas(tx, why.kind, gone, why.cause);
 }
 
 /** Hands whole chunks over to the garbage loop. */

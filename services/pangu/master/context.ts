@@ -2,6 +2,7 @@ import type { Database } from '../../base/database.ts';
 import type { Logger } from '../../base/log.ts';
 import type { Random } from '../../base/random.ts';
 import type { ServiceClient } from '../../kuafu/contract.ts';
+import type { NuwaClient } from '../../nuwa/contract.ts';
 import type { ChunkServerContract } from '../chunk-contract.ts';
 import type { DiskSpace } from '../core/disk-space.ts';
 import type { PlacementNode } from '../core/placement.ts';
@@ -29,6 +30,8 @@ export interface MasterContext {
   chunkServerAt(address: string): ServiceClient<ChunkServerContract>;
   /** Counts a replica that was dropped because its bytes were wrong. */
   replicaDropped?(): void;
+  /** Absent where operations run over tables alone. */
+  readonly nuwa?: NuwaClient;
   /** Absent where nobody asks who calls. */
   readonly tickets?: Tickets;
   readonly random: Random;

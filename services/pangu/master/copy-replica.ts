@@ -7,6 +7,8 @@ import type { ChunkState } from '../core/states.ts';
 import type { CopyOutcome } from '../master-contract.ts';
 import { discardReplicas, NODES } from './chunks.ts';
 import type { ChunkServerInfo, MasterContext } from './context.ts';
+import { DEAD } from './dead-nodes.ts';
+import { noteInLedger } from './ledger.ts';
 import { reportBadReplica } from './ops/report-bad-replica.ts';
 
 /**
@@ -25,6 +27,10 @@ export interface CopyWish {
   /** This one is to go. @default one more is wanted */
   from?: string;
   to?: string;
+  /** Is read first. */
+  source?: string;
+  /** Why, for the ledger. */
+  cause?: string;
   /** Seal a chunk that is still written to. */
   seal: boolean;
 }
@@ -49,6 +55,8 @@ interface Chunk {
   wanted: number;
   removed: boolean;
   nodes: string[];
+  /** Those of them whose replicas count: on servers that are not dead. */
+  counted: string[];
   /** Nodes that have yet to remove their file of it. */
   garbage: string[];
   copyTo: string | null;
@@ -67,12 +75,14 @@ async function copyOnce(context: MasterContext, wish: CopyWish): Promise<CopyOut
   const { from } = wish;
   const chunk = await readChunk(context, wish.chunk);
   if (!chunk || chunk.removed || (from !== undefined && !chunk.nodes.includes(from))) return { outcome: 'gone' };
-  if (from === undefined && chunk.nodes.length >= chunk.wanted) return { outcome: 'gone' };
+  if (from === undefined && chunk.counted.length >= chunk.wanted) return { outcome: 'gone' };
   if (chunk.nodes.length === 0) return { outcome: 'failed', reason: `chunk ${chunk.id} has no replica` };
+
+  if (from !== undefined && (await dropIfEnough(context, chunk, from))) return { outcome: 'done' };
 
   const frozen = chunk.state === 'open' ? await freeze(context, chunk, wish) : { length: chunk.length };
   if ('outcome' in frozen) return frozen;
-  const sources = sourcesOf(context, chunk, from);
+  const sources = sourcesOf(context, chunk, wish.source ?? from);
   if (sources.length === 0) return { outcome: 'failed', reason: `no replica of chunk ${chunk.id} is on a server that is there` };
   const timeoutMs = COPY_MS_MIN + frozen.length / BYTES_PER_MS_MIN;
   const target = await reserve(context, chunk, wish, sources.length * timeoutMs + SETTLE_MS, frozen.length);
@@ -83,7 +93,7 @@ async function copyOnce(context: MasterContext, wish: CopyWish): Promise<CopyOut
     await inTransaction(context.db, (tx) => giveUp(tx, chunk.id, target.id));
     return { outcome: 'failed', reason: copied };
   }
-  const outcome = await settle(context, { chunk: chunk.id, from, to: target.id, length: frozen.length });
+  const outcome = await settle(context, { chunk: chunk.id, from, to: target.id, length: frozen.length, cause: wish.cause ?? '' });
   context.log.debug({ chunk: chunk.id, from, to: target.id, outcome }, 'replica.copied');
   return { outcome, bytes: frozen.length, node: target.id };
 }
@@ -93,6 +103,7 @@ async function readChunk({ db }: MasterContext, id: string): Promise<Chunk | und
     db,
     sql`
       select c.id, c.length, c.state, i.chunk_bytes as "chunkBytes", i.replicas as wanted, i.deleted_at is not null as removed, ${NODES} as nodes,
+        (select coalesce(json_agg(r.node), '[]') from pangu.replicas r where r.chunk = c.id and r.node not in ${DEAD}) as counted,
         (select coalesce(json_agg(g.node), '[]') from pangu.garbage g where g.chunk = c.id) as garbage,
         (select node from pangu.copies where chunk = c.id) as "copyTo"
       from pangu.chunks c join pangu.inodes i on i.id = c.file where c.id = ${id}`,
@@ -123,9 +134,25 @@ async function freeze(
   }
 }
 
+/** Nothing is copied when the others are enough without the one that is to go, and are there. */
+async function dropIfEnough({ chunkServers, db }: MasterContext, { id, state, wanted, counted }: Chunk, from: string): Promise<boolean> {
+  const isThere = (node: string): boolean => {
+    const server = chunkServers.get(node);
+    return node !== from && server !== undefined && !server.draining;
+  };
+  if (state !== 'sealed' || counted.filter(isThere).length < wanted) return false;
+  return inTransaction(db, async (tx) => {
+    await tx.execute(sql`select id from pangu.chunks where id = ${id} for update`);
+    const left = await rows<{ node: string }>(tx, sql`select node from pangu.replicas where chunk = ${id}`);
+    if (left.filter(({ node }) => isThere(node)).length < wanted) return false;
+    await discardReplicas(tx, [{ chunk: id, node: from }], { kind: 'replicaLeft', cause: `${wanted} others are there` });
+    return true;
+  });
+}
+
 /** The replica that is to go is read first: its server has little else to do. Of an open chunk only that one is certain to be long enough. */
-function sourcesOf({ chunkServers }: MasterContext, { nodes, state }: Chunk, from: string | undefined): ChunkServerInfo[] {
-  const order = state === 'open' ? [from!] : [...nodes].sort((a, b) => Number(b === from) - Number(a === from));
+function sourcesOf({ chunkServers }: MasterContext, { nodes, state }: Chunk, first: string | undefined): ChunkServerInfo[] {
+  const order = state === 'open' ? [first!] : [...nodes].sort((a, b) => Number(b === first) - Number(a === first));
   return order.flatMap((node) => chunkServers.get(node) ?? []);
 }
 
@@ -173,7 +200,7 @@ async function writeDown(tx: Queryable, chunk: string, node: string, ms: number)
 }
 
 function place({ chunkServers, random }: MasterContext, chunk: Chunk, { from, to }: CopyWish, bytes: number): string | Placement {
-  const staying = chunk.nodes.filter((node) => node !== from);
+  const staying = chunk.counted.filter((node) => node !== from);
   // Where a server is that is away nobody knows; a rack of its own keeps it from counting for one that is known.
   const beside = staying.map((node) => chunkServers.get(node) ?? { rack: `of ${node}` });
   const exclude = [...chunk.nodes, ...chunk.garbage];
@@ -211,7 +238,7 @@ async function copyFrom(
 
 function settle(
   { db }: MasterContext,
-  copy: { chunk: string; from: string | undefined; to: string; length: number },
+  copy: { chunk: string; from: string | undefined; to: string; length: number; cause: string },
 ): Promise<'done' | 'gone' | 'failed'> {
   const { from, to } = copy;
   return inTransaction(db, async (tx) => {
@@ -222,13 +249,16 @@ function settle(
         where c.id = ${copy.chunk} for update of c`,
     );
     const ours = await rows(tx, sql`select 1 from pangu.copies where chunk = ${copy.chunk} and node = ${to} for update`);
-    const left = (await rows<{ node: string }>(tx, sql`select node from pangu.replicas where chunk = ${copy.chunk}`)).map(
-      ({ node }) => node,
+    const held = await rows<{ node: string; dead: boolean }>(
+      tx,
+      sql`select node, node in ${DEAD} as dead from pangu.replicas where chunk = ${copy.chunk}`,
     );
+    const left = held.map(({ node }) => node);
+    const counted = held.filter(({ dead }) => !dead).length;
     const leaves = from !== undefined && left.includes(from);
     // Whoever joined in was quicker, or its time was over.
     if (ours.length === 0) return left.includes(to) && !leaves ? 'done' : 'failed';
-    const wanted = chunk !== undefined && copy.length >= chunk.length && (leaves || left.length < chunk.wanted);
+    const wanted = chunk !== undefined && copy.length >= chunk.length && (leaves || counted < chunk.wanted);
     if (!wanted) {
       await giveUp(tx, copy.chunk, to);
       return 'gone';
@@ -236,6 +266,9 @@ function settle(
     await tx.execute(sql`delete from pangu.copies where chunk = ${copy.chunk}`);
     await tx.execute(sql`insert into pangu.replicas (chunk, node) values (${copy.chunk}, ${to})`);
     if (leaves) await discardReplicas(tx, [{ chunk: copy.chunk, node: from }]);
+    const kind = leaves ? 'replicaMoved' : 'replicaMade';
+    const cause = [leaves ? `from ${from}` : '', copy.cause].filter(Boolean).join(': ');
+    await noteInLedger(tx, [{ kind, chunk: copy.chunk, node: to, bytes: copy.length, cause }]);
     return 'done';
   });
 }

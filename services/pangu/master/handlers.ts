@@ -11,10 +11,13 @@ import { allocate } from './ops/allocate.ts';
 import { attributes, removeAttribute, setAttribute } from './ops/attributes.ts';
 import { checkQuotas } from './ops/check-quotas.ts';
 import { commit } from './ops/commit.ts';
+import { claimRepair, controlState, healingSettings, lacking, setHealingSettings } from './ops/control.ts';
 import { create } from './ops/create.ts';
 import { forgetNode } from './ops/forget-node.ts';
+import { fsckChunks, fsckFiles } from './ops/fsck.ts';
 import { heldChunks } from './ops/held-chunks.ts';
 import { heldReplicas } from './ops/held-replicas.ts';
+import { ledger } from './ops/ledger.ts';
 import { locate } from './ops/locate.ts';
 import { mkdir } from './ops/mkdir.ts';
 import { moveReplica } from './ops/move-replica.ts';
@@ -105,5 +108,13 @@ export function masterHandlers(context: MasterContext): ServiceHandlers<MasterCo
     replicate: handle(replicate),
     forgetNode: handle(forgetNode),
     ticketKeys: handle(tellTicketKeys),
+    ledger: handle(ledger),
+    fsckFiles: handle(fsckFiles),
+    fsckChunks: handle(fsckChunks),
+    lacking: handle(lacking),
+    claimRepair: handle(claimRepair),
+    controlState: handle(controlState),
+    healingSettings: handle(healingSettings),
+    setHealing: handle(setHealingSettings),
   };
 }

@@ -11,17 +11,18 @@ import { MASTER_SERVICE, masterService } from '../master-contract.ts';
 import { Tickets } from '../tickets.ts';
 import { type GarbageOptions, startGarbageLoop } from './background/garbage.ts';
 import { startMeasuring } from './background/measure.ts';
-import { type RepairOptions, startRepairLoop } from './background/repair.ts';
 import { startTrashLoop, type TrashOptions } from './background/trash.ts';
 import { watchChunkServers } from './chunk-servers.ts';
 import type { MasterContext } from './context.ts';
+import { type ControlOptions, startControl } from './control/control.ts';
 import { masterHandlers } from './handlers.ts';
 import { tellMaster } from './tell.ts';
 import { followTicketKeys } from './ticket-keys.ts';
 
 export interface MasterOptions {
   garbage?: GarbageOptions;
-  repair?: RepairOptions;
+  /** `off`: this master never controls. */
+  control?: ControlOptions | 'off';
   trash?: TrashOptions;
   measure?: { pauseMs?: number };
   log?: Logger;
@@ -37,16 +38,17 @@ export async function startMaster(config: RoleConfig, options: MasterOptions = {
   const chunkServers = await watchChunkServers(cluster.nuwa, log);
   const tickets = config.guard && new Tickets();
   const ticketKeys = tickets && (await followTicketKeys({ db: database.db, tickets, clock: systemClock, log }));
-  const context: MasterContext = {
+  const context = {
     replicaDropped: () => telling.replicaDropped(),
     cluster: config.cluster,
     db: database.db,
     ...(tickets ? { tickets } : {}),
     chunkServers,
+    nuwa: cluster.nuwa,
     chunkServerAt: (address) => cluster.kuafu.service(chunkServerService, address),
     random: systemRandom,
     log,
-  };
+  } satisfies MasterContext;
   const measuring = startMeasuring(context, options.measure);
   const telling = tellMaster({ figures: measuring.figures, chunkServers });
   const implementation = telling.outcomes.counted(implement(masterService, masterHandlers(context)));
@@ -59,7 +61,7 @@ export async function startMaster(config: RoleConfig, options: MasterOptions = {
   });
   const garbage = startGarbageLoop(context, options.garbage);
   const trash = startTrashLoop(context, options.trash);
-  const repair = startRepairLoop(context, options.repair);
+  const control = options.control === 'off' ? undefined : startControl(context, instance, options.control);
   const registration = await cluster.nuwa.register(MASTER_SERVICE, instance, {
     address: server.address,
     node: config.node?.id,
@@ -76,7 +78,7 @@ export async function startMaster(config: RoleConfig, options: MasterOptions = {
     ticketKeys?.stop();
     await garbage.stop();
     await trash.stop();
-    await repair.stop();
+    await control?.stop();
     await measuring.stop();
     telling.stop();
     await cluster.leave();

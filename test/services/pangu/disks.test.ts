@@ -29,7 +29,7 @@ describe.skipIf(noMounts)('a cluster whose servers have several disks', () => {
     for (const name of mounted) mountSmallDisk(disk(name), name < 'd' ? 40 : 120);
     cluster = await startPanguCluster({
       nodes: Object.entries(disks).map(([id, names]) => ({ id, rack: id, dataDir: disk(`data-${id}`), disks: names.map(disk) })),
-      repair: { intervalMs: 200 },
+      control: { watchMs: 50, mendMs: 200 },
       chunkServer: { calls, report: { firstMs: 100, pauseMs: 0 } },
     });
     pangu = cluster.pangu;

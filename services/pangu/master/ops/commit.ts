@@ -43,7 +43,7 @@ async function recordChunks(tx: Queryable, inode: Inode, chunks: readonly Writte
 
   const lost = chunks.flatMap(({ chunk, lost }) => lost.map((node) => ({ chunk, node })));
   if (lost.length === 0) return;
-  await discardReplicas(tx, lost);
+  await discardReplicas(tx, lost, { kind: 'replicaMissed', cause: `a writer of file ${inode.id} went on without it` });
   const orphans = await rows<{ id: string }>(
     tx,
     sql`

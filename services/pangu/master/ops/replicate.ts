@@ -1,7 +1,13 @@
 import type { CopyOutcome } from '../../master-contract.ts';
 import type { MasterContext } from '../context.ts';
 import { copyReplica } from '../copy-replica.ts';
+import { healingMetrics } from '../healing-metrics.ts';
 
-export function replicate(context: MasterContext, { chunk }: { chunk: string }): Promise<CopyOutcome> {
-  return copyReplica(context, { chunk, seal: false });
+export async function replicate(context: MasterContext, request: { chunk: string; to?: string; source?: string }): Promise<CopyOutcome> {
+  const result = await copyReplica(context, { ...request, seal: false });
+  if (result.outcome === 'done') {
+    healingMetrics.replicasMade.inc();
+    healingMetrics.repairedBytes.inc(result.bytes);
+  }
+  return result;
 }

@@ -27,7 +27,7 @@ export async function reportBadReplica(context: MasterContext, { chunk, node, re
       await tx.execute(sql`select id from pangu.chunks where id = ${chunk} for update`);
       const left = await rows<{ node: string }>(tx, sql`select node from pangu.replicas where chunk = ${chunk}`);
       if (!left.some((replica) => replica.node === node) || !left.some((replica) => replica.node === other.node)) return false;
-      await discardReplicas(tx, [{ chunk, node }]);
+      await discardReplicas(tx, [{ chunk, node }], { kind: 'replicaBad', cause: reason });
       return true;
     });
     if (dropped) {

@@ -1,44 +1,60 @@
 import { sql } from 'drizzle-orm';
 import { inTransaction, rows } from '../../../base/database.ts';
+import { hasCode, messageOf } from '../../../base/errors.ts';
 import { discardReplicas } from '../chunks.ts';
 import type { MasterContext } from '../context.ts';
+import { healingMetrics } from '../healing-metrics.ts';
 import { reportBadReplica } from './report-bad-replica.ts';
 
-interface Report {
-  node: string;
-  lost: string[];
-  bad: string[];
-}
-
 /**
- * A server that says it has lost a chunk is believed. Its replica stops counting if another one is on a server that is there; else it stays, so that the
- * chunk is known to be unreadable and not forgotten. What it calls bad is read back first, as with anybody else's word.
+ * A chunk server tells what its disk did to it. What is bad is judged as when a reader says so. What is lost is not there to be judged: the server is asked
+ * once more, since its word may be old by now, and then the row goes if another replica is on a server that is there. Else it stays on the list, so that the
+ * chunk is known to be unreadable and not forgotten: a disk may come back.
  */
-export async function reportReplicas(context: MasterContext, { node, lost, bad }: Report): Promise<Record<string, never>> {
-  if (lost.length > 0) await dropLost(context, node, lost);
-  for (const chunk of bad) await reportBadReplica(context, { chunk, node, reason: `${node} found it bad` });
+const ASK_TIMEOUT_MS = 10_000;
+const AT_ONCE = 8;
+
+export async function reportReplicas(context: MasterContext, { node, lost, bad }: { node: string; lost: string[]; bad: string[] }) {
+  await eachOf(lost, async (chunk) => void (await dropLost(context, chunk, node)));
+  await eachOf(bad, async (chunk) => void (await reportBadReplica(context, { chunk, node, reason: `${node} found it damaged` })));
   return {};
 }
 
-async function dropLost({ db, chunkServers, log }: MasterContext, node: string, lost: string[]): Promise<void> {
-  const ids = sql`(select jsonb_array_elements_text(${JSON.stringify(lost)}::jsonb))`;
-  const { dropped, last } = await inTransaction(db, async (tx) => {
-    // In one order, so that two reports do not wait for each other; locked, so that each sees what the other left.
-    await tx.execute(sql`select id from pangu.chunks where id in ${ids} order by id for update`);
-    const held = await rows<{ chunk: string; others: string[] }>(
-      tx,
-      sql`
-        select r.chunk, (select coalesce(json_agg(o.node), '[]') from pangu.replicas o where o.chunk = r.chunk and o.node <> ${node}) as others
-        from pangu.replicas r where r.node = ${node} and r.chunk in ${ids}`,
-    );
-    const isSafe = ({ others }: { others: string[] }): boolean => others.some((other) => chunkServers.get(other) !== undefined);
-    const safe = held.filter(isSafe);
-    await discardReplicas(
-      tx,
-      safe.map(({ chunk }) => ({ chunk, node })),
-    );
-    return { dropped: safe.length, last: held.filter((each) => !isSafe(each)).map(({ chunk }) => chunk) };
+/** @returns whether a row went. */
+export async function dropLost(context: MasterContext, chunk: string, node: string): Promise<boolean> {
+  if (!(await isLost(context, chunk, node))) return false;
+  const dropped = await inTransaction(context.db, async (tx) => {
+    await tx.execute(sql`select id from pangu.chunks where id = ${chunk} for update`);
+    const left = await rows<{ node: string }>(tx, sql`select node from pangu.replicas where chunk = ${chunk}`);
+    if (!left.some((replica) => replica.node === node)) return false;
+    if (!left.some((replica) => replica.node !== node && context.chunkServers.get(replica.node) !== undefined)) {
+      context.log.error({ chunk, node }, 'replica.lost.last-one');
+      return false;
+    }
+    await discardReplicas(tx, [{ chunk, node }], { kind: 'replicaLost', cause: `its file is not on ${node} any more` });
+    return true;
   });
-  log.warn({ node, dropped, last: last.length }, 'replicas.lost');
-  if (last.length > 0) log.error({ node, chunks: last.slice(0, 20) }, 'replicas.lost.no-other');
+  if (dropped) healingMetrics.replicasLost.inc();
+  return dropped;
+}
+
+async function isLost({ chunkServers, chunkServerAt, log }: MasterContext, chunk: string, node: string): Promise<boolean> {
+  const server = chunkServers.get(node);
+  if (!server) return false;
+  try {
+    await chunkServerAt(server.address).verify({ node, chunk, length: 0 }, { timeoutMs: ASK_TIMEOUT_MS });
+    return false;
+  } catch (error) {
+    if (hasCode(error, 'NoChunk', 'DiskFailed')) return true;
+    log.warn({ chunk, node, error: messageOf(error) }, 'replica.not-asked');
+    return false;
+  }
+}
+
+async function eachOf(chunks: readonly string[], work: (chunk: string) => Promise<void>): Promise<void> {
+  const left = chunks[Symbol.iterator]();
+  const worker = async (): Promise<void> => {
+    for (const chunk of left) await work(chunk);
+  };
+  await Promise.all(Array.from({ length: AT_ONCE }, worker));
 }

@@ -1,6 +1,7 @@
 import { sql } from 'drizzle-orm';
 import { rows } from '../../../base/database.ts';
 import type { MasterContext } from '../context.ts';
+import { DEAD } from '../dead-nodes.ts';
 
 /** More replicas than there are servers to hold them nobody can make. */
 export async function underReplicated(
@@ -13,7 +14,7 @@ export async function underReplicated(
     sql`
       select c.id as chunk from pangu.chunks c join pangu.inodes i on i.id = c.file
       where c.state = 'sealed' and i.deleted_at is null and c.id > ${after}
-        and (select count(*) from pangu.replicas r where r.chunk = c.id) < least(i.replicas, ${possible}::int)
+        and (select count(*) from pangu.replicas r where r.chunk = c.id and r.node not in ${DEAD}) < least(i.replicas, ${possible}::int)
       order by c.id limit ${limit + 1}`,
   );
   return { chunks: found.slice(0, limit).map(({ chunk }) => chunk), more: found.length > limit };
