@@ -91,6 +91,10 @@ export class FileReader implements PanguFile {
     throw new PanguError('EBADF', `${this.path} is open for reading`);
   }
 
+  async flush(): Promise<void> {
+    throw new PanguError('EBADF', `${this.path} is open for reading`);
+  }
+
   async sync(): Promise<void> {
     throw new PanguError('EBADF', `${this.path} is open for reading`);
   }
