@@ -23,6 +23,7 @@ import {
   type Publication,
   type Quota,
   type ReadOptions,
+  type StreamOptions,
   type Usage,
   type WriteOptions,
 } from './contract.ts';
@@ -78,7 +79,7 @@ class Client implements PanguClient {
     return FileWriter.create(this.#context, this.#path(path), mode, options);
   }
 
-  createReadStream(path: string, range?: { start?: number; end?: number }): Readable {
+  createReadStream(path: string, range?: StreamOptions): Readable {
     return createReadStream(() => this.#openReader(path), range);
   }
 

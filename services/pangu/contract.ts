@@ -120,10 +120,22 @@ export interface ReadOptions {
   patienceMs?: number;
 }
 
+export interface StreamOptions {
+  start?: number;
+  end?: number;
+  /** Goes on with what is added to the file, however often it is opened for that, as `tail -f` does. @default false */
+  follow?: boolean;
+  /** Ends a stream that follows, without an error. */
+  signal?: AbortSignal;
+}
+
 /** An open file. Appends are sent on in the background within a bounded window; `sync` and `close` wait for all of them. */
 export interface PanguFile {
   readonly path: string;
-  /** Up to `length` bytes from `position`, fewer at the end of the file, none beyond it. Checksums are verified. */
+  /**
+   * Up to `length` bytes from `position`, fewer at the end of the file, none beyond it. Checksums are verified. Of a file that is being written the end is looked
+   * for anew when more is asked for than there was.
+   */
   read(position: number, length: number): Promise<Buffer>;
   /** Appends. Resolves when the bytes are accepted into the window (the buffer is then no longer used). */
   write(bytes: Uint8Array): Promise<void>;
@@ -153,7 +165,7 @@ export interface PanguClient {
    */
   open(path: string, mode: 'r' | 'w' | 'wx' | 'a', options?: WriteOptions & ReadOptions): Promise<PanguFile>;
   /** Bytes `start` to `end`, both inclusive as in node:fs. @default the whole file */
-  createReadStream(path: string, range?: { start?: number; end?: number }): Readable;
+  createReadStream(path: string, range?: StreamOptions): Readable;
   createWriteStream(path: string, options?: WriteOptions & { mode?: 'w' | 'wx' | 'a' }): Writable;
   readFile(path: string): Promise<Buffer>;
   writeFile(path: string, bytes: Uint8Array | string, options?: WriteOptions & { mode?: 'w' | 'wx' }): Promise<FileStat>;
