@@ -3,6 +3,7 @@ import { FeitianError } from '../base/errors.ts';
 import { defineService, method } from '../kuafu/contract.ts';
 import { wholeOf } from '../kuafu/resource-contract.ts';
 import { BLOCK_BYTES } from './contract.ts';
+import { logChunkMethods } from './log-contract.ts';
 import { CHUNK_BYTES_MAX, chunkIdSchema } from './master-contract.ts';
 
 /**
@@ -88,6 +89,8 @@ export const chunkServerService = defineService(CHUNK_SERVICE, {
         length: offsetSchema.optional(),
         durable: z.boolean(),
         ticket: ticketSchema,
+        /** Of a log's chunk: a master has its marks, and nobody asks again. */
+        forget: z.boolean().optional(),
       }),
       response: z.object({ length: z.int(), marks: z.array(logMarkSchema).optional() }),
       access: WITH_TICKET,
@@ -98,7 +101,13 @@ export const chunkServerService = defineService(CHUNK_SERVICE, {
      */
     chunkState: method({
       request: z.object({ node: nodeSchema, chunk: chunkIdSchema, ticket: ticketSchema }),
-      response: z.object({ length: z.int(), acknowledgedLength: z.int(), sealed: z.boolean() }),
+      response: z.object({
+        length: z.int(),
+        acknowledgedLength: z.int(),
+        sealed: z.boolean(),
+        /** Of a log's chunk: this server puts its records in order, so what it acknowledges is all that is. */
+        leads: z.boolean().optional(),
+      }),
       idempotent: true,
       access: WITH_TICKET,
     }),
@@ -146,6 +155,7 @@ export const chunkServerService = defineService(CHUNK_SERVICE, {
       idempotent: true,
       access: PEER,
     }),
+    ...logChunkMethods,
     /** Those not here are fine. */
     delete: method({
       request: z.object({ node: nodeSchema, chunks: z.array(chunkIdSchema).max(DELETE_MAX) }),

@@ -11,6 +11,7 @@ import { FileReader } from './client/file-reader.ts';
 import { checkChunkBytes, FileWriter } from './client/file-writer.ts';
 import { glob } from './client/glob.ts';
 import { WriterPresence } from './client/lease.ts';
+import { LogWriter } from './client/log-writer.ts';
 import { connectMasters } from './client/masters.ts';
 import { createReadStream, createWriteStream } from './client/streams.ts';
 import {
@@ -20,6 +21,7 @@ import {
   type PanguClient,
   PanguError,
   type PanguFile,
+  type PanguLog,
   type Publication,
   type Quota,
   type ReadOptions,
@@ -77,6 +79,10 @@ class Client implements PanguClient {
     if (mode === 'r') return this.#openReader(path, options);
     if (mode === 'a') return FileWriter.append(this.#context, this.#path(path), options);
     return FileWriter.create(this.#context, this.#path(path), mode, options);
+  }
+
+  openLog(path: string, options?: WriteOptions): Promise<PanguLog> {
+    return LogWriter.open(this.#context, this.#path(path), options);
   }
 
   createReadStream(path: string, range?: StreamOptions): Readable {

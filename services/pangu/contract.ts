@@ -149,6 +149,18 @@ export interface PanguFile {
   abort(): Promise<void>;
 }
 
+/** One of any number of writers of a file of kind `log`. */
+export interface PanguLog {
+  readonly path: string;
+  /**
+   * Adds a whole record, of at most 1 MiB. When it resolves the record is on the disks of all live replicas, once, at `offset` in the file, and readers see it. Records that one
+   * writer adds are in the order of its calls. Errors: ENOENT (the log was removed), EDQUOT, ENOSPC; EIO: servers were away for a minute, and the record is in or not.
+   */
+  append(record: Uint8Array | string): Promise<{ offset: number }>;
+  /** Waits for what was added. The log stays as it is, for others. */
+  close(): Promise<void>;
+}
+
 /** One directory to appear at once with exactly these files. */
 export interface Publication {
   directory: string;
@@ -164,6 +176,8 @@ export interface PanguClient {
    * a file, made if it is not there: EBUSY while another writer has it open, EBADF for another kind than `append`.
    */
   open(path: string, mode: 'r' | 'w' | 'wx' | 'a', options?: WriteOptions & ReadOptions): Promise<PanguFile>;
+  /** To add records to a log, made if it is not there. Errors: EBADF (a file of another kind), EISDIR. */
+  openLog(path: string, options?: WriteOptions): Promise<PanguLog>;
   /** Bytes `start` to `end`, both inclusive as in node:fs. @default the whole file */
   createReadStream(path: string, range?: StreamOptions): Readable;
   createWriteStream(path: string, options?: WriteOptions & { mode?: 'w' | 'wx' | 'a' }): Writable;

@@ -72,6 +72,12 @@ export function createFile(path: string): Promise<number | undefined> {
   });
 }
 
+export function fileBytes(fd: number): Promise<number> {
+  return new Promise((resolve, reject) => {
+    fs.fstat(fd, (error, { size } = {} as fs.Stats) => (error ? reject(diskError(error, 'stat')) : resolve(size)));
+  });
+}
+
 export function fdatasync(fd: number): Promise<void> {
   return new Promise((resolve, reject) => {
     fs.fdatasync(fd, (error) => (error ? reject(diskError(error, 'sync')) : resolve()));

@@ -11,6 +11,7 @@ import { allocate } from './ops/allocate.ts';
 import { attributes, removeAttribute, setAttribute } from './ops/attributes.ts';
 import { checkQuotas } from './ops/check-quotas.ts';
 import { commit } from './ops/commit.ts';
+import { continueLog } from './ops/continue-log.ts';
 import { create } from './ops/create.ts';
 import { forgetNode } from './ops/forget-node.ts';
 import { heldReplicas } from './ops/held-replicas.ts';
@@ -19,6 +20,7 @@ import { mkdir } from './ops/mkdir.ts';
 import { moveReplica } from './ops/move-replica.ts';
 import { open } from './ops/open.ts';
 import { openForWrite } from './ops/open-for-write.ts';
+import { openLog } from './ops/open-log.ts';
 import { publish } from './ops/publish.ts';
 import { quotasOf } from './ops/quotas-of.ts';
 import { readdir } from './ops/readdir.ts';
@@ -80,6 +82,8 @@ export function masterHandlers(context: MasterContext): ServiceHandlers<MasterCo
     openForWrite: handle(openForWrite),
     release: handleFile('write', release),
     setChunkBytes: handle(setChunkBytes),
+    openLog: writers(context)(handleAs(openLog)),
+    continueLog: writers(context)(handleFile('write', continueLog)),
     mkdir: handleAs(mkdir),
     rename: handle(rename),
     remove: handleAs(remove),

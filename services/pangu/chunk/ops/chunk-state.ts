@@ -10,5 +10,11 @@ export async function chunkState(
   const checking = context.permission?.check(call.caller, 'read', request.chunk, request.ticket);
   if (checking) await checking;
   // Of a chain each server knows what it has itself; whoever asks them all knows what all have.
-  return context.store.use(request.chunk, async ({ length, sealed }) => ({ length, acknowledgedLength: length, sealed }));
+  const acknowledged = await context.logs.acknowledgedLength(request.chunk);
+  return context.store.use(request.chunk, async ({ length, sealed }) => ({
+    length,
+    acknowledgedLength: acknowledged ?? length,
+    sealed,
+    ...(acknowledged === undefined ? {} : { leads: true }),
+  }));
 }
