@@ -68,6 +68,8 @@ export class FaultyDisks implements DiskCalls {
     return nodeDisk.ftruncate(fd, length);
   }
 
+  fileBytes = (fd: number): Promise<number> => nodeDisk.fileBytes(fd);
+
   closeFile = (fd: number): void => nodeDisk.closeFile(fd);
 
   #check(call: Call, path: string): void {

@@ -2,12 +2,12 @@ import { constants } from 'node:fs';
 import { assertInvariant } from '../../base/assert.ts';
 import { ChunkError } from '../chunk-contract.ts';
 import { BLOCK_BYTES } from '../contract.ts';
-import { cutAtBlocks, findMismatch } from '../core/blocks.ts';
+import { cutAtBlocks, findMismatch, sumBlocks } from '../core/blocks.ts';
 import {
   type ChunkRecord,
   dataOffset,
   decodeIdent,
-  encodeIdent,
+  encodeHeader,
   encodeRecord,
   encodeTable,
   fullBlocks,
@@ -19,9 +19,9 @@ import { crc } from '../crc.ts';
 import { isBadChecksum } from './bad-checksum.ts';
 import { type DiskCalls, nodeDisk } from './disk.ts';
 import { EarlyAppends } from './early-appends.ts';
+import { FlushAhead } from './flush-ahead.ts';
+import { LogRegion } from './log/log-region.ts';
 
-/** While a chunk grows, its bytes are pushed to disk this often, so that the sync at its end has little left to do. */
-const FLUSH_BYTES = 8 * 1024 * 1024;
 const VERIFY_STEP_BYTES = 1024 * 1024;
 
 export type Finish = 'none' | 'sync' | 'seal';
@@ -38,6 +38,8 @@ export class ChunkFile {
   readonly chunk: string;
   readonly capacityBytes: number;
   readonly #disk: DiskCalls;
+  /** Of a log's chunk: which records its bytes are. */
+  readonly log: LogRegion;
   readonly #fd: number;
   readonly #dataOffset: number;
   readonly #syncDirectory: () => Promise<void>;
@@ -55,8 +57,7 @@ export class ChunkFile {
   #sequence = 0;
   #protectedSequence = 0;
   #directorySynced = false;
-  #flushedLength = 0;
-  #flushing: Promise<void> | undefined;
+  readonly #flushAhead: FlushAhead;
   #writeFailure: ChunkError | undefined;
   #lost: ChunkError | undefined;
   #queue: Promise<unknown> = Promise.resolve();
@@ -68,8 +69,10 @@ export class ChunkFile {
     this.chunk = chunk;
     this.capacityBytes = capacityBytes;
     this.#dataOffset = dataOffset(capacityBytes);
+    this.log = new LogRegion(disk, fd, this.#dataOffset + capacityBytes);
     this.#table = new Uint32Array(capacityBytes / BLOCK_BYTES);
     this.#syncDirectory = syncDirectory;
+    this.#flushAhead = new FlushAhead(disk, fd, (error) => this.lose(error));
   }
 
   get length(): number {
@@ -103,6 +106,7 @@ export class ChunkFile {
         throw new ChunkError('BadChecksum', `the file of chunk ${chunk} does not say so`, { details: { offset: 0 } });
       const file = new ChunkFile(disk, fd, chunk, ident.capacityBytes, syncDirectory);
       await file.#recover(readableRecords(page, ident.capacityBytes, crc));
+      if (!file.#sealed && (await file.log.isThere())) await file.#recoverLog();
       return file;
     } catch (error) {
       disk.closeFile(fd);
@@ -133,7 +137,6 @@ export class ChunkFile {
     if (this.#sealed || this.#ending)
       throw new ChunkError('Sealed', `chunk ${this.chunk} is sealed at ${this.#accepted}`, { details: { length: this.#accepted } });
     this.#throwIfFailed();
-
     this.#accepted = end;
     if (finish === 'seal') this.#ending = true;
     const done = this.#enqueue(async () => {
@@ -160,7 +163,19 @@ export class ChunkFile {
       this.#length = length;
       this.#accepted = length;
       await this.#writeRecord(true, durable);
-      await this.#disk.ftruncate(this.#fd, this.#dataOffset + length);
+      if (!(await this.log.isThere())) await this.#disk.ftruncate(this.#fd, this.#dataOffset + length);
+    });
+  }
+
+  /** The disk may have lost what was written: nothing more is done with this chunk. */
+  lose(error: ChunkError): void {
+    this.#lost ??= error;
+  }
+
+  /** A sealed chunk keeps no word of its records when a master has them. */
+  dropLog(): Promise<void> {
+    return this.#enqueue(async () => {
+      if (this.#sealed) await this.log.drop(this.#dataOffset + this.#length);
     });
   }
 
@@ -201,19 +216,13 @@ export class ChunkFile {
     await this.#enqueue(async () => {
       if (!this.#sealed && !this.#lost && this.#length > (this.#record?.length ?? 0)) await this.#writeRecord(false, true);
     }).catch(() => {});
-    await this.#flushing;
+    await this.#flushAhead.settled;
     this.#disk.closeFile(this.#fd);
   }
 
   async #write(offset: number, bytes: Uint8Array, crcs: readonly number[], finish: Finish): Promise<void> {
     assertInvariant(offset === this.#length, 'appends are written in order');
-    let tailCrc = this.#tailCrc;
-    cutAtBlocks(offset, bytes.length).forEach((piece, i) => {
-      const sum = piece.blockOffset === 0 ? crcs[i]! : crc(bytes.subarray(piece.start, piece.start + piece.length), tailCrc);
-      const full = piece.blockOffset + piece.length === BLOCK_BYTES;
-      if (full) this.#table[piece.block] = sum; // read only once `length` is past it
-      tailCrc = full ? 0 : sum;
-    });
+    const tailCrc = sumBlocks(this.#table, offset, bytes, this.#tailCrc, crc, crcs);
     const length = offset + bytes.length;
     try {
       if (this.#headerWritten) {
@@ -235,11 +244,8 @@ export class ChunkFile {
   }
 
   async #finish(finish: Finish, durable: boolean): Promise<void> {
-    if (finish === 'none') {
-      if (durable) this.#flushAhead();
-    } else if (!this.#sealed) {
-      await this.#writeRecord(finish === 'seal', durable);
-    }
+    if (finish !== 'none' && !this.#sealed) await this.#writeRecord(finish === 'seal', durable);
+    if (finish === 'none' && durable) this.#flushAhead.reached(this.#length);
   }
 
   /** A retry of an append whose reply was lost: fine when the same bytes are there. */
@@ -254,18 +260,8 @@ export class ChunkFile {
     });
   }
 
-  /**
-   * All before the data, at once with the first bytes: a disk that fills up later still has room for the table and the records, and a small chunk
-   * is one write.
-   */
   #header(record: ChunkRecord | undefined): Buffer {
-    const header = Buffer.alloc(this.#dataOffset);
-    header.set(encodeIdent({ chunk: this.chunk, capacityBytes: this.capacityBytes }, crc));
-    if (record) {
-      header.set(encodeRecord(record, crc), recordOffset(record.sequence));
-      header.set(encodeTable(this.#table, 0, fullBlocks(record.length)), TABLE_OFFSET);
-    }
-    return header;
+    return encodeHeader({ chunk: this.chunk, capacityBytes: this.capacityBytes }, record, this.#table, crc);
   }
 
   /** Sees to it that the newest record says how things are; when `durable`, returns when all it relies on is on disk. */
@@ -305,19 +301,6 @@ export class ChunkFile {
     this.#protectedSequence = sequence;
   }
 
-  #flushAhead(): void {
-    if (this.#flushing || this.#length - this.#flushedLength < FLUSH_BYTES) return;
-    this.#flushedLength = this.#length;
-    this.#flushing = this.#disk
-      .fdatasync(this.#fd)
-      .catch((error) => {
-        this.#lost = error as ChunkError;
-      })
-      .finally(() => {
-        this.#flushing = undefined;
-      });
-  }
-
   async #recover(records: ChunkRecord[]): Promise<void> {
     const newest = records[0];
     const most = Math.max(0, ...records.map((record) => record.length));
@@ -343,6 +326,22 @@ export class ChunkFile {
     // What was read may still be only in the kernel's memory; the next record will overwrite one of the two that are there.
     await this.#sync();
     if (this.#sealed) await this.#recordAgain();
+  }
+
+  /** As far as the log's frames and the bytes they tell of are whole. */
+  async #recoverLog(): Promise<void> {
+    let length = 0;
+    let tailCrc = 0;
+    for (const frame of await this.log.read()) {
+      const bytes = Buffer.allocUnsafe(frame.length);
+      const read = await this.#disk.pread(this.#fd, bytes, this.#dataOffset + frame.offset);
+      if (read < frame.length || crc(bytes) !== frame.dataCrc) break;
+      tailCrc = sumBlocks(this.#table, frame.offset, bytes, tailCrc, crc);
+      length += frame.length;
+    }
+    this.#take({ sequence: 0, length, tailCrc, sealed: false });
+    this.#record = undefined;
+    await this.#sync();
   }
 
   #take(record: ChunkRecord): void {

@@ -110,9 +110,10 @@ export class ChunkStore {
     chunk: string,
     work: (from: ChunkDisk, length: number, become: (to: ChunkDisk) => boolean) => Promise<T>,
   ): Promise<T | undefined> {
-    return this.use(chunk, async ({ sealed, length }) => {
+    return this.use(chunk, async ({ sealed, length, log }) => {
       const entry = this.#entries.get(chunk);
-      if (!sealed || !entry) return undefined;
+      // What a master has yet to be told of a log's records would be left behind.
+      if (!sealed || !entry || (await log.isThere())) return undefined;
       const { file, disk } = await entry.open;
       const become = (to: ChunkDisk): boolean => {
         if (this.#entries.get(chunk) !== entry || entry.users > 1 || file.length !== length) return false;

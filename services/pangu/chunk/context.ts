@@ -3,6 +3,7 @@ import type { ServiceClient } from '../../kuafu/contract.ts';
 import { ChunkError, type ChunkServerContract } from '../chunk-contract.ts';
 import type { ChunkStore } from './chunk-store.ts';
 import type { Draining } from './draining.ts';
+import type { Logs } from './log/logs.ts';
 import type { ChunkPermission } from './permission.ts';
 
 /** Figures of this server in its registration. */
@@ -12,6 +13,7 @@ export type Attributes = Record<string, number | boolean | string>;
 export interface ChunkServerContext {
   readonly node: string;
   readonly store: ChunkStore;
+  readonly logs: Logs;
   readonly draining: Draining;
   /** Absent where nobody asks who calls. */
   readonly permission?: ChunkPermission;

@@ -72,6 +72,12 @@ export function createFile(path: string): Promise<number | undefined> {
   });
 }
 
+export function fileBytes(fd: number): Promise<number> {
+  return new Promise((resolve, reject) => {
+    fs.fstat(fd, (error, { size } = {} as fs.Stats) => (error ? reject(diskError(error, 'stat')) : resolve(size)));
+  });
+}
+
 export function fdatasync(fd: number): Promise<void> {
   return new Promise((resolve, reject) => {
     fs.fdatasync(fd, (error) => (error ? reject(diskError(error, 'sync')) : resolve()));
@@ -104,7 +110,8 @@ export interface DiskCalls {
   fdatasync(fd: number): Promise<void>;
   fsync(fd: number): Promise<void>;
   ftruncate(fd: number, length: number): Promise<void>;
+  fileBytes(fd: number): Promise<number>;
   closeFile(fd: number): void;
 }
 
-export const nodeDisk: DiskCalls = { openFile, createFile, pread, pwrite, fdatasync, fsync, ftruncate, closeFile };
+export const nodeDisk: DiskCalls = { openFile, createFile, pread, pwrite, fdatasync, fsync, ftruncate, fileBytes, closeFile };

@@ -18,7 +18,10 @@ import { ChunkStore } from './chunk-store.ts';
 import type { Attributes, ChunkServerContext } from './context.ts';
 import type { DiskCalls } from './disk.ts';
 import { Draining } from './draining.ts';
+import { Logs } from './log/logs.ts';
 import { append } from './ops/append.ts';
+import { appendBatch, appendRecords } from './ops/append-record.ts';
+import { chunkState } from './ops/chunk-state.ts';
 import { copy } from './ops/copy.ts';
 import { deleteChunks } from './ops/delete.ts';
 import { list } from './ops/list.ts';
@@ -59,16 +62,18 @@ export async function startChunkServer(config: RoleConfig, options: ChunkServerO
   let attributes: Attributes = { ...spaceAttributes(store), machine, draining: draining.on };
   let registration: Registration | undefined;
   const infoNow = (): ServiceInfo => ({ address: server.address, node, rack, pid: process.pid, attributes });
+  const chunkServerAt: ChunkServerContext['chunkServerAt'] = (address) => cluster.kuafu.service(chunkServerService, address);
   const context: ChunkServerContext = {
     node,
     store,
+    logs: new Logs(store, chunkServerAt),
     draining,
     announce: async (changed) => {
       attributes = { ...attributes, ...changed };
       await registration?.update(infoNow());
     },
     ...(config.guard ? { permission: askTickets(config.cluster, cluster.kuafu) } : {}),
-    chunkServerAt: (address) => cluster.kuafu.service(chunkServerService, address),
+    chunkServerAt,
     log,
   };
   const telling = tellChunkServer(store);
@@ -81,6 +86,9 @@ export async function startChunkServer(config: RoleConfig, options: ChunkServerO
       implement(chunkServerService, {
         append: (request, call) => append(context, request, call),
         seal: (request, call) => seal(context, request, call),
+        appendRecords: (request, call) => appendRecords(context, request, call),
+        appendBatch: (request, call) => appendBatch(context, request, call),
+        chunkState: (request, call) => chunkState(context, request, call),
         copy: (request, call) => copy(context, request, call),
         setDraining: (request) => setDraining(context, request),
         read: (request, call) => read(context, request, call),

@@ -35,3 +35,26 @@ export function findMismatch(bytes: Uint8Array, offset: number, crcs: readonly n
   if (pieces.length !== crcs.length) return 0;
   return pieces.findIndex((piece, i) => crc(bytes.subarray(piece.start, piece.start + piece.length)) !== crcs[i]);
 }
+
+/**
+ * Notes in `table` the CRC32C of each block that these bytes fill, appended at `offset` behind a partial block whose checksum is `before`; returns that of the last, partial
+ * block. `crcs`, if they are known: of the pieces.
+ */
+export function sumBlocks(
+  table: Uint32Array,
+  offset: number,
+  bytes: Uint8Array,
+  before: number,
+  crc: Crc,
+  crcs: readonly number[] = [],
+): number {
+  let tailCrc = before;
+  cutAtBlocks(offset, bytes.length).forEach(({ block, start, length, blockOffset }, i) => {
+    const part = bytes.subarray(start, start + length);
+    const sum = blockOffset === 0 ? (crcs[i] ?? crc(part)) : crc(part, tailCrc);
+    const full = blockOffset + length === BLOCK_BYTES;
+    if (full) table[block] = sum;
+    tailCrc = full ? 0 : sum;
+  });
+  return tailCrc;
+}

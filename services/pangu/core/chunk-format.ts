@@ -112,3 +112,17 @@ export function encodeTable(table: Uint32Array, from: number, to: number): Buffe
   for (let block = from; block < to; block++) bytes.writeUInt32LE(table[block]!, (block - from) * 4);
   return bytes;
 }
+
+/**
+ * All before the data, at once with the first bytes: a disk that fills up later still has room for the table and the records, and a small chunk
+ * is one write.
+ */
+export function encodeHeader(ident: ChunkIdent, record: ChunkRecord | undefined, table: Uint32Array, crc: Crc): Buffer {
+  const header = Buffer.alloc(dataOffset(ident.capacityBytes));
+  header.set(encodeIdent(ident, crc));
+  if (record) {
+    header.set(encodeRecord(record, crc), recordOffset(record.sequence));
+    header.set(encodeTable(table, 0, fullBlocks(record.length)), TABLE_OFFSET);
+  }
+  return header;
+}

@@ -7,6 +7,7 @@ import type { ChunkServerContract } from '../chunk-contract.ts';
 import type { DiskSpace } from '../core/disk-space.ts';
 import type { PlacementNode } from '../core/placement.ts';
 import type { Tickets } from '../tickets.ts';
+import type { Writers } from './lease.ts';
 
 export interface ChunkServerInfo extends PlacementNode {
   address: string;
@@ -34,6 +35,8 @@ export interface MasterContext {
   readonly nuwa?: NuwaClient;
   /** Absent where nobody asks who calls. */
   readonly tickets?: Tickets;
+  /** Absent where nobody keeps leases: then every writer is held to be there. */
+  readonly writers?: Writers;
   readonly random: Random;
   readonly log: Logger;
 }

@@ -1,7 +1,7 @@
 import { systemClock } from '../../base/clock.ts';
 import type { CallContext } from '../../kuafu/contract.ts';
 import type { TicketOperation } from '../core/ticket.ts';
-import type { Allocation, LocatedChunk } from '../master-contract.ts';
+import type { LocatedChunk } from '../master-contract.ts';
 import type { MasterContext } from './context.ts';
 
 /** Joins the ticket of whoever asks to the places of chunks. Who may ask at all was decided before. */
@@ -19,7 +19,9 @@ export function readers(context: MasterContext) {
 }
 
 export function writers(context: MasterContext) {
-  return <Request>(handle: (request: Request, call: CallContext) => Promise<Allocation>) =>
-    async (request: Request, call: CallContext): Promise<Allocation> =>
+  return <Request, Reply extends { chunk: string; ticket?: string | undefined }>(
+    handle: (request: Request, call: CallContext) => Promise<Reply>,
+  ) =>
+    async (request: Request, call: CallContext): Promise<Reply> =>
       ticketFor(context, call, 'write')(await handle(request, call));
 }

@@ -10,6 +10,7 @@ import { chunkServerService } from '../chunk-contract.ts';
 import { MASTER_SERVICE, masterService } from '../master-contract.ts';
 import { Tickets } from '../tickets.ts';
 import { type GarbageOptions, startGarbageLoop } from './background/garbage.ts';
+import { type LeaseOptions, startLeaseLoop } from './background/leases.ts';
 import { startMeasuring } from './background/measure.ts';
 import { startTrashLoop, type TrashOptions } from './background/trash.ts';
 import { watchChunkServers } from './chunk-servers.ts';
@@ -18,11 +19,13 @@ import { type ControlOptions, startControl } from './control/control.ts';
 import { masterHandlers } from './handlers.ts';
 import { tellMaster } from './tell.ts';
 import { followTicketKeys } from './ticket-keys.ts';
+import { watchWriters } from './writers.ts';
 
 export interface MasterOptions {
   garbage?: GarbageOptions;
   /** `off`: this master never controls. */
   control?: ControlOptions | 'off';
+  leases?: LeaseOptions;
   trash?: TrashOptions;
   measure?: { pauseMs?: number };
   log?: Logger;
@@ -36,6 +39,7 @@ export async function startMaster(config: RoleConfig, options: MasterOptions = {
   const database = openDatabase(config.databaseUrl);
   const cluster = await joinCluster({ cluster: config.cluster, nuwa: config.nuwa, creator: instance, identity: config.identity, log });
   const chunkServers = await watchChunkServers(cluster.nuwa, log);
+  const writers = await watchWriters(cluster.nuwa, log);
   const tickets = config.guard && new Tickets();
   const ticketKeys = tickets && (await followTicketKeys({ db: database.db, tickets, clock: systemClock, log }));
   const context = {
@@ -46,6 +50,7 @@ export async function startMaster(config: RoleConfig, options: MasterOptions = {
     chunkServers,
     nuwa: cluster.nuwa,
     chunkServerAt: (address) => cluster.kuafu.service(chunkServerService, address),
+    writers,
     random: systemRandom,
     log,
   } satisfies MasterContext;
@@ -62,6 +67,7 @@ export async function startMaster(config: RoleConfig, options: MasterOptions = {
   const garbage = startGarbageLoop(context, options.garbage);
   const trash = startTrashLoop(context, options.trash);
   const control = options.control === 'off' ? undefined : startControl(context, instance, options.control);
+  const leases = startLeaseLoop(context, writers, options.leases);
   const registration = await cluster.nuwa.register(MASTER_SERVICE, instance, {
     address: server.address,
     node: config.node?.id,
@@ -75,10 +81,12 @@ export async function startMaster(config: RoleConfig, options: MasterOptions = {
     await registration.unregister().catch(() => {});
     await server.close();
     chunkServers.stop();
+    writers.stop();
     ticketKeys?.stop();
     await garbage.stop();
     await trash.stop();
     await control?.stop();
+    await leases.stop();
     await measuring.stop();
     telling.stop();
     await cluster.leave();

@@ -9,17 +9,21 @@ interface Request {
   length?: number;
   durable: boolean;
   ticket?: string;
+  forget?: boolean;
 }
 
 export async function seal(context: ChunkServerContext, request: Request, call: CallContext) {
   checkNode(context, request);
   const checking = context.permission?.check(call.caller, 'write', request.chunk, request.ticket);
   if (checking) await checking;
-  const { node, store, draining } = context;
+  const { node, store, logs, draining } = context;
   try {
     return await store.use(request.chunk, async (file) => {
       await file.seal(request.length, request.durable);
-      return { length: file.length };
+      const marks = await logs.marks(file);
+      if (request.forget) await file.dropLog();
+      void logs.release(request.chunk);
+      return { length: file.length, ...(marks ? { marks } : {}) };
     });
   } catch (error) {
     // Worth more than that it is not here: it never will be.
