@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { text as textOfStream } from 'node:stream/consumers';
-import { type Command, InvalidArgumentError } from 'commander';
+import type { Command } from 'commander';
 import { openAuthority } from '../../../services/zhongkui/certificates/authority.ts';
 import { joinMachine } from '../../../services/zhongkui/certificates/join-machine.ts';
 import { openJoinStore } from '../../../services/zhongkui/certificates/join-store.ts';
@@ -11,8 +11,9 @@ import { joinService } from '../../../services/zhongkui/join-contract.ts';
 import { layoutOf } from '../../cluster/layout.ts';
 import { joinHere } from '../../security/join-here.ts';
 import { action, print, printJson, UsageError } from '../ui/action.ts';
+import { durationOption } from '../ui/duration-option.ts';
 import { callingServers } from '../ui/nuwa.ts';
-import { formatMs, parseMs } from '../ui/units.ts';
+import { formatMs } from '../ui/units.ts';
 import { type VerbOptions, verb } from '../ui/verb.ts';
 
 /** How a machine becomes one of the cluster's: a token made where the authority is, used once on the machine. */
@@ -30,7 +31,7 @@ export function registerJoin(key: Command): void {
       'the only addresses that the machine may have, each with an --address of its own (default: any that no other has)',
       collect,
     )
-    .option('--ttl <time>', 'how long it is good, at most 24h', ttl, 3_600_000)
+    .addOption(durationOption('--ttl <time>', 'how long it is good, at most 24h').default(3_600_000, '1h'))
     .option('--authority <directory>', 'where the authority keeps its files, the data directory of role zhongkui (default: <dir>/zhongkui)')
     .action(action(makeToken));
 
@@ -130,10 +131,4 @@ async function readToken(file: string | undefined): Promise<string> {
 
 function collect(value: string, before: string[] = []): string[] {
   return [...before, value];
-}
-
-function ttl(text: string): number {
-  const ms = parseMs(text);
-  if (ms === undefined || ms === 0) throw new InvalidArgumentError('not a time, such as 10m or 24h.');
-  return ms;
 }
