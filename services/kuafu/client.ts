@@ -328,8 +328,8 @@ class Client implements KuafuClient {
       addresses = await resolver.resolve(target.address, signal);
     } catch (error) {
       // Who may not know the addresses is told that, not that nobody is there.
-      const code = hasCode(error, 'PermissionDenied', 'Unauthenticated') ? error.code : 'Unavailable';
-      throw new KuafuError(code, `${target.address} cannot be resolved: ${messageOf(error)}`, { cause: error });
+      const refusal = (['PermissionDenied', 'Unauthenticated'] as const).find((code) => hasCode(error, code));
+      throw new KuafuError(refusal ?? 'Unavailable', `${target.address} cannot be resolved: ${messageOf(error)}`, { cause: error });
     }
     if (addresses.length === 0) throw new KuafuError('Unavailable', `no instance of ${target.address} is registered`);
     const facts: Facts = {

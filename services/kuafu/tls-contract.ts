@@ -1,3 +1,4 @@
+import type { X509Certificate } from 'node:crypto';
 import type { ConnectionOptions, TlsOptions } from 'node:tls';
 
 /**
@@ -8,6 +9,11 @@ export interface TlsMaterial {
   /** For a connection to `host`: own key and certificate, the authority, and, where it is not `host` that the peer's certificate names, how it is checked. */
   clientOptions(host: string): Pick<ConnectionOptions, 'key' | 'cert' | 'ca' | 'servername' | 'checkServerIdentity'>;
   serverOptions(): Pick<TlsOptions, 'key' | 'cert' | 'ca'>;
+  /**
+   * What is wrong with who was called, by the certificates that it showed, its own first; undefined: nothing. For who cannot have TLS look, since it knows no more of the
+   * authority than a digest. @default what TLS finds
+   */
+  problemOf?(chain: readonly X509Certificate[]): string | undefined;
   /** Called with every renewal: from then on `serverOptions` are the new ones. Returns how to stop listening. */
   onRenewed(listener: () => void): () => void;
 }
