@@ -141,8 +141,8 @@ async function joinThrough(given: string, options: Omit<JoinOptions, 'ask'>): Pr
   const { createKuafuClient } = await import('../../../services/kuafu/client.ts');
   const kuafu = createKuafuClient({ log: silentLogger, ...(token ? { tls: pinnedTls(token, Date.now) } : {}) });
   try {
-    // Who is not there is found out before there is a key for it to certify.
-    await kuafu.service(reflectionService, server).health({});
+    // Who is not there is found out before there is a key for it to certify; what is no token, by joinMachine.
+    if (token) await kuafu.service(reflectionService, server).health({});
     return await joinMachine({ ...options, ask: kuafu.service(joinService, server) });
   } finally {
     await kuafu.close();

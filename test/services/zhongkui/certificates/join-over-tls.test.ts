@@ -79,7 +79,6 @@ describe('a machine without a certificate', () => {
 
   test('says nothing to who is not of the authority that its token names', async () => {
     const other = await authority();
-    const there = await serving(other, true);
     const token = await stage.token();
     let asked = 0;
     const join = other.ask.join;
@@ -87,6 +86,7 @@ describe('a machine without a certificate', () => {
       asked++;
       return join(request);
     };
+    const there = await serving(other, true);
     const ask = clientOf(pinnedTo(token)).service(joinService, there);
     await expect(joinMachine({ token, machine: 'm1', files: stage.filesOf('m1'), ask })).rejects.toThrow(
       /is not of the authority that the join token names, that of local/,
