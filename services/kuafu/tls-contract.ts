@@ -1,4 +1,3 @@
-import type { X509Certificate } from 'node:crypto';
 import type { ConnectionOptions, TlsOptions } from 'node:tls';
 
 /**
@@ -10,10 +9,10 @@ export interface TlsMaterial {
   clientOptions(host: string): Pick<ConnectionOptions, 'key' | 'cert' | 'ca' | 'servername' | 'checkServerIdentity'>;
   serverOptions(): Pick<TlsOptions, 'key' | 'cert' | 'ca'>;
   /**
-   * What is wrong with who was called, by the certificates that it showed, its own first; undefined: nothing. For who cannot have TLS look, since it knows no more of the
+   * What is wrong with who was called, by the certificates that it showed (DER), its own first; undefined: nothing. For who cannot have TLS look, since it knows no more of the
    * authority than a digest. @default what TLS finds
    */
-  problemOf?(chain: readonly X509Certificate[]): string | undefined;
+  problemOf?(chain: readonly Uint8Array[]): string | undefined;
   /** Called with every renewal: from then on `serverOptions` are the new ones. Returns how to stop listening. */
   onRenewed(listener: () => void): () => void;
 }

@@ -1,4 +1,3 @@
-import type { X509Certificate } from 'node:crypto';
 import type { Socket } from 'node:net';
 import { connect as connectSocket, createServer, type TLSSocket } from 'node:tls';
 import { reachableHost } from '../../base/reachable-host.ts';
@@ -126,11 +125,11 @@ function certificateProblem(socket: TLSSocket): string | undefined {
 const showsOne = (socket: TLSSocket): boolean => Object.keys(socket.getPeerCertificate()).length > 0;
 
 /** As the peer showed them, from its own on. */
-function chainOf(socket: TLSSocket): X509Certificate[] {
-  const chain: X509Certificate[] = [];
+function chainOf(socket: TLSSocket): Uint8Array[] {
+  const chain: Buffer[] = [];
   for (let next = socket.getPeerX509Certificate(); next && chain.length < CHAIN_MAX; next = next.issuerCertificate) {
-    if (chain.at(-1)?.raw.equals(next.raw)) break;
-    chain.push(next);
+    if (chain.at(-1)?.equals(next.raw)) break;
+    chain.push(next.raw);
   }
   return chain;
 }

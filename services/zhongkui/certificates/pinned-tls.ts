@@ -1,3 +1,4 @@
+import { X509Certificate } from 'node:crypto';
 import type { TlsMaterial } from '../../kuafu/tls-contract.ts';
 import { CLOCK_SKEW_MS_MAX } from '../contract.ts';
 import type { JoinToken } from '../core/join-token.ts';
@@ -14,7 +15,7 @@ export function pinnedTls({ cluster, roots }: Pick<JoinToken, 'cluster' | 'roots
     serverOptions: () => ({}),
     onRenewed: () => () => {},
     problemOf(chain) {
-      const [leaf, root, ...more] = chain;
+      const [leaf, root, ...more] = chain.map((der) => new X509Certificate(der));
       if (!leaf || !root || more.length > 0 || !roots.includes(fingerprintOf(root.raw)))
         return `is not of the authority that the join token names, that of ${cluster}: either the token is another cluster's, or somebody is in between`;
       if (leaf.ca || !leaf.checkIssued(root) || !leaf.verify(root.publicKey)) return 'is not by the authority that it shows';
