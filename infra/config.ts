@@ -33,6 +33,7 @@ export interface RoleFlags {
   zookeeper?: string;
   nuwaLeaseReads?: string;
   proxy?: string;
+  requireSubmitter?: boolean | string;
   cpu?: string;
   memory?: string;
 }
@@ -95,6 +96,7 @@ const schemaFor = (scheme: Scheme) =>
       .string()
       .regex(/^unix:\/\/\/./, 'must be unix:///path')
       .optional(),
+    requireSubmitter: z.union([z.boolean(), z.enum(['on', 'off']).transform((text) => text === 'on')]).default(false),
     cpu: z.coerce.number().positive().default(availableParallelism()),
     memory: z.coerce
       .number()
@@ -126,6 +128,7 @@ export const VARIABLES: Record<keyof z.input<Schema>, string> = {
   zookeeper: 'FEITIAN_ZOOKEEPER',
   nuwaLeaseReads: 'FEITIAN_NUWA_LEASE_READS',
   proxy: 'FEITIAN_PROXY',
+  requireSubmitter: 'FEITIAN_REQUIRE_SUBMITTER',
   cpu: 'FEITIAN_CPU',
   memory: 'FEITIAN_MEMORY_MIB',
 };
@@ -158,11 +161,11 @@ export async function roleConfigs(roles: readonly RoleName[], flags: RoleFlags, 
     missing.push(`${nameOf('listen')} can give a port to one role only, not to ${roles.length}`);
   if (roles.length > 1 && roles.includes('zhongkui')) missing.push("zhongkui plays alone: its process holds the authority's key");
   const security = securityOf(parsed.data, missing);
-  // Who has no certificate yet, and wants one, asks the authority in plain; each answer carries its own proof.
-  const mayBePlain = insecure || roles.includes('zhongkui');
   // Where a group's servers are is no affair of who is insecure, such as who restores one.
   const answers = [parsed.data.listen, insecure ? undefined : ownAddress(nuwaServer)].filter((each) => each !== undefined);
-  missing.push(...schemeProblems({ answers: [...new Set(answers)], nuwa, certified: scheme === 'tls', mayBePlain }));
+  missing.push(...schemeProblems({ answers: [...new Set(answers)], nuwa, certified: scheme === 'tls', insecure }));
+  if (parsed.data.requireSubmitter && insecure)
+    missing.push(`${nameOf('requireSubmitter')} asks for keys, and ${nameOf('insecure')} does without`);
   if (missing.length > 0) throw badConfig(missing);
 
   return roles.map((role) => ({
@@ -178,6 +181,7 @@ export async function roleConfigs(roles: readonly RoleName[], flags: RoleFlags, 
     ...(security ? { security } : {}),
     ...(httpToken ? { httpTokenFile: resolve(httpToken) } : {}),
     ...(proxy ? { proxy } : {}),
+    ...(role === 'worker' && parsed.data.requireSubmitter ? { requireSubmitter: true } : {}),
     ...(database ? { databaseUrl: database } : {}),
     ...(temporal ? { temporal } : {}),
   }));
@@ -206,19 +210,19 @@ function schemeProblems({
   answers,
   nuwa,
   certified,
-  mayBePlain,
+  insecure,
 }: {
   answers: string[];
   nuwa: string[];
   certified: boolean;
-  mayBePlain: boolean;
+  insecure: boolean;
 }): string[] {
   const needing = [...answers, ...nuwa].find((address) => address.startsWith('tls://'));
   if (!certified)
     return needing === undefined
       ? []
       : [`${needing} needs ${nameOf('tlsCertificate')} and ${nameOf('tlsKey')}: this machine's certificate (\`feitian key join\`)`];
-  if (mayBePlain) return [];
+  if (insecure) return [];
   return answers
     .filter((address) => address.startsWith('tcp://') && !isLoopback(address))
     .map((address) => `${address} would be answered in plain: who has a certificate listens at ${address.replace('tcp:', 'tls:')}`);

@@ -9,6 +9,7 @@ export const CLUSTER_CODES = [
   'NotRunning', // no cluster in this directory
   'UnknownProcess', // no such role (on such a node) in this cluster
   'UnknownNode',
+  'KeysBusy', // another process has been changing them for too long
   'Leftovers', // something of the cluster could not be stopped
 ] as const;
 export type ClusterCode = (typeof CLUSTER_CODES)[number];

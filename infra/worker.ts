@@ -35,12 +35,15 @@ export async function start(config: RoleConfig): Promise<RunningRole> {
     nodeProvider: createNodeProvider(process.env.FEITIAN_DIR),
     isRunning: (workflowId: string, runId: string) => isRunning(client, workflowId, runId),
   };
+  if (config.requireSubmitter && !config.guard)
+    throw new Error('who submits can be asked only where keys are: --require-submitter does not go with --insecure');
+  const submitters = config.requireSubmitter ? { guard: config.guard!, cluster } : undefined;
   const dayuMaster = member.kuafu.service(dayuMasterService, `nuwa://${cluster}/${DAYU_MASTER_SERVICE}/`);
   const worker = await createWorker(
     connection,
     temporal.namespace,
     bundle,
-    createActivities({ pangu, fuxiMaster, dayuMaster, ...nodeServices }),
+    createActivities({ pangu, fuxiMaster, dayuMaster, ...nodeServices, ...(submitters ? { submitters } : {}) }),
   );
   const running = runUntilStopped(worker, log);
 

@@ -1,4 +1,4 @@
-import { heartbeat } from '@temporalio/activity';
+import { activityInfo, heartbeat } from '@temporalio/activity';
 import { hasCode } from '../../services/base/errors.ts';
 import type { SplitsFile } from '../../services/fuxi/contract.ts';
 import { JOBS_DIRECTORY, jobDirectory, taskDirectory } from '../../services/fuxi/contract.ts';
@@ -7,17 +7,20 @@ import { INSTANCES_MAX } from '../../services/fuxi/core/document.ts';
 import type { PlannedJob, PlannedTask } from '../../services/fuxi/core/planned-job.ts';
 import { type InputFile, planSplits, RANGES_MAX, sizeOfSplits } from '../../services/fuxi/core/splits.ts';
 import { type PanguClient, PanguError } from '../../services/pangu/contract.ts';
+import { checkSubmitter } from './check-submitter.ts';
 import { explainPangu, refuse } from './failures.ts';
 import type { FuxiServices } from './services.ts';
 
 /**
  * Finds a job's input files, cuts them into splits, makes its private directories and checks that its destinations are free.
  * Run again it does the same again.
- * Failures: InputNotFound, InputCorrupt, OutputExists, InvalidJob (too many instances, another cluster's paths), StorageFailed.
+ * Where the cluster asks who submits, that comes first: nothing is looked at for who may not see it.
+ * Failures: SubmitterUnknown, PermissionDenied, InputNotFound, InputCorrupt, OutputExists, InvalidJob (too many instances, another cluster's paths), StorageFailed.
  */
 export function createPlanJob(services: FuxiServices) {
   return async function planJob({ runId, job }: { runId: string; job: Job }): Promise<PlannedJob> {
-    const { pangu } = services;
+    const { pangu, submitters } = services;
+    if (submitters) await checkSubmitter(submitters, job, activityInfo().workflowExecution!.workflowId, Date.now());
     try {
       for (const name of job.order) await assertDestinationIsFree(pangu, job.tasks[name]!);
       await pangu.mkdir(JOBS_DIRECTORY, { recursive: true });

@@ -32,6 +32,8 @@ export const clusterInfoSchema = z.object({
   admin: z.object({ keyFile: z.string() }),
   /** What programs of this machine show a cluster that speaks TLS. */
   tls: z.object({ certificateFile: z.string(), keyFile: z.string() }).optional(),
+  /** Jobs must say who submits them: `feitian job submit` does. */
+  requireSubmitter: z.boolean().optional(),
 });
 export type ClusterInfo = z.infer<typeof clusterInfoSchema>;
 

@@ -1,6 +1,7 @@
 import { ensureIdentity, ensureIssuer, type Issuer, type KeyDirectory, keyDirectory } from '../../services/zhongkui/client.ts';
 import type { Capability, SecurityConfig } from '../../services/zhongkui/contract.ts';
 import type { RoleName } from '../roles.ts';
+import { inKeys } from '../security/keys-lock.ts';
 import { adminGrants, roleGrants } from '../security/role-grants.ts';
 import { processName } from './process-run.ts';
 
@@ -12,7 +13,7 @@ const TOKEN_TTL_MS = 30 * 86_400_000;
 
 export class Identities {
   readonly #keys: KeyDirectory;
-  readonly #issuer: Issuer;
+  #issuer: Issuer;
   readonly #kept = new Map<string, Capability[]>();
 
   private constructor(keys: KeyDirectory, issuer: Issuer) {
@@ -22,21 +23,27 @@ export class Identities {
 
   static async open(directory: string, cluster: string): Promise<Identities> {
     const keys = keyDirectory(directory);
-    const identities = new Identities(keys, await ensureIssuer(keys, cluster));
-    await identities.#keep('user/admin', adminGrants(cluster));
-    return identities;
+    return await inKeys(directory, async () => {
+      const identities = new Identities(keys, await ensureIssuer(keys, cluster));
+      await identities.#keep('user/admin', adminGrants(cluster));
+      return identities;
+    });
   }
 
   /** What a process is told. */
   async ofProcess(role: RoleName, place?: string): Promise<SecurityConfig> {
     const name = `service/${processName(role, place)}`;
-    await this.#keep(name, roleGrants(role, this.#issuer.cluster));
+    await inKeys(this.#keys.path, () => this.#keep(name, roleGrants(role, this.#issuer.cluster)));
     return { identityFile: this.#keys.fileOf(name), trustFile: this.#keys.trustFile };
   }
 
   /** To be called now and then while the cluster is up. */
   async renew(): Promise<void> {
-    for (const [name, capabilities] of this.#kept) await this.#keep(name, capabilities);
+    await inKeys(this.#keys.path, async () => {
+      // Somebody may have rotated it.
+      this.#issuer = await ensureIssuer(this.#keys, this.#issuer.cluster);
+      for (const [name, capabilities] of this.#kept) await this.#keep(name, capabilities);
+    });
   }
 
   async #keep(name: string, capabilities: Capability[]): Promise<void> {

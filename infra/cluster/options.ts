@@ -33,6 +33,8 @@ export const clusterOptionsSchema = z.object({
   monitoring: z.boolean().default(false),
   /** Its processes speak TLS with each other. A directory keeps what it began with. @default what the directory began with, else false */
   tls: z.boolean().optional(),
+  /** Jobs must say who submits them. @default false */
+  requireSubmitter: z.boolean().default(false),
   /** Goes down by itself when the process that started it dies. */
   attached: z.boolean().default(false),
 });
@@ -56,6 +58,7 @@ export interface ClusterShape {
   };
   monitoring: boolean;
   tls?: boolean;
+  requireSubmitter?: boolean;
   attached: boolean;
 }
 

@@ -73,6 +73,7 @@ export function roleSpec(input: PlanInput, role: RoleName, node?: { id: string; 
       ...(needs.nuwa ? { FEITIAN_NUWA: nuwaServers.map(({ port }) => `${scheme}://127.0.0.1:${port}`).join(',') } : {}),
       ...(needs.database ? { FEITIAN_DATABASE_URL: input.databaseUrl } : {}),
       ...(needs.temporal ? input.temporalEnv : {}),
+      ...(role === 'worker' && shape.requireSubmitter ? { FEITIAN_REQUIRE_SUBMITTER: 'on' } : {}),
       ...(role === 'shennong' ? { FEITIAN_HTTP: `127.0.0.1:${ports.get(SHENNONG_HTTP)}`, FEITIAN_SCRAPE: input.scrape } : {}),
       ...(node
         ? {

@@ -132,6 +132,7 @@ export async function startEverything(context: StartContext): Promise<StartedClu
     ...(await watching),
     admin: { keyFile: layout.adminKey },
     ...(tls ? { tls } : {}),
+    ...(shape.requireSubmitter ? { requireSubmitter: true } : {}),
   };
   return { info, startNode, portsOf };
 }

@@ -1,6 +1,8 @@
+import { hasCode } from '../../services/base/errors.ts';
 import { ensureIdentity, ensureIssuer, keyDirectory, readTrustFile, writeTrustFile } from '../../services/zhongkui/client.ts';
 import { ClusterError } from '../errors.ts';
 import { isRoleName, ROLE_NAMES, ROLE_NEEDS, type RoleName } from '../roles.ts';
+import { inKeys } from './keys-lock.ts';
 import { adminGrants, grantsOfAll } from './role-grants.ts';
 
 /**
@@ -53,6 +55,8 @@ export interface RoleKeysOptions {
   cluster: string;
   processes: readonly KeyedProcess[];
   ttlMs: number;
+  /** Put what says whom to trust in the place of something else. @default false */
+  force?: boolean;
 }
 
 export interface RoleKeys {
@@ -62,8 +66,12 @@ export interface RoleKeys {
 }
 
 /** Errors: KeyExists (the keys are another cluster's), KeyUnsafe, TokenRevoked. */
-export async function ensureRoleKeys(
-  { keys: path, out = path, cluster, processes, ttlMs }: RoleKeysOptions,
+export function ensureRoleKeys(options: RoleKeysOptions, nowMs: number): Promise<RoleKeys> {
+  return inKeys(options.keys, () => ensureAll(options, nowMs));
+}
+
+async function ensureAll(
+  { keys: path, out = path, cluster, processes, ttlMs, force = false }: RoleKeysOptions,
   nowMs: number,
 ): Promise<RoleKeys> {
   const keys = keyDirectory(path);
@@ -73,11 +81,25 @@ export async function ensureRoleKeys(
     ensureIdentity(issuer, file, { name, capabilities, ttlMs }, nowMs);
   const adminFile = await ensure(keys.fileOf('user/admin'), 'user/admin', adminGrants(cluster));
   // First whom to trust: a token that nobody trusts yet is worth nothing.
-  if (target.path !== keys.path) await writeTrustFile(target.trustFile, await readTrustFile(keys.trustFile));
+  if (target.path !== keys.path) {
+    if (!force) await assertOurs(target.trustFile, cluster);
+    await writeTrustFile(target.trustFile, await readTrustFile(keys.trustFile));
+  }
   const identities = [];
   for (const { name, roles } of processes) {
     const full = `service/${name}`;
     identities.push({ name: full, roles, file: await ensure(target.fileOf(full), full, grantsOfAll(roles, cluster)) });
   }
   return { trustFile: target.trustFile, adminFile, identities };
+}
+
+/** What was brought here before by the same cluster is brought again; anything else stays. */
+async function assertOurs(trustFile: string, cluster: string): Promise<void> {
+  const found = await readTrustFile(trustFile).catch((error: unknown) => {
+    if (hasCode(error, 'NoSuchKey')) return undefined;
+    if (hasCode(error, 'KeyMalformed')) return { cluster: undefined };
+    throw error;
+  });
+  if (found && found.cluster !== cluster)
+    throw new ClusterError('BadConfig', `${trustFile} is there already, and not of cluster ${cluster}: --force replaces it`);
 }

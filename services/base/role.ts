@@ -51,6 +51,8 @@ export interface RoleConfig {
   http?: string;
   /** Of the token that whoever asks this process by HTTP shows: `/metrics`, and Shennong's `/sd`, `/alerts` and `/events`. Absent: anybody may ask. */
   httpTokenFile?: string;
+  /** Jobs must say who submits them, and touch only what that one may. @default false */
+  requireSubmitter?: boolean;
   /** What Tubo offers for containers. */
   resources?: { cpu: number; memoryMiB: number };
 }

@@ -23,6 +23,8 @@ export const FUXI_CODES = [
   'NodeLost', // the node or its Tubo went away in mid-attempt
   'Killed', // given up: cancelled, revoked, or another attempt was first
   'UnknownContainer',
+  'SubmitterUnknown', // where a cluster asks who submits: nobody said, or the statement does not hold
+  'PermissionDenied', // the submitter may not touch what the job touches
 ] as const;
 export type FuxiCode = (typeof FUXI_CODES)[number];
 

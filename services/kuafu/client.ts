@@ -327,7 +327,9 @@ class Client implements KuafuClient {
     try {
       addresses = await resolver.resolve(target.address, signal);
     } catch (error) {
-      throw new KuafuError('Unavailable', `${target.address} cannot be resolved: ${messageOf(error)}`, { cause: error });
+      // Who may not know the addresses is told that, not that nobody is there.
+      const refusal = (['PermissionDenied', 'Unauthenticated'] as const).find((code) => hasCode(error, code));
+      throw new KuafuError(refusal ?? 'Unavailable', `${target.address} cannot be resolved: ${messageOf(error)}`, { cause: error });
     }
     if (addresses.length === 0) throw new KuafuError('Unavailable', `no instance of ${target.address} is registered`);
     const facts: Facts = {

@@ -66,6 +66,8 @@ export interface ServeOptions {
   transports?: Transports;
   /** Needed for `tls://`. */
   tls?: TlsMaterial;
+  /** Over TLS, take also peers that show no certificate: who serves what machines need before they have one. @default false */
+  strangers?: boolean;
 }
 
 /** How long a call whose caller's credentials ended may run on. Each look costs next to nothing, and revocations take longer to spread. */
@@ -74,7 +76,18 @@ const CALLERS_CHECK_MS = 10_000;
 const RETRY_AFTER_MS = 50;
 
 export async function serve(options: ServeOptions): Promise<KuafuServer> {
-  const { address, implementations, guard, cluster, limits = {}, log = silentLogger, clock = systemClock, transports, tls } = options;
+  const {
+    address,
+    implementations,
+    guard,
+    cluster,
+    limits = {},
+    log = silentLogger,
+    clock = systemClock,
+    transports,
+    tls,
+    strangers,
+  } = options;
   if (guard !== 'none' && !cluster) throw new Error('a server with a guard belongs to a cluster');
   if (implementations.some(({ contract }) => contract.name === REFLECTION_SERVICE))
     throw new Error(`${REFLECTION_SERVICE} is what every server says about itself`);
@@ -115,7 +128,7 @@ export async function serve(options: ServeOptions): Promise<KuafuServer> {
     totals.serverConnections++;
     connection.start();
   };
-  const listener = await transportOf(address, transportsWith(tls, transports)).listen(address, onChannel, onRefused);
+  const listener = await transportOf(address, transportsWith(tls, transports, strangers)).listen(address, onChannel, onRefused);
   log.info({ address: listener.address, services: contracts.map(({ name }) => name) }, 'kuafu.serving');
 
   const checkCallers = (): void => {

@@ -8,6 +8,11 @@ export interface TlsMaterial {
   /** For a connection to `host`: own key and certificate, the authority, and, where it is not `host` that the peer's certificate names, how it is checked. */
   clientOptions(host: string): Pick<ConnectionOptions, 'key' | 'cert' | 'ca' | 'servername' | 'checkServerIdentity'>;
   serverOptions(): Pick<TlsOptions, 'key' | 'cert' | 'ca'>;
+  /**
+   * What is wrong with who was called, by the certificates that it showed (DER), its own first; undefined: nothing. For who cannot have TLS look, since it knows no more of the
+   * authority than a digest. @default what TLS finds
+   */
+  problemOf?(chain: readonly Uint8Array[]): string | undefined;
   /** Called with every renewal: from then on `serverOptions` are the new ones. Returns how to stop listening. */
   onRenewed(listener: () => void): () => void;
 }

@@ -27,6 +27,7 @@ export { type IssueOptions, type Issuer, TOKEN_TTL_MS_MAX } from './issuer.ts';
 export { ensureIdentity, ensureIssuer, type KeyDirectory, keyDirectory, openIssuer, rotateIssuer } from './key-directory.ts';
 export {
   type FileIdentity,
+  formatKeyFile,
   type HeldIdentity,
   identityOf,
   type KeyFile,
@@ -45,7 +46,7 @@ export {
   parsePublicKey,
 } from './keys/key-pair.ts';
 export { readPrivateFile, writePrivateFile } from './keys/private-file.ts';
-export { readTrustFile, type Trust, trustOf, writeTrustFile } from './keys/trust-file.ts';
+export { readTrustFile, type Trust, type TrustedKey, trustOf, writeTrustFile } from './keys/trust-file.ts';
 export { NO_REVOCATIONS, type RevocationView } from './revocations/view.ts';
 export { rotateKeyFile } from './rotate.ts';
 export { fileStore, type IssuedRecord, type IssuedStore } from './store.ts';

@@ -4,7 +4,7 @@ import { ZhongkuiError } from './contract.ts';
 
 /**
  * How a machine gets its certificate. Both methods are open, for they are what one calls before one is anybody; each request carries its own proof, and each
- * answer its own: it is signed by a root that the asker knows beforehand. So nothing is asked of the connection, which may be plain.
+ * answer its own: it is signed by a root that the asker knows beforehand. So nothing is asked of the connection: over TLS the asker may have no certificate, and without it may be plain.
  */
 
 /** A request for a certificate of a P-256 key with sixteen addresses has under 1 KiB. */

@@ -7,7 +7,7 @@ import { isName } from './core/names.ts';
 import { type IssueOptions, type Issuer, issue } from './issuer.ts';
 import { identityOf, type KeyFile, readKeyFile, writeKeyFile } from './keys/identity-file.ts';
 import { createKeyPair, type PublicKey } from './keys/key-pair.ts';
-import { readTrustFile, writeTrustFile } from './keys/trust-file.ts';
+import { readTrustFile, TRUSTED_KEYS_MAX, writeTrustFile } from './keys/trust-file.ts';
 import { fileStore, type IssuedStore } from './store.ts';
 
 /**
@@ -138,6 +138,11 @@ export async function rotateIssuer(keys: KeyDirectory, overlapMs: number, nowMs:
   const old = trust.keys
     .filter((key) => key.untilMs === undefined || key.untilMs > nowMs)
     .map((key) => ({ ...key, untilMs: Math.min(key.untilMs ?? untilMs, untilMs) }));
+  if (old.length >= TRUSTED_KEYS_MAX)
+    throw new ZhongkuiError(
+      'KeyExists',
+      `${old.length} issuers' keys still count, as many as may: an --overlap that is shorter ends them sooner`,
+    );
   await writeTrustFile(keys.trustFile, { ...trust, keys: [keyPair, ...old] });
   await writeKeyFile(keys.issuerFile, { keyPair });
   return { previous, issuer: await openIssuer(keys) };

@@ -36,6 +36,8 @@ export async function start(
     guard: config.guard ?? 'none',
     cluster: config.cluster,
     log,
+    // A machine that joins has no certificate yet. It can call what is open, and nothing else here is.
+    strangers: true,
   });
   // Machines that join do not know Nuwa yet: they are told this address. Those that renew find it there, so it need not be there first.
   const registering = config.nuwa.length === 0 ? undefined : register(config, server.address, clock, log, closing.signal);

@@ -1,4 +1,4 @@
-import { readFile, writeFile } from 'node:fs/promises';
+import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { connect as connectTls } from 'node:tls';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -87,8 +87,10 @@ describe('a cluster that speaks TLS', () => {
     expect(await leftovers(cluster.pangu)).toEqual([]);
   }, 120_000);
 
-  test('answers nobody in plain, and nobody who shows no certificate', async () => {
+  test('answers nobody in plain, and nobody who shows no certificate but where machines get theirs', async () => {
     const known = await addresses();
+    const authority = (await cluster.cluster.status()).processes.find(({ role }) => role === 'zhongkui')!.address!;
+    expect(known).toContain(authority);
     // nuwa, two of each of pangu-chunk, tubo and dayu-agent, the masters, shennong, zhongkui
     expect(known.length).toBeGreaterThanOrEqual(11);
     const { ca } = keeper.clientOptions('127.0.0.1');
@@ -101,9 +103,31 @@ describe('a cluster that speaks TLS', () => {
       expect(address).toMatch(/^tls:\/\/127\.0\.0\.1:\d+$/);
       expect(await health(address, keeper), address).toMatch(/^serves \d+ services$/);
       expect(await health(address.replace('tls:', 'tcp:')), address).toMatch(/Unavailable|DeadlineExceeded/);
-      expect(await health(address, stranger), address).toMatch(/certificate is missing/);
+      const told = address === authority ? /^serves 2 services$/ : /certificate is missing/;
+      expect(await health(address, stranger), address).toMatch(told);
     }
+    // There, too, a stranger calls only what is open.
+    const kuafu = createKuafuClient({ tls: stranger });
+    await expect(kuafu.service(reflectionService, authority).describe({})).rejects.toMatchObject({ code: 'Unauthenticated' });
+    await kuafu.close();
   }, 60_000);
+
+  test('lets a machine in by the two commands that it prints', async () => {
+    const token = await feitian(['key', 'join-token', '--machine', 'm9', '--address', '127.0.0.9', '--dir', cluster.dir]);
+    const [, server] = /--server (tls:\/\/\S+) --machine m9/.exec(token.stderr) ?? [];
+    const out = join(cluster.dir, 'm9');
+    const env = { FEITIAN_JOIN_TOKEN: token.stdout.trim() };
+    const asked = ['key', 'join', '--machine', 'm9', '--address', '127.0.0.9', '--out', out, '--server'];
+    // Nobody is there, and nothing stays.
+    const lost = await feitian([...asked, 'tls://127.0.0.1:1'], env);
+    expect(lost).toMatchObject({ code: 1, stderr: expect.stringMatching(/no connection to tls:\/\/127\.0\.0\.1:1/) });
+    await expect(readdir(out)).rejects.toMatchObject({ code: 'ENOENT' });
+    expect(await feitian([...asked, server!], env)).toMatchObject({ code: 0, stderr: '' });
+    expect((await readdir(out)).sort()).toEqual(['machine.crt', 'machine.key']);
+    const joined = await openCertificateKeeper({ files: { certificateFile: join(out, 'machine.crt'), keyFile: join(out, 'machine.key') } });
+    expect(await health(cluster.cluster.info.nuwa.kuafu[0]!, joined)).toMatch(/^serves/);
+    await joined.close();
+  }, 30_000);
 
   test('goes on while its certificate is renewed: no call fails, and all show the new one', async () => {
     const known = await addresses();

@@ -1,14 +1,19 @@
-import { chmod, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { execFile } from 'node:child_process';
+import { chmod, mkdir, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { Command } from 'commander';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { register } from '../../infra/cli/commands/key.ts';
+import { revokedIssuer } from '../../infra/cli/ui/issuer-guard.ts';
 import type { NuwaClient } from '../../services/nuwa/contract.ts';
 import { createGuard, NO_REVOCATIONS, openIdentity, readKeyFile, readTrustFile, trustOf } from '../../services/zhongkui/client.ts';
 import { REVOCATIONS_PATH } from '../../services/zhongkui/contract.ts';
 import { Harness } from '../services/nuwa/harness.ts';
 import { challengeOf } from '../services/zhongkui/stage.ts';
 import { type Ran, runVerbs } from './cli-stage.ts';
+import { feitian } from './feitian.ts';
 
 describe('feitian key', () => {
   const harness = new Harness();
@@ -99,7 +104,8 @@ describe('feitian key', () => {
     await key('create', 'bob', '--out', bob);
     await writeFile(join(dir, 'bob.pub'), await key('show', bob, '--public'));
     const token = join(dir, 'for-bob.token');
-    await fails(/--out says/, 'grant', join(dir, 'bob.pub'), 'pangu://local/books/shared:read', '--as', 'alice');
+    // Without a place for it, it goes where a pipe takes it from.
+    expect(await key('grant', join(dir, 'bob.pub'), 'pangu://local/books/shared:read', '--as', 'alice')).toMatch(/^\S+~\S+\n$/);
     await fails(/TokenWidened/, 'grant', join(dir, 'bob.pub'), 'pangu://local/:read', '--as', 'alice', '--out', token);
     await fails(
       /TokenWidened.*user\/bob/,
@@ -218,6 +224,94 @@ describe('feitian key', () => {
     ]);
   });
 
+  test('does not revoke the issuer that signs now by a slip, and tells the way in good order, which works', async () => {
+    const { fingerprint } = await json('create', 'issuer');
+    await key('create', 'alice');
+    const grant = (): Promise<string> => key('grant', 'alice', 'pangu://local/a:read');
+    await grant();
+    for (const who of ['issuer', fingerprint])
+      await fails(
+        /is the key of the issuer, which signs now:.* user\/alice\.[\s\S]*feitian key rotate issuer[\s\S]*--force/,
+        'revoke',
+        who,
+      );
+    expect(await key('list')).not.toContain('revoked');
+    expect(await revokedIssuer(file(''), Date.now())).toBeUndefined();
+
+    await key('rotate', 'issuer');
+    // Alice has the old issuer's token still.
+    await fails(/is the key of the issuer before:.* user\/alice\./, 'revoke', fingerprint, '--nuwa', address);
+    await grant();
+    expect(await json('revoke', fingerprint, '--nuwa', address)).toMatchObject({ revoked: fingerprint });
+
+    const forced = await json('revoke', 'issuer', '--force', '--nuwa', address);
+    expect(forced).toMatchObject({ name: 'issuer' });
+    expect(await revokedIssuer(file(''), Date.now())).toBe(forced.revoked);
+    await key('rotate', 'issuer');
+    expect(await revokedIssuer(file(''), Date.now())).toBeUndefined();
+  });
+
+  test('writes over nothing that is there, unless it is told to, and never over what is no file', async () => {
+    await key('create', 'issuer');
+    await key('create', 'alice');
+    const out = join(dir, 'somebodys');
+    await writeFile(out, 'the only copy');
+    const grant = ['grant', 'alice', 'pangu://local/a:read', '--out'];
+    await fails(/KeyExists: .* is there already: .*--force/, ...grant, out);
+    await fails(/KeyExists/, 'create', 'bob', '--out', out);
+    expect(await readFile(out, 'utf8')).toBe('the only copy');
+    await key(...grant, out, '--force');
+    expect(await key('show', out)).toContain('user/alice');
+
+    // As root, a device is replaced as easily as a file; a pipe stands for it here.
+    const pipe = join(dir, 'pipe');
+    await promisify(execFile)('mkfifo', [pipe]);
+    for (const verb of [grant, ['create', 'bob', '--out']]) {
+      await fails(/KeyExists/, ...verb, pipe);
+      await fails(/KeyUnsafe: .* is no file/, ...verb, pipe, '--force');
+    }
+    expect((await stat(pipe)).isFIFO()).toBe(true);
+
+    expect(await key(...grant, '-')).toMatch(/^\S+\n$/);
+    expect(await key('create', 'bob', '--out', '-')).toMatch(/^-----BEGIN PRIVATE KEY-----/);
+
+    const handed = join(dir, 'handed');
+    await mkdir(handed);
+    await writeFile(join(handed, 'trust.json'), '{"of":"something else"}', { mode: 0o644 });
+    await fails(/trust.json is there already.*--force/, 'roles', '--out', handed);
+    await key('roles', '--out', handed, '--force');
+    await key('roles', '--out', handed);
+  });
+
+  test('loses no rotation of many at once', async () => {
+    await key('create', 'issuer');
+    const fingerprints = await rotationsAtOnce(dir, 6);
+    const { keys } = await readTrustFile(file('trust.json'));
+    expect(keys).toHaveLength(7);
+    expect(keys.map(({ fingerprint }) => fingerprint)).toEqual(expect.arrayContaining(fingerprints));
+    expect(keys[0]!.fingerprint).toBe((await readKeyFile(file('issuer.pem'))).keyPair.fingerprint);
+    expect(keys.filter(({ untilMs }) => untilMs === undefined)).toHaveLength(1);
+  }, 60_000);
+
+  test('rotates no further than the file of trusted keys can hold', async () => {
+    await key('create', 'issuer');
+    for (let i = 1; i < 16; i++) await key('rotate', 'issuer');
+    await fails(/16 issuers' keys still count/, 'rotate', 'issuer');
+    expect((await readTrustFile(file('trust.json'))).keys).toHaveLength(16);
+  });
+
+  test.each([
+    ['grant', '30d'],
+    ['roles', '90d'],
+    ['join-token', '1h'],
+  ])('says how long %s gives something for, as people read it', async (name, text) => {
+    const key = new Command('feitian');
+    register(key);
+    const help = key.commands[0]!.commands.find((each) => each.name() === name)!.helpInformation();
+    expect(help).toMatch(new RegExp(`--ttl <time>[^]*\\(default: ${text}\\)`));
+    expect(help).not.toMatch(/default: \d{4,}/);
+  });
+
   test('shows keys and tokens, and never what is secret', async () => {
     await key('create', 'issuer');
     await key('create', 'alice');
@@ -244,3 +338,12 @@ describe('feitian key', () => {
     expect(await key('list')).toMatch(/user\/alice +- +KeyUnsafe/);
   });
 });
+
+/** In processes of their own, as people do it. */
+async function rotationsAtOnce(dir: string, count: number): Promise<string[]> {
+  const rotating = Array.from({ length: count }, () => feitian(['key', 'rotate', 'issuer', '--dir', dir, '--json']));
+  return (await Promise.all(rotating)).map(({ stdout, stderr }) => {
+    expect(stderr).toBe('');
+    return JSON.parse(stdout).fingerprint;
+  });
+}

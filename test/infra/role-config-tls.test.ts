@@ -40,9 +40,10 @@ describe('a role that has a certificate', () => {
     },
   );
 
-  test('may answer in plain as the authority, whom machines ask that have no certificate yet', async () => {
-    const env = { ...CERTIFIED, FEITIAN_NUWA: 'a:1', FEITIAN_LISTEN: 'tcp://10.0.0.1:20700' };
-    expect((await configOf(env, 'zhongkui')).listen).toBe('tcp://10.0.0.1:20700');
+  test('answers by TLS as the authority too, whom machines ask that have no certificate yet', async () => {
+    const env = { ...CERTIFIED, FEITIAN_NUWA: 'a:1' };
+    expect((await configOf({ ...env, FEITIAN_LISTEN: '10.0.0.1:20700' }, 'zhongkui')).listen).toBe('tls://10.0.0.1:20700');
+    await expect(configOf({ ...env, FEITIAN_LISTEN: 'tcp://10.0.0.1:20700' }, 'zhongkui')).rejects.toThrow('would be answered in plain');
   });
 });
 

@@ -8,7 +8,7 @@ import { attemptLogs } from '../ui/attempt-logs.ts';
 import { inCluster } from '../ui/cluster.ts';
 import { describeFailure, explainFailure } from '../ui/failure.ts';
 import { queryProgress } from '../ui/follow-workflow.ts';
-import { newJobId, readJobDocument } from '../ui/job-document.ts';
+import { newJobId, readJobDocument, signJob } from '../ui/job-document.ts';
 import { describeStatus, type JobStatus } from '../ui/job-view.ts';
 import { renderTable } from '../ui/table.ts';
 import { webAddress, withTemporal } from '../ui/temporal.ts';
@@ -30,10 +30,14 @@ export function register(program: Command): void {
     'feitian job submit infra/examples/wordcount.json --watch',
   )
     .option('--id <id>', 'workflow id (default: the name of the job and a short random id)')
+    .option(
+      '--sign',
+      'say who submits it, for a cluster that asks: FEITIAN_IDENTITY, or else the administrator (default: where cluster.json says so)',
+    )
     .option('--wait', 'until it has ended; exit code 1 if it failed')
     .option('--watch', 'the same, and show how it goes')
     .action(
-      action(async (file: string, options: VerbOptions & { id?: string; wait?: boolean; watch?: boolean }) => {
+      action(async (file: string, options: SubmitOptions) => {
         const document = await readJobDocument(file);
         await withTemporal(options.dir, (client, cluster) => submit(client, cluster, document, options));
       }),
@@ -106,17 +110,20 @@ export function register(program: Command): void {
     );
 }
 
-async function submit(
-  client: Client,
-  cluster: ClusterInfo,
-  document: unknown,
-  options: VerbOptions & { id?: string; wait?: boolean; watch?: boolean },
-): Promise<void> {
+interface SubmitOptions extends VerbOptions {
+  id?: string;
+  sign?: boolean;
+  wait?: boolean;
+  watch?: boolean;
+}
+
+async function submit(client: Client, cluster: ClusterInfo, document: unknown, options: SubmitOptions): Promise<void> {
   const id = options.id ?? newJobId(document);
+  const sent = options.sign || cluster.requireSubmitter ? await signJob(document, id, cluster) : document;
   const started = client.workflow.start(JOB_WORKFLOW_TYPE, {
     taskQueue: FEITIAN_QUEUE,
     workflowId: id,
-    args: [document],
+    args: [sent],
     staticSummary: (document as { name: string }).name,
   });
   const handle = await started.catch((error: Error) => {

@@ -1,18 +1,24 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { text as textOfStream } from 'node:stream/consumers';
-import { type Command, InvalidArgumentError } from 'commander';
+import type { Command } from 'commander';
+import { silentLogger } from '../../../services/base/log.ts';
+import { reflectionService } from '../../../services/kuafu/reflection-contract.ts';
 import { openAuthority } from '../../../services/zhongkui/certificates/authority.ts';
-import { joinMachine } from '../../../services/zhongkui/certificates/join-machine.ts';
+import { type JoinOptions, joinMachine } from '../../../services/zhongkui/certificates/join-machine.ts';
 import { openJoinStore } from '../../../services/zhongkui/certificates/join-store.ts';
 import { createJoinToken } from '../../../services/zhongkui/certificates/join-tokens.ts';
+import type { MachineCertificate } from '../../../services/zhongkui/certificates/machine-certificate.ts';
+import { pinnedTls } from '../../../services/zhongkui/certificates/pinned-tls.ts';
 import { authorityFiles } from '../../../services/zhongkui/client.ts';
+import { parseJoinToken } from '../../../services/zhongkui/core/join-token.ts';
 import { joinService } from '../../../services/zhongkui/join-contract.ts';
 import { layoutOf } from '../../cluster/layout.ts';
 import { joinHere } from '../../security/join-here.ts';
 import { action, print, printJson, UsageError } from '../ui/action.ts';
-import { callingServers } from '../ui/nuwa.ts';
-import { formatMs, parseMs } from '../ui/units.ts';
+import { durationOption } from '../ui/duration-option.ts';
+import { asAddress } from '../ui/nuwa.ts';
+import { formatMs } from '../ui/units.ts';
 import { type VerbOptions, verb } from '../ui/verb.ts';
 
 /** How a machine becomes one of the cluster's: a token made where the authority is, used once on the machine. */
@@ -30,7 +36,7 @@ export function registerJoin(key: Command): void {
       'the only addresses that the machine may have, each with an --address of its own (default: any that no other has)',
       collect,
     )
-    .option('--ttl <time>', 'how long it is good, at most 24h', ttl, 3_600_000)
+    .addOption(durationOption('--ttl <time>', 'how long it is good, at most 24h').default(3_600_000, '1h'))
     .option('--authority <directory>', 'where the authority keeps its files, the data directory of role zhongkui (default: <dir>/zhongkui)')
     .action(action(makeToken));
 
@@ -38,11 +44,11 @@ export function registerJoin(key: Command): void {
     key,
     'join',
     'make this machine one of the cluster: it gets a key, a certificate and the certificates of the authority',
-    'feitian key join --server tcp://10.77.0.1:20700 --machine node-7 --address 10.77.0.7 < token',
-    'FEITIAN_JOIN_TOKEN=… feitian key join --server tcp://10.77.0.1:20700 --machine node-7 --out /etc/feitian',
+    'feitian key join --server tls://10.77.0.1:20700 --machine node-7 --address 10.77.0.7 < token',
+    'FEITIAN_JOIN_TOKEN=… feitian key join --server tls://10.77.0.1:20700 --machine node-7 --out /etc/feitian',
     'feitian key join --authority /var/lib/feitian/zhongkui --machine m0 --address 10.77.0.1 --out /etc/feitian',
   )
-    .option('--server <address>', 'where role zhongkui answers, tcp://host:port')
+    .option('--server <address>', 'where role zhongkui answers, tls://host:port; tcp:// where the cluster speaks no TLS yet')
     .option(
       '--authority <directory>',
       'instead of --server, on the machine that keeps the authority: its files, founded where there are none',
@@ -85,8 +91,20 @@ async function makeToken({ dir, json, machine, address, ttl, authority: given }:
   if (json) return printJson({ id: made.id, token: made.token, cluster: authority.cluster, expires });
   // The token alone on standard output, so that it can be piped to where it is needed.
   print(made.token);
+  const server = (given === undefined ? await zhongkuiOf(dir) : undefined) ?? 'tls://<host of role zhongkui>:<port>';
   process.stderr.write(`for ${machine ?? 'one new machine'}, once, within ${formatMs(ttl)}; it is not shown again. On the machine:
-  feitian key join --server tcp://<host of role zhongkui>:<port> --machine ${machine ?? '<name>'} --address <ip>\n`);
+  feitian key join --server ${server} --machine ${machine ?? '<name>'} --address <ip>\n`);
+}
+
+/** In a local cluster that is up. */
+async function zhongkuiOf(dir: string): Promise<string | undefined> {
+  try {
+    const { attachCluster } = await import('../../cluster/launch.ts');
+    const { processes } = await (await attachCluster(dir)).status();
+    return processes.find(({ role }) => role === 'zhongkui')?.address;
+  } catch {
+    return undefined; // it is told without
+  }
 }
 
 interface JoinFlags extends VerbOptions {
@@ -116,8 +134,19 @@ async function joinCluster({ dir, json, server, authority, machine, address = []
   );
 }
 
-function joinThrough(server: string, options: Omit<Parameters<typeof joinMachine>[0], 'ask'>): ReturnType<typeof joinMachine> {
-  return callingServers(undefined, (kuafu) => joinMachine({ ...options, ask: kuafu.service(joinService, server) }));
+/** What the token says of the authority is all that is known of it here. */
+async function joinThrough(given: string, options: Omit<JoinOptions, 'ask'>): Promise<MachineCertificate> {
+  const server = asAddress(given, 'tls');
+  const token = parseJoinToken(options.token.trim());
+  const { createKuafuClient } = await import('../../../services/kuafu/client.ts');
+  const kuafu = createKuafuClient({ log: silentLogger, ...(token ? { tls: pinnedTls(token, Date.now) } : {}) });
+  try {
+    // Who is not there is found out before there is a key for it to certify; what is no token, by joinMachine.
+    if (token) await kuafu.service(reflectionService, server).health({});
+    return await joinMachine({ ...options, ask: kuafu.service(joinService, server) });
+  } finally {
+    await kuafu.close();
+  }
 }
 
 /** Not as an argument, where all users of the machine could read it. */
@@ -130,10 +159,4 @@ async function readToken(file: string | undefined): Promise<string> {
 
 function collect(value: string, before: string[] = []): string[] {
   return [...before, value];
-}
-
-function ttl(text: string): number {
-  const ms = parseMs(text);
-  if (ms === undefined || ms === 0) throw new InvalidArgumentError('not a time, such as 10m or 24h.');
-  return ms;
 }

@@ -2,11 +2,12 @@ import { join, resolve } from 'node:path';
 import { type Command, InvalidArgumentError } from 'commander';
 import { ensureRoleKeys, processesOf } from '../../security/role-keys.ts';
 import { action, print, printJson } from '../ui/action.ts';
+import { durationOption } from '../ui/duration-option.ts';
 import { renderTable } from '../ui/table.ts';
 import { type VerbOptions, verb } from '../ui/verb.ts';
 
 /** `feitian key roles`: the keys of all processes of a deployment at once. */
-export function registerRoles(key: Command, duration: (text: string) => number): void {
+export function registerRoles(key: Command): void {
   verb(
     key,
     'roles',
@@ -19,7 +20,13 @@ export function registerRoles(key: Command, duration: (text: string) => number):
     .option('--process <name=role,…>', 'a key for a process that plays these roles; several with a --process each', together, {})
     .option('--out <directory>', "where they go, with trust.json and without the issuer's and the administrator's (default: <dir>/keys)")
     .option('--cluster <name>', 'of a new issuer', 'local')
-    .option('--ttl <time>', 'for how long tokens are good; run this again before half of it is over', duration, 90 * 86_400_000)
+    .addOption(
+      durationOption('--ttl <time>', 'for how long tokens are good; run this again before half of it is over').default(
+        90 * 86_400_000,
+        '90d',
+      ),
+    )
+    .option('--force', 'put trust.json in the place of another that is no file of this cluster')
     .action(action(roles));
 }
 
@@ -30,12 +37,16 @@ interface RolesFlags extends VerbOptions {
   out?: string;
   cluster: string;
   ttl: number;
+  force?: boolean;
 }
 
-async function roles({ dir, json, nodes, nuwaServers, process: together, out, cluster, ttl: ttlMs }: RolesFlags): Promise<void> {
+async function roles({ dir, json, nodes, nuwaServers, process: together, out, cluster, ttl: ttlMs, force }: RolesFlags): Promise<void> {
   const processes = processesOf({ nodes, nuwaServers, together });
   const keys = resolve(dir, 'keys');
-  const made = await ensureRoleKeys({ keys, ...(out === undefined ? {} : { out: resolve(out) }), cluster, processes, ttlMs }, Date.now());
+  const made = await ensureRoleKeys(
+    { keys, ...(out === undefined ? {} : { out: resolve(out) }), cluster, processes, ttlMs, ...(force ? { force } : {}) },
+    Date.now(),
+  );
   if (json) return printJson(made);
   const rows = made.identities.map(({ name, roles, file }) => [name, roles.join(' '), file]);
   print(renderTable([{ title: 'name' }, { title: 'plays' }, { title: 'FEITIAN_IDENTITY' }], rows));

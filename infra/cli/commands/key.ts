@@ -1,10 +1,12 @@
-import { join } from 'node:path';
-import { type Command, InvalidArgumentError } from 'commander';
+import { dirname, join } from 'node:path';
+import type { Command } from 'commander';
 import { messageOf } from '../../../services/base/errors.ts';
 import {
   createKeyPair,
   delegate,
   ensureIssuer,
+  formatCapability,
+  formatKeyFile,
   formatPublicKey,
   identityOf,
   issue,
@@ -18,13 +20,17 @@ import {
   rotateKeyFile,
   TOKEN_TTL_MS_MAX,
   writeKeyFile,
-  writePrivateFile,
 } from '../../../services/zhongkui/client.ts';
+import type { Capability } from '../../../services/zhongkui/contract.ts';
+import { inKeys } from '../../security/keys-lock.ts';
 import { action, print, printJson, UsageError } from '../ui/action.ts';
+import { durationOption } from '../ui/duration-option.ts';
+import { cutOffBy } from '../ui/issuer-guard.ts';
+import { FORCE_OPTION, isStdout, writeOut } from '../ui/key-out.ts';
 import { describeKey, describeToken, keyTable, keyViewOf, keyViews, publicViewOf, recordTable, tokenViewOf } from '../ui/key-view.ts';
-import { holderOf, nameOf, placeOf, revocableOf, subjectOf, textFrom } from '../ui/keys.ts';
+import { holderOf, isPath, nameOf, placeOf, revocableOf, subjectOf, textFrom } from '../ui/keys.ts';
 import { type NuwaOptions, nuwaVerb, withNuwa } from '../ui/nuwa.ts';
-import { formatTime, parseMs } from '../ui/units.ts';
+import { formatTime } from '../ui/units.ts';
 import { type VerbOptions, verb } from '../ui/verb.ts';
 import { registerJoin } from './key-join.ts';
 import { registerRoles } from './key-roles.ts';
@@ -36,7 +42,7 @@ const OVERLAP_MS = 3_600_000;
 export function register(program: Command): void {
   const key = program.command('key').description('keys of users and services, and what they may do');
   registerJoin(key);
-  registerRoles(key, duration);
+  registerRoles(key);
 
   verb(
     key,
@@ -45,7 +51,8 @@ export function register(program: Command): void {
     'feitian key create alice',
     'feitian key create service/backup --out /etc/feitian/backup.pem',
   )
-    .option('--out <file>', 'where to, instead of <dir>/keys')
+    .option('--out <file>', 'where to, instead of <dir>/keys; - is standard output')
+    .option(...FORCE_OPTION)
     .option('--cluster <name>', 'of a new issuer', 'local')
     .action(action(create));
 
@@ -60,10 +67,14 @@ export function register(program: Command): void {
     'feitian key grant alice pangu://local/books:read,write nuwa://local/app:read --ttl 30d',
     'feitian key grant bob.pub pangu://local/books/shared:read --as alice --out for-bob.token',
   )
-    .option('--ttl <time>', 'for how long, such as 12h or 30d', duration, 30 * DAY_MS)
+    .addOption(durationOption('--ttl <time>', 'for how long, such as 12h or 30d').default(30 * DAY_MS, '30d'))
     .option('--as <who>', 'give away part of what this identity may do, without the issuer')
     .option('--name <name>', 'who the holder is to be: user/<name>, or with --as its own name and more')
-    .option('--out <file>', 'write the token to this file, for somebody whose key is elsewhere')
+    .option(
+      '--out <file>',
+      'write the token to this file, for somebody whose key is elsewhere; - is standard output, as without it for a public key',
+    )
+    .option(...FORCE_OPTION)
     .action(action(grant));
 
   verb(
@@ -80,7 +91,7 @@ export function register(program: Command): void {
     'feitian key rotate service/backup --overlap 10m',
     'feitian key rotate issuer --overlap 30d',
   )
-    .option('--overlap <time>', 'how long the old one goes on (issuer: 30d, others: 1h)', duration)
+    .addOption(durationOption('--overlap <time>', 'how long the old one goes on (issuer: 30d, others: 1h)'))
     .action(action(rotate));
 
   nuwaVerb(
@@ -91,6 +102,7 @@ export function register(program: Command): void {
     'feitian key revoke 7h2k9m4p0qrs8t1v',
   )
     .option('--reason <text>', 'for those who are refused', 'revoked by an administrator')
+    .option('--force', "also the issuer's key, with which every token ends that it signed")
     .action(action(revokeVerb));
 
   verb(
@@ -104,10 +116,10 @@ export function register(program: Command): void {
     .action(action(show));
 }
 
-async function create(who: string, options: VerbOptions & { out?: string; cluster: string }): Promise<void> {
+async function create(who: string, options: VerbOptions & OutOptions & { cluster: string }): Promise<void> {
   const keys = keysOf(options);
   if (who === 'issuer') {
-    const { cluster, keyPair } = await ensureIssuer(keys, options.cluster);
+    const { cluster, keyPair } = await inKeys(keys.path, () => ensureIssuer(keys, options.cluster));
     const { fingerprint } = keyPair;
     if (options.json) return printJson({ name: 'issuer', fingerprint, cluster, file: keys.issuerFile, trustFile: keys.trustFile });
     return print(`issuer of cluster ${cluster}\n${fingerprint}\n${keys.issuerFile}\nservers trust it by ${keys.trustFile}`);
@@ -115,7 +127,9 @@ async function create(who: string, options: VerbOptions & { out?: string; cluste
   const name = nameOf(who);
   const file = options.out ?? keys.fileOf(name);
   const keyPair = createKeyPair();
-  await writeKeyFile(file, { keyPair }, { fresh: true });
+  if (options.out === undefined) await writeKeyFile(file, { keyPair }, { fresh: true });
+  else await writeOut(file, formatKeyFile({ keyPair }), options.force);
+  if (isStdout(file)) return;
   const { fingerprint } = keyPair;
   if (options.json) printJson({ name, fingerprint, file });
   else print(`${name}\n${fingerprint}\n${file}`);
@@ -130,15 +144,26 @@ async function list(options: VerbOptions & { issued?: boolean }): Promise<void> 
   print(found.length > 0 ? keyTable(found) : `there is no key in ${keys.path}: feitian key create makes one`);
 }
 
-async function grant(
-  who: string,
-  texts: string[],
-  options: VerbOptions & { ttl: number; as?: string; name?: string; out?: string },
-): Promise<void> {
+interface OutOptions {
+  out?: string;
+  force?: boolean;
+}
+
+interface GrantOptions extends VerbOptions, OutOptions {
+  ttl: number;
+  as?: string;
+  name?: string;
+}
+
+async function grant(who: string, texts: string[], options: GrantOptions): Promise<void> {
   const keys = keysOf(options);
   const capabilities = texts.map(parseCapability);
+  await inKeys(directoryOf(keys, who), () => grantInTurn(keys, who, capabilities, options));
+}
+
+async function grantInTurn(keys: KeyDirectory, who: string, capabilities: Capability[], options: GrantOptions): Promise<void> {
   const { holder, file, name: own } = await holderOf(keys, who);
-  if (!file && options.out === undefined) throw new UsageError(`${who} is a public key only: --out says where its token goes`);
+  const out = options.out ?? (file ? undefined : '-');
   const wanted = { holder, capabilities, ttlMs: options.ttl };
   const by = options.as === undefined ? undefined : identityOf(await holding(placeOf(keys, options.as)));
   const name = options.name ?? (by ? by.name : own);
@@ -146,20 +171,31 @@ async function grant(
   const { token, id, expiresAtMs } = by
     ? await delegate(by, { ...wanted, name })
     : await issue(await openIssuer(keys), { ...wanted, name });
-  const target = options.out ?? file!;
+  const target = out ?? file!;
   // Worth nothing without its key, but it tells who may do what.
-  if (options.out !== undefined) await writePrivateFile(options.out, `${token}\n`);
+  if (out !== undefined) await writeOut(out, `${token}\n`, options.force);
   else await writeKeyFile(target, { keyPair: (await readKeyFile(target)).keyPair, token });
+  if (isStdout(target)) return;
   if (options.json) return printJson({ id, name, holder: holder.fingerprint, capabilities, expiresAtMs, file: target });
-  print([`${name} may, until ${formatTime(expiresAtMs)}:`, ...texts.map((text) => `  ${text}`), `token ${id} is in ${target}`].join('\n'));
+  print(
+    [
+      `${name} may, until ${formatTime(expiresAtMs)}:`,
+      ...capabilities.map((each) => `  ${formatCapability(each)}`),
+      `token ${id} is in ${target}`,
+    ].join('\n'),
+  );
 }
 
 async function take(who: string, source: string, options: VerbOptions): Promise<void> {
-  const file = placeOf(keysOf(options), who);
-  const { keyPair } = await readKeyFile(file);
+  const keys = keysOf(options);
+  const file = placeOf(keys, who);
   const token = (await textFrom(source)).trim();
-  const { name, grant } = identityOf({ keyPair, token });
-  await writeKeyFile(file, { keyPair, token });
+  const { name, grant } = await inKeys(directoryOf(keys, who), async () => {
+    const { keyPair } = await readKeyFile(file);
+    const identity = identityOf({ keyPair, token });
+    await writeKeyFile(file, { keyPair, token });
+    return identity;
+  });
   if (options.json) printJson({ id: grant.id, name, capabilities: grant.capabilities, expiresAtMs: grant.expiresAtMs, file });
   else print(`${file} is ${name} until ${formatTime(grant.expiresAtMs)}`);
 }
@@ -169,12 +205,12 @@ async function rotate(who: string, options: NuwaOptions & { overlap?: number }):
   const nowMs = Date.now();
   if (who === 'issuer') {
     const untilMs = nowMs + (options.overlap ?? 30 * DAY_MS);
-    const { issuer, previous } = await rotateIssuer(keys, untilMs - nowMs, nowMs);
+    const { issuer, previous } = await inKeys(keys.path, () => rotateIssuer(keys, untilMs - nowMs, nowMs));
     const { fingerprint } = issuer.keyPair;
     if (options.json) return printJson({ name: 'issuer', fingerprint, previous: previous.fingerprint, untilMs });
     return print(`issuer: ${fingerprint}\nwhat ${previous.fingerprint} signed counts until ${formatTime(untilMs)}`);
   }
-  const rotated = await rotateKeyFile(placeOf(keys, who), keys, nowMs);
+  const rotated = await inKeys(directoryOf(keys, who), () => rotateKeyFile(placeOf(keys, who), keys, nowMs));
   const fromMs = nowMs + (options.overlap ?? OVERLAP_MS);
   const { name = nameOf(who), previous, fingerprint, expiresAtMs, hangsOnPrevious } = rotated;
   const ends = expiresAtMs !== undefined && !hangsOnPrevious;
@@ -194,10 +230,12 @@ async function rotate(who: string, options: NuwaOptions & { overlap?: number }):
   );
 }
 
-async function revokeVerb(who: string, options: NuwaOptions & { reason: string }): Promise<void> {
+async function revokeVerb(who: string, options: NuwaOptions & { reason: string; force?: boolean }): Promise<void> {
   const keys = keysOf(options);
   const nowMs = Date.now();
   const { of, name, expiresAtMs } = await revocableOf(keys, who);
+  const cutOff = await cutOffBy(keys, of, nowMs);
+  if (cutOff !== undefined && !options.force) throw new Error(cutOff);
   await revokeEverywhere(keys, options, { of, name, reason: options.reason, expiresAtMs, nowMs });
   if (options.json) printJson({ revoked: of, ...(name === undefined ? {} : { name }), reason: options.reason });
   else print(`${of}${name === undefined ? '' : ` (${name})`} is revoked`);
@@ -221,9 +259,11 @@ async function revokeEverywhere(
   await withNuwa(options, (nuwa) => revoke(nuwa, { of, reason, expiresAtMs: until, fromMs })).catch((error: unknown) => {
     throw new Error(`${of} is not revoked, Nuwa could not be told: ${messageOf(error)}`, { cause: error });
   });
-  const known = (await keys.store.list()).find(({ id }) => id === of);
-  const blank = { id: of, name, holder: of, issuer: '', capabilities: [], issuedAtMs: nowMs, expiresAtMs: until };
-  await keys.store.put({ ...(known ?? blank), revoked: { fromMs: fromMs ?? nowMs, reason } });
+  await inKeys(keys.path, async () => {
+    const known = (await keys.store.list()).find(({ id }) => id === of);
+    const blank = { id: of, name, holder: of, issuer: '', capabilities: [], issuedAtMs: nowMs, expiresAtMs: until };
+    await keys.store.put({ ...(known ?? blank), revoked: { fromMs: fromMs ?? nowMs, reason } });
+  });
 }
 
 async function show(what: string, options: VerbOptions & { public?: boolean }): Promise<void> {
@@ -247,15 +287,11 @@ async function show(what: string, options: VerbOptions & { public?: boolean }): 
 
 const keysOf = ({ dir }: VerbOptions): KeyDirectory => keyDirectory(join(dir, 'keys'));
 
+/** Where a change to a key is made: whoever changes the same one waits for it there. */
+const directoryOf = (keys: KeyDirectory, who: string): string => (isPath(who) ? dirname(who) : keys.path);
+
 async function holding(path: string): Promise<{ keyPair: Awaited<ReturnType<typeof readKeyFile>>['keyPair']; token: string }> {
   const { keyPair, token } = await readKeyFile(path);
   if (token === undefined) throw new Error(`${path} holds a key and no token: it has nothing to give away`);
   return { keyPair, token };
-}
-
-function duration(text: string): number {
-  const days = /^(\d+)d$/.exec(text);
-  const ms = days ? Number(days[1]) * DAY_MS : parseMs(text);
-  if (ms === undefined || ms <= 0) throw new InvalidArgumentError('not a time such as 10m, 12h or 30d.');
-  return ms;
 }

@@ -42,6 +42,10 @@ export function register(program: Command): void {
     .option('--nuwa-lease-reads <on|off>', 'answer reads by lease, on all servers of the group or on none (FEITIAN_NUWA_LEASE_READS)')
     .option('--zookeeper <host:port>', 'where it speaks the ZooKeeper protocol; port 0 is any free one (FEITIAN_ZOOKEEPER)')
     .option('--proxy <unix:///path>', "this machine's proxy of calls: what it listens at, or what other roles call through (FEITIAN_PROXY)")
+    .option(
+      '--require-submitter',
+      'of a worker: jobs must say who submits them, and touch only what that one may (FEITIAN_REQUIRE_SUBMITTER=on)',
+    )
     .option('--cpu <number>', 'processors that a node offers for containers (FEITIAN_CPU)')
     .option('--memory <MiB>', 'memory that a node offers for containers (FEITIAN_MEMORY_MIB)')
     .addOption(new Option('--json', 'has no effect here: logs are JSON').hideHelp())

@@ -32,6 +32,14 @@ async function status({ dir, json }: VerbOptions): Promise<void> {
     process.exitCode = 1;
     return withoutLauncher(cluster.dir, info);
   });
+  const { revokedIssuer } = await import('../ui/issuer-guard.ts');
+  const revoked = await revokedIssuer(layoutOf(dir).keys, Date.now());
+  if (revoked !== undefined) {
+    process.stderr.write(
+      `feitian: the issuer's key ${revoked} is revoked: no process answers another. The way back: feitian key rotate issuer, feitian down, feitian up\n`,
+    );
+    process.exitCode = 1;
+  }
   const group = await nuwaGroup(info);
   if (json) printJson({ ...info, nuwa: { ...info.nuwa, ...viewAsJson(group) }, dir: cluster.dir, ...now });
   else print(page(info, now, group));

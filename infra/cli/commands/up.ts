@@ -21,6 +21,7 @@ interface Flags extends VerbOptions {
   grafanaPort?: number;
   monitoring: boolean;
   tls?: true;
+  requireSubmitter?: true;
 }
 
 const NUWA_SERVERS = { 1: 1, 3: 3, 5: 5 } as const;
@@ -57,6 +58,7 @@ export function register(program: Command): void {
     .option('--grafana-port <port>', 'instead of a free one', wholeNumber)
     .option('--no-monitoring', 'without Prometheus, Alertmanager and Grafana; otherwise those of them that are on PATH are started')
     .option('--tls', 'its processes speak TLS with each other; a directory keeps what it began with')
+    .option('--require-submitter', 'jobs must say who submits them, and touch only what that one may; to be said at each up')
     .addHelpText('after', '\nFEITIAN_DATABASE_URL and TEMPORAL_ADDRESS name servers to use instead of starting some.')
     .action(action(up));
 }
@@ -91,6 +93,7 @@ async function up(flags: Flags): Promise<void> {
     },
     monitoring: flags.monitoring,
     tls: flags.tls,
+    requireSubmitter: flags.requireSubmitter,
     signal: interrupted.signal,
     onStep: (step) => say(stepLine(step)),
   };
@@ -99,6 +102,8 @@ async function up(flags: Flags): Promise<void> {
     const { info } = cluster;
     if (flags.tls && !info.tls)
       throw new UsageError(`a cluster without TLS is up in ${cluster.dir}: it keeps to that. --dir begins another`);
+    if (flags.requireSubmitter && !info.requireSubmitter)
+      throw new UsageError(`a cluster that asks nobody who submits is up in ${cluster.dir}: take it down first`);
     if (cluster.wasUp) say(`a cluster is up in ${cluster.dir} already`);
     else say(`ready after ${formatMs(performance.now() - startedMs)}`);
     if (flags.json) printJson(info);

@@ -14,7 +14,7 @@ import { UsageError } from './action.ts';
 /** `alice` is `user/alice`. */
 export const nameOf = (who: string): string => (/^(user|service)\//.test(who) ? who : `user/${who}`);
 
-const isPath = (who: string): boolean => /^[./~]/.test(who) || /\.(pem|pub|token)$/.test(who);
+export const isPath = (who: string): boolean => /^[./~]/.test(who) || /\.(pem|pub|token)$/.test(who);
 
 /** The file of a name, or the file that was named. */
 export function placeOf(keys: KeyDirectory, who: string): string {
@@ -50,7 +50,7 @@ export async function revocableOf(keys: KeyDirectory, who: string): Promise<{ of
   if (ofHolder) return { of: who, name: ofHolder.name };
   try {
     const { keyPair } = await readKeyFile(placeOf(keys, who));
-    return { of: keyPair.fingerprint, ...(isPath(who) ? {} : { name: nameOf(who) }) };
+    return { of: keyPair.fingerprint, ...(isPath(who) ? {} : { name: who === 'issuer' ? who : nameOf(who) }) };
   } catch (error) {
     if (!hasCode(error, 'NoSuchKey', 'KeyMalformed')) throw error;
   }

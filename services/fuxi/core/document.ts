@@ -7,6 +7,7 @@ import { z } from 'zod';
 import { issueProblems, type Problem } from '../../base/problems.ts';
 import type { Program, RecordFormat, Resources } from '../contract.ts';
 import { findCycle, topologicalOrder } from './dag.ts';
+import type { SubmitterStatement } from './submission.ts';
 
 // Workflows may not compile code at run time; zod's interpreter gives the same answers.
 z.config({ jitless: true });
@@ -88,6 +89,13 @@ function isInstances(value: unknown): boolean {
   return value === 'auto' || (Number.isInteger(value) && (value as number) >= 1 && (value as number) <= INSTANCES_MAX);
 }
 
+/** As `feitian job submit --sign` writes it: see submission.ts. */
+const submitterSchema = z.strictObject({
+  token: z.string().max(16_384),
+  proof: z.string().regex(/^[A-Za-z0-9_-]{86}$/, 'must be a signature in base64url'),
+  expires: z.int().min(0),
+});
+
 export const jobSchema = z.strictObject({
   name: z.string().regex(NAME, 'must be 1 to 100 letters, digits, "_", "." or "-"'),
   user: z.string().min(1).max(100).default('default'),
@@ -95,6 +103,7 @@ export const jobSchema = z.strictObject({
   priority: z.int().min(0).max(9).default(5),
   tasks: z.record(z.string().regex(TASK_NAME, 'a task name is 1 to 64 letters, digits, "_" or "-"'), taskSchema),
   pipes: z.array(pipeSchema).default([]),
+  submitter: submitterSchema.optional(),
 });
 type Document = z.output<typeof jobSchema>;
 /** With holes where a pipe has problems of its own. */
@@ -137,6 +146,7 @@ export interface Job {
   tasks: Record<string, Task>;
   /** Task names, each after all it reads from. */
   order: string[];
+  submitter?: SubmitterStatement;
 }
 
 export type ParsedJob = { ok: true; job: Job } | { ok: false; problems: Problem[] };
@@ -276,8 +286,9 @@ function connect(document: Readable): ParsedJob {
   if (cycle) refuse('pipes', `the tasks form a circle: ${cycle.join(' → ')}`);
   if (problems.length > 0) return { ok: false, problems };
 
-  const { name, user, quotaGroup, priority } = document;
-  return { ok: true, job: { name, user, quotaGroup, priority, tasks, order: topologicalOrder(names, edges) } };
+  const { name, user, quotaGroup, priority, submitter } = document;
+  const job: Job = { name, user, quotaGroup, priority, tasks, order: topologicalOrder(names, edges) };
+  return { ok: true, job: submitter ? { ...job, submitter } : job };
 }
 
 type Refuse = (path: string, message: string) => void;

@@ -22,6 +22,8 @@ const KINDS: Record<FuxiCode, FailureKind> = {
   NodeLost: 'uncounted',
   Killed: 'uncounted',
   UnknownContainer: 'uncounted',
+  SubmitterUnknown: 'fatal',
+  PermissionDenied: 'fatal',
 };
 
 export const UNCOUNTED_MAX = 20;

@@ -30,7 +30,9 @@ export function machineTls(): TlsMaterial | undefined {
 const DEFAULTS: Transports = { tcp: tcpTransport, unix: unixTransport, mem: processNetwork.transport() };
 
 /** The transports of one client or server: those given, with TLS made of its certificates. */
-export function transportsWith(tls: TlsMaterial | undefined, transports: Transports = {}): Transports {
+export function transportsWith(tls: TlsMaterial | undefined, transports: Transports = {}, strangers = false): Transports {
+  const material = tls ?? ofMachine;
+  if (strangers && material && !transports.tls) return { ...transports, tls: tlsTransport(material, { strangers }) };
   return tls && !transports.tls ? { ...transports, tls: tlsTransport(tls) } : transports;
 }
 

@@ -15,6 +15,9 @@ import { connectThrough, KEEP_ALIVE, listenThrough, portOf } from './sockets.ts'
  * Node could cut the connection itself when a certificate is no good, but then the other end never learns why. So the handshake is let through,
  * the certificate is looked at before any frame is read or said, and a peer that is refused is told the reason in a go-away.
  *
+ * One server of a cluster is called by machines that have no certificate yet, to get one (`strangers`): it takes who shows none, and still nobody who shows a wrong one. As
+ * they do not have the authority's either, it shows them its whole chain.
+ *
  * Reading goes straight into attachments as over TCP, on both sides (frame-reader.ts): the receiving end spends 0.7 s of processor for each GB, where
  * a bare node:tls socket that emits `data` spends 1.0 s.
  */
@@ -24,14 +27,21 @@ const BINDING = { label: 'EXPORTER-Channel-Binding', bytes: 32 };
 /** A peer that does not get through its handshake in this time is no peer. */
 const HANDSHAKE_TIMEOUT_MS = 5_000;
 
-export function tlsTransport(material: TlsMaterial): Transport {
+/** More links than any authority of a cluster has. */
+const CHAIN_MAX = 4;
+
+export function tlsTransport(material: TlsMaterial, { strangers = false }: { strangers?: boolean } = {}): Transport {
+  const serverOptions = (): ReturnType<TlsMaterial['serverOptions']> => {
+    const options = material.serverOptions();
+    return strangers ? { ...options, cert: [options.cert ?? [], options.ca ?? []].flat().join('\n') } : options;
+  };
   return {
     connect: (address, signal) => secureChannel(material, address, signal),
 
     async listen(address, onChannel, onRefused = () => {}) {
       const { host, port } = addressOf('tls', address);
       const server = createServer({
-        ...material.serverOptions(),
+        ...serverOptions(),
         ...VERSIONS,
         requestCert: true,
         rejectUnauthorized: false,
@@ -42,7 +52,7 @@ export function tlsTransport(material: TlsMaterial): Transport {
       server.on('secureConnection', (socket) => {
         const reader = new FrameReader();
         const peer = peerOf(socket);
-        const problem = certificateProblem(socket);
+        const problem = strangers && !showsOne(socket) ? undefined : certificateProblem(socket);
         const channel = new SocketChannel(socket, reader, peer, { pauses: true, binding: bindingOf(socket) });
         if (problem === undefined) {
           readSecurely(socket, reader);
@@ -53,7 +63,7 @@ export function tlsTransport(material: TlsMaterial): Transport {
         }
       });
       server.on('tlsClientError', (error, socket) => onRefused(peerOf(socket), error.message));
-      const stopListening = material.onRenewed(() => server.setSecureContext({ ...material.serverOptions(), ...VERSIONS }));
+      const stopListening = material.onRenewed(() => server.setSecureContext({ ...serverOptions(), ...VERSIONS }));
       return listenThrough(
         address,
         server,
@@ -84,7 +94,7 @@ export function secureChannel(material: TlsMaterial, address: string, signal: Ab
     },
     (connected) => {
       const socket = connected as TLSSocket;
-      const problem = certificateProblem(socket);
+      const problem = material.problemOf ? material.problemOf(chainOf(socket)) : certificateProblem(socket);
       const channel = new SocketChannel(socket, reader, address, { pauses: false, binding: bindingOf(socket) });
       if (problem === undefined) {
         if (over) readSecurely(socket, reader);
@@ -107,9 +117,21 @@ function peerOf({ remoteAddress = 'unknown', remotePort = 0 }: TLSSocket): strin
 /** What is wrong with the certificate that the peer showed, or undefined. Whoever has none of the authority's gets no further. */
 function certificateProblem(socket: TLSSocket): string | undefined {
   if (socket.authorized) return undefined;
-  if (Object.keys(socket.getPeerCertificate()).length === 0) return 'is missing';
+  if (!showsOne(socket)) return 'is missing';
   const code = String(socket.authorizationError);
   return PROBLEMS[code] ?? `was refused: ${code}`;
+}
+
+const showsOne = (socket: TLSSocket): boolean => Object.keys(socket.getPeerCertificate()).length > 0;
+
+/** As the peer showed them, from its own on. */
+function chainOf(socket: TLSSocket): Uint8Array[] {
+  const chain: Buffer[] = [];
+  for (let next = socket.getPeerX509Certificate(); next && chain.length < CHAIN_MAX; next = next.issuerCertificate) {
+    if (chain.at(-1)?.equals(next.raw)) break;
+    chain.push(next.raw);
+  }
+  return chain;
 }
 
 /** By the codes of OpenSSL and Node. */

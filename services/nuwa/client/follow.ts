@@ -3,7 +3,7 @@ import type { Logger } from '../../base/log.ts';
 import { systemRandom } from '../../base/random.ts';
 import { CompactedError, type Followed, NuwaError, type NuwaEvent } from '../contract.ts';
 import { childPath } from '../core/tree/path.ts';
-import { pause } from './rpc.ts';
+import { isRefusal, pause } from './rpc.ts';
 import type { Depth } from './snapshot.ts';
 import type { Watches } from './watches.ts';
 
@@ -13,6 +13,9 @@ import type { Watches } from './watches.ts';
  *
  * A snapshot is read in several calls, so a change that happened meanwhile may be in it. Its event comes after, and would take the picture
  * back for a moment: it is left out, since the node's `modifyRevision` tells that it was seen.
+ *
+ * Who may not look hears so instead of the first picture: to wait would pass a missing right off as an outage. Who had a picture keeps it, and asks on: its rights may be
+ * between an old token and a new one. Errors: BadPath; PermissionDenied, Unauthenticated.
  */
 export async function* followNodes(options: {
   watches: Watches;
@@ -50,7 +53,7 @@ export async function* followNodes(options: {
         place = error.snapshot.revision;
         seen = new SeenNodes(error.snapshot);
         yield { kind: 'snapshot', nodes: error.snapshot.nodes, revision: place };
-      } else if (error instanceof NuwaError) {
+      } else if (error instanceof NuwaError || (place === undefined && isRefusal(error))) {
         throw error; // such as a path that is none: it will not be one later
       } else {
         log.warn({ path, err: error }, 'nuwa.follow.failed');

@@ -43,6 +43,11 @@ export function isOutage(error: unknown): boolean {
   return hasCode(error, 'Unavailable', 'DeadlineExceeded', 'Overloaded');
 }
 
+/** Whether it was refused for want of a right, which asking again does not bring. */
+export function isRefusal(error: unknown): boolean {
+  return hasCode(error, 'PermissionDenied', 'Unauthenticated');
+}
+
 /** Sleeps; wakes early, without an error, when the signal aborts. */
 export async function pause(ms: number, signal: AbortSignal): Promise<void> {
   await systemClock.sleep(ms, signal).catch(() => {});

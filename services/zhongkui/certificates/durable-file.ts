@@ -2,12 +2,16 @@ import { randomBytes } from 'node:crypto';
 import { link, open, rename, rm, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { ZhongkuiError } from '../contract.ts';
+import { assertReplaceable } from '../keys/private-file.ts';
 
 /**
  * Makes a file of its owner's appear whole or not at all, and stay: written aside, synced, renamed, its directory synced.
  */
 export async function replaceFile(path: string, content: string): Promise<void> {
-  await throughAside(path, content, (aside) => rename(aside, path));
+  await throughAside(path, content, async (aside) => {
+    await assertReplaceable(path);
+    await rename(aside, path);
+  });
 }
 
 /** As `replaceFile`, but only where nothing stands: of several who come at once, in whatever process, one is told true. */

@@ -1,12 +1,13 @@
 import { X509Certificate } from 'node:crypto';
 import { type Clock, systemClock } from '../../base/clock.ts';
+import { hasCode } from '../../base/errors.ts';
 import { ZhongkuiError } from '../contract.ts';
 import { parseJoinToken } from '../core/join-token.ts';
 import type { CertificateAnswer, JoinRequest, RenewRequest } from '../join-contract.ts';
 import { readAnswer } from './answer.ts';
 import { canonicalAddress, fingerprintOf } from './encodings.ts';
 import type { MachineCertificate } from './machine-certificate.ts';
-import { install, type MachineFiles, nextKey } from './machine-files.ts';
+import { forgetNextKey, hasNextKey, install, type MachineFiles, nextKey } from './machine-files.ts';
 import { proveJoin, proveRenewal } from './proofs.ts';
 import { createRequest } from './request.ts';
 
@@ -29,7 +30,7 @@ export interface JoinOptions {
 
 /**
  * Makes this machine one of the cluster's: its files are there afterwards. What was interrupted is done again with the same token: the key is on disk before it is asked for, and the
- * authority gives the same key its certificate again. Errors: JoinRefused, CertificateRefused, KeyUnsafe.
+ * authority gives the same key its certificate again. What was refused leaves nothing behind. Errors: JoinRefused, CertificateRefused, KeyUnsafe; of the way there: Unavailable and the like.
  */
 export async function joinMachine(options: JoinOptions): Promise<MachineCertificate> {
   const { machine, files, ask, clock = systemClock } = options;
@@ -45,10 +46,16 @@ export async function joinMachine(options: JoinOptions): Promise<MachineCertific
     if (address === undefined) throw new ZhongkuiError('CertificateRefused', `${text} is no address`);
     return address;
   });
+  const made = !(await hasNextKey(files));
   const keyPem = await nextKey(files);
   const csr = await createRequest(keyPem, { machine, cluster, addresses });
   const request = { token: id, csr };
-  const answer = await ask.join({ ...request, proof: proveJoin(cluster, secret, request) });
+  const asking = ask.join({ ...request, proof: proveJoin(cluster, secret, request) });
+  const answer = await asking.catch(async (error: unknown) => {
+    // After anything else the token may be bound to this key by now, and only this key can use it again.
+    if (made && hasCode(error, 'JoinRefused', 'CertificateRefused')) await forgetNextKey(files, keyPem);
+    throw error;
+  });
   const received = readAnswer(answer, { cluster, machine, addresses, csr, keyPem, believed }, clock.nowMs());
   await install(files, received);
   return received;

@@ -61,6 +61,15 @@ export async function nextKey(files: MachineFiles, current?: MachineCertificate)
   }
 }
 
+/** Takes back a next key that was refused: nobody has it certified. One that somebody else made stays. */
+export async function forgetNextKey(files: MachineFiles, pem: string): Promise<void> {
+  if ((await textOf(nextOf(files))) === pem) await rm(nextOf(files), { force: true });
+}
+
+export async function hasNextKey(files: MachineFiles): Promise<boolean> {
+  return (await textOf(nextOf(files))) !== undefined;
+}
+
 /** Makes a certificate and its key, which is the next one, the machine's. */
 export async function install(
   files: MachineFiles,

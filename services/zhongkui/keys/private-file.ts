@@ -64,7 +64,7 @@ async function checkDirectory(path: string): Promise<void> {
 
 const isOwn = (uid: number): boolean => process.geteuid === undefined || uid === process.geteuid();
 
-/** The old one or the new one, whole and on the disk, whenever the machine stops. With `fresh`, only if there is none yet (KeyExists). */
+/** The old one or the new one, whole and on the disk, whenever the machine stops. With `fresh`, only if there is none yet (KeyExists). Errors: KeyUnsafe (it is no file). */
 export async function writePrivateFile(path: string, content: string, options: { fresh?: boolean; mode?: number } = {}): Promise<void> {
   const directory = dirname(path);
   await mkdir(directory, { recursive: true, mode: 0o700 });
@@ -78,7 +78,10 @@ export async function writePrivateFile(path: string, content: string, options: {
       await file.close();
     }
     if (options.fresh) await link(aside, path);
-    else await rename(aside, path);
+    else {
+      await assertReplaceable(path);
+      await rename(aside, path);
+    }
     await syncDirectory(directory);
   } catch (error) {
     if (options.fresh && (error as NodeJS.ErrnoException).code === 'EEXIST')
@@ -87,6 +90,14 @@ export async function writePrivateFile(path: string, content: string, options: {
   } finally {
     await rm(aside, { force: true });
   }
+}
+
+/** What is no file, such as a device or a pipe, is something else to somebody else. Errors: KeyUnsafe. */
+export async function assertReplaceable(path: string): Promise<void> {
+  const found = await stat(path).catch((error: NodeJS.ErrnoException) => {
+    if (error.code !== 'ENOENT') throw error;
+  });
+  if (found && !found.isFile()) throw new ZhongkuiError('KeyUnsafe', `${path} is no file: it is left as it is`);
 }
 
 async function syncDirectory(path: string): Promise<void> {

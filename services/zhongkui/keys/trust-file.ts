@@ -10,6 +10,8 @@ import { readTrustedFile, writePrivateFile } from './private-file.ts';
  * Whose tokens count: the public keys of the issuers, as a JWK Set (RFC 7517) with `kid` and, for a key that was replaced, `exp`: until then both count, so that
  * a new issuer's key is known everywhere before the old one goes. Beside them stand the certificates of the cluster's authority, where it has one.
  */
+export const TRUSTED_KEYS_MAX = 16;
+
 const schema = z.object({
   cluster: z.string(),
   keys: z
@@ -23,7 +25,7 @@ const schema = z.object({
         exp: z.number().optional(),
       }),
     )
-    .max(16),
+    .max(TRUSTED_KEYS_MAX),
   certificates: z.array(z.string()).optional(),
 });
 

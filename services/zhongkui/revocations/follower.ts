@@ -26,7 +26,7 @@ const ASK_MS = REVOCATION_FRESH_MS / 3;
 const ASK_AGAIN_MS = 1_000;
 
 export interface RevocationFollower extends RevocationView {
-  /** Resolves when the picture is fresh for the first time. Rejects with the signal's reason. */
+  /** Resolves when the picture is fresh for the first time. Rejects with the signal's reason, or when revocations may not be read here. */
   readonly fresh: Promise<void>;
   /** Resolves when the following has ended. */
   readonly ended: Promise<void>;
@@ -34,6 +34,7 @@ export interface RevocationFollower extends RevocationView {
 
 export function followRevocations({ nuwa, log, signal, clock = systemClock }: FollowerOptions): RevocationFollower {
   const picture = new Picture(clock);
+  let refuse: (why: unknown) => void = () => {};
   const follow = async (): Promise<void> => {
     for await (const news of nuwa.follow(REVOCATIONS_PATH, { signal })) picture.take(news);
   };
@@ -55,9 +56,11 @@ export function followRevocations({ nuwa, log, signal, clock = systemClock }: Fo
   const following = follow().catch((error: unknown) => {
     // The picture grows old from here on, and then nobody is let in: that is what it is for.
     if (!signal.aborted) log.error({ problem: messageOf(error) }, 'zhongkui.revocations.ended');
+    refuse(error);
   });
   const fresh = new Promise<void>((resolve, reject) => {
     picture.onFresh = resolve;
+    refuse = reject;
     const abort = (): void => reject(signal.reason);
     if (signal.aborted) abort();
     else signal.addEventListener('abort', abort, { once: true });

@@ -73,7 +73,7 @@ export class MemoryGroup {
 }
 
 /** What the next calls of a method meet; undefined: nothing special. */
-export type Fate = 'refuse' | 'hang' | 'loseReply' | undefined;
+export type Fate = 'refuse' | 'deny' | 'hang' | 'loseReply' | undefined;
 
 export class MemoryServer {
   readonly address: string;
@@ -163,6 +163,7 @@ export class MemoryServer {
     this.calls.set(method, (this.calls.get(method) ?? 0) + 1);
     const fate = this.fate(method, request);
     if (fate === 'refuse') throw new KuafuError('Unavailable', 'no leader', { details: { notRun: true } });
+    if (fate === 'deny') throw new KuafuError('PermissionDenied', 'no capability');
     if (fate === 'hang') await new Promise((_, reject) => signal.addEventListener('abort', () => reject(signal.reason)));
     const reply = await work();
     if (fate === 'loseReply') {
