@@ -1,6 +1,7 @@
 import { randomBytes, randomInt } from 'node:crypto';
 import type { Socket } from 'node:net';
 import type { Change, Check, Command, Reply } from '../core/tree/command.ts';
+import type { Worker } from '../shares.ts';
 import { type ChangeRequest, digestIdentity, readChange, readMulti, writeMultiDone, writeMultiRefused } from './changes.ts';
 import type { DoorShared } from './door.ts';
 import { REQUEST_OVERHEAD_BYTES } from './flow.ts';
@@ -32,7 +33,7 @@ const NO_PASSWORD = Buffer.alloc(16);
  * before it are answered and the group has confirmed, after it came, that what is applied here is not old; and a change waits for the reads before
  * it. So a client sees its own changes up to its question, and nobody sees the past.
  */
-export class Connection implements Notified {
+export class Connection implements Notified, Worker {
   readonly #socket: Socket;
   readonly #door: DoorShared;
   readonly #outbox: Outbox;
@@ -68,7 +69,7 @@ export class Connection implements Notified {
     });
     this.#outbox = new Outbox(socket, door.flow, () => {
       this.#turns.stalled = false;
-      this.#answerReady();
+      this.#door.shares.want(this);
     });
     this.#intake = new Intake(socket, door.flow, this.#turns);
     socket.on('data', (chunk) => this.#receive(chunk));
@@ -119,6 +120,7 @@ export class Connection implements Notified {
     this.#reads = [];
     this.#localReads = [];
     this.#intake.end();
+    this.#door.shares.forget(this);
     this.#door.closed(this, why);
     this.#socket.end();
     const linger = setTimeout(() => this.#socket.destroy(), 1_000).unref();
@@ -131,24 +133,48 @@ export class Connection implements Notified {
     if (this.#state === 'closed') return;
     this.#receivedAtMs = performance.now();
     this.#intake.push(chunk, this.#receivedAtMs);
-    try {
-      while (this.#open) {
-        if (this.greeting && this.#fourLetters()) return;
-        const packet = this.#intake.next(this.greeting ? CONNECT_BYTES_MAX : PACKET_BYTES_MAX, this.#receivedAtMs);
-        if (!packet) break;
-        this.#packetBytes = packet.left + REQUEST_OVERHEAD_BYTES;
-        this.received++;
-        this.#door.received++;
-        this.#handle(packet);
-      }
-    } catch (error) {
-      if (!(error instanceof Malformed)) this.#door.log.error({ err: error, peer: this.peer }, 'nuwa.zookeeper.request-failed');
-      return this.close(error instanceof Malformed ? error.message : 'a request could not be read');
-    }
-    this.#askReads();
-    if (!this.#open) return;
     if (this.#session !== '') this.#door.group.touch(this.#session);
-    this.#intake.maybeWait();
+    const { shares } = this.#door;
+    shares.want(this);
+    // It waits in the row, and what it sends meanwhile waits with it, at the client.
+    if (shares.has(this)) this.#intake.maybeWait();
+  }
+
+  /** Gives the answers that are ready, which makes room, then looks at what was asked; and again where that was answered at once. */
+  work(untilMs: number): boolean {
+    let steps = 0;
+    const goOn = (): boolean => steps++ === 0 || performance.now() < untilMs;
+    try {
+      do {
+        this.#turns.answerReady(goOn);
+        this.#takeRequests(goOn);
+        this.#askReads();
+      } while (this.#turns.anyReady && goOn());
+    } catch (error) {
+      this.#handleFailure(error);
+    }
+    if (!this.#open) return false;
+    this.#intake.goOnOrWait();
+    return this.#turns.anyReady || (this.#intake.behind && this.#intake.mayAsk);
+  }
+
+  #takeRequests(goOn: () => boolean): void {
+    while (this.#open && this.#intake.behind && this.#intake.mayAsk && goOn()) {
+      if (this.greeting && this.#fourLetters()) return;
+      const packet = this.#intake.next(this.greeting ? CONNECT_BYTES_MAX : PACKET_BYTES_MAX, this.#receivedAtMs);
+      if (!packet) return;
+      this.#packetBytes = packet.left + REQUEST_OVERHEAD_BYTES;
+      this.received++;
+      this.#door.received++;
+      this.#handle(packet);
+    }
+  }
+
+  /** It may be in the group's turn, which must go on: it is this connection's affair. */
+  #handleFailure(error: unknown): void {
+    if (error instanceof Malformed || error instanceof WatchesFull) return this.close(error.message);
+    this.#door.log.error({ err: error, peer: this.peer }, 'nuwa.zookeeper.request-failed');
+    this.close('a request could not be answered');
   }
 
   get #open(): boolean {
@@ -319,16 +345,14 @@ export class Connection implements Notified {
     const [reads, localReads] = [this.#reads, this.#localReads];
     this.#reads = [];
     this.#localReads = [];
-    const ready = (slots: readonly Slot[]): void => {
-      for (const slot of slots) slot.ready = true;
-      this.#answerReady();
-    };
-    if (localReads.length > 0) ready(localReads);
+    for (const slot of localReads) slot.ready = true;
     if (reads.length > 0)
       this.#door.group.read((ok) => {
         if (!this.#open) return;
-        if (ok) ready(reads);
-        else this.close('the group cannot be asked');
+        if (!ok) return this.close('the group cannot be asked');
+        // Later in the row would show what is newer, and as true.
+        for (const slot of reads) slot.ready = true;
+        this.#door.shares.want(this);
       });
   }
 
@@ -347,7 +371,7 @@ export class Connection implements Notified {
         if (reply.kind === 'refused' && reply.code === 'SessionMoved') return this.close('its session went to another connection');
         if (answer) slot.answer = () => answer(reply);
         slot.ready = true;
-        this.#answerReady();
+        this.#door.shares.want(this);
       });
     };
     this.#turns.submitReady();
@@ -361,19 +385,6 @@ export class Connection implements Notified {
 
   #answered(answer: () => void): void {
     this.#wait(false, answer).ready = true;
-    this.#answerReady();
-  }
-
-  #answerReady(): void {
-    try {
-      this.#turns.answerReady();
-    } catch (error) {
-      if (error instanceof WatchesFull) return this.close(error.message);
-      // In the group's turn, where it must not go on: it is this connection's affair.
-      this.#door.log.error({ err: error, peer: this.peer }, 'nuwa.zookeeper.answer-failed');
-      return this.close('an answer could not be given');
-    }
-    this.#intake.answered();
   }
 
   #reply(xid: number, error: number, body?: (writer: Writer) => void, zxid = this.#door.group.state.revision): void {
