@@ -31,6 +31,7 @@ import {
   VALUE_BYTES_MAX,
 } from './contract.ts';
 import type { RequestId } from './core/tree/command.ts';
+import { parsePath } from './core/tree/path.ts';
 import { DoubleBarrier } from './recipes/barrier.ts';
 import type { RecipeContext } from './recipes/context.ts';
 import { elect, observe } from './recipes/election.ts';
@@ -198,7 +199,7 @@ class Client implements NuwaClient {
   }
 
   async register(service: string, instance: string, info: ServiceInfo): Promise<Registration> {
-    const path = `${SERVICES_PATH}/${service}/${instance}`;
+    const path = `${SERVICES_PATH}/${nameOf('service', service)}/${nameOf('instance', instance)}`;
     const registration = new RegistrationKeeper(path, info, this.#registrationPort(), this.#log);
     await registration.start();
     this.#registrations.add(registration);
@@ -263,8 +264,19 @@ class Client implements NuwaClient {
   }
 }
 
+/** What stands in a `nuwa://` address. Errors: BadArguments. */
+function nameOf(what: string, name: string): string {
+  const problem = parsePath(`/${name}`).problem ?? (name.includes('/') ? 'it is one name, without /' : undefined);
+  if (problem !== undefined)
+    throw new NuwaError('BadArguments', `${JSON.stringify(name)} is no name of ${what === 'service' ? 'a' : 'an'} ${what}: ${problem}`);
+  return name;
+}
+
 type WatchArguments = { recursive?: boolean; afterRevision?: number; signal?: AbortSignal };
 
+/** Errors: ValueTooLarge; BadArguments, of callers whom no compiler told. */
 function assertFits(value: Uint8Array): void {
+  if (!(value instanceof Uint8Array))
+    throw new NuwaError('BadArguments', `a value is a Uint8Array, not ${value === null ? 'null' : typeof value}`);
   if (value.length > VALUE_BYTES_MAX) throw new NuwaError('ValueTooLarge', `${value.length} bytes, the limit is ${VALUE_BYTES_MAX}`);
 }

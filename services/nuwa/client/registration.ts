@@ -3,7 +3,7 @@ import { hasCode } from '../../base/errors.ts';
 import type { Logger } from '../../base/log.ts';
 import { systemRandom } from '../../base/random.ts';
 import type { NuwaEvent, NuwaNode, Registration, ServiceInfo } from '../contract.ts';
-import { serviceInfoSchema } from '../contract.ts';
+import { encodeServiceInfo } from '../core/client/service-info.ts';
 import { pause } from './rpc.ts';
 
 /** What a registration needs of its client. */
@@ -38,7 +38,7 @@ export class RegistrationKeeper implements Registration {
 
   constructor(path: string, info: ServiceInfo, port: RegistrationPort, log: Logger) {
     this.path = path;
-    this.#value = encodeInfo(info);
+    this.#value = encodeServiceInfo(info);
     this.#port = port;
     this.#log = log;
   }
@@ -50,7 +50,7 @@ export class RegistrationKeeper implements Registration {
   }
 
   async update(info: ServiceInfo): Promise<void> {
-    this.#value = encodeInfo(info);
+    this.#value = encodeServiceInfo(info);
     await this.#inTurn(async () => {
       if (this.#held === undefined) return; // it goes out with the next claim
       await this.#port.setOwned(this.path, this.#value, this.#held).catch(ignore('NoNode', 'BadVersion'));
@@ -131,10 +131,6 @@ export class RegistrationKeeper implements Registration {
     this.#turn = result.catch(() => {});
     return result;
   }
-}
-
-function encodeInfo(info: ServiceInfo): Uint8Array {
-  return new TextEncoder().encode(JSON.stringify(serviceInfoSchema.parse(info)));
 }
 
 function ignore(...codes: string[]): (error: unknown) => void {

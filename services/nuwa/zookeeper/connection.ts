@@ -3,6 +3,7 @@ import type { Socket } from 'node:net';
 import type { Change, Check, Command, Reply } from '../core/tree/command.ts';
 import type { Worker } from '../shares.ts';
 import { type ChangeRequest, digestIdentity, readChange, readMulti, writeMultiDone, writeMultiRefused } from './changes.ts';
+import { type ConnectRequest, isUserAndPassword, newSessionHex, type OpenedSession, readConnect, writeConnected } from './connecting.ts';
 import type { DoorShared } from './door.ts';
 import { REQUEST_OVERHEAD_BYTES } from './flow.ts';
 import { answerOf } from './four-letters.ts';
@@ -21,8 +22,6 @@ const PACKET_BYTES_MAX = 4 * 1024 * 1024;
 const CONNECT_BYTES_MAX = 1024;
 /** Whom one connection may show itself to be. Each of its changes carries them all. */
 const IDENTITIES_MAX = 16;
-const IDENTITY_BYTES_MAX = 255;
-const NO_PASSWORD = Buffer.alloc(16);
 
 /**
  * One client's connection.
@@ -201,50 +200,51 @@ export class Connection implements Notified, Worker {
   // ---- sessions ----
 
   #handleConnect(reader: Reader): void {
-    reader.int(); // version of the protocol
-    const seenZxid = reader.long();
-    const askedMs = reader.int();
-    const sessionHex = reader.longHex();
-    const password = reader.buffer();
-    const withReadOnly = reader.left > 0;
+    const request = readConnect(reader);
     this.#state = 'joining';
-    const { group, ttlMs } = this.#door;
-    const timeoutMs = Math.min(Math.max(askedMs, ttlMs.min), ttlMs.max);
-    const answer = (hex: string | undefined, ms: number, shown: Uint8Array): void => {
+    const { group } = this.#door;
+    if (request.seenZxid <= group.state.revision) return this.#join(request);
+    // It was told of more than is applied here. Unless this server is only behind, that was another group, or this one before it was restored.
+    group.read((ok) => {
       if (!this.#open) return;
-      this.#outbox.packet((writer) => {
-        writer.int(0);
-        writer.int(hex === undefined ? 0 : ms);
-        writer.longHex(hex ?? '0000000000000000');
-        writer.buffer(hex === undefined ? NO_PASSWORD : shown);
-        if (withReadOnly) writer.bool(false);
-      });
-      if (hex === undefined) return this.close('no such session');
-      this.#sessionHex = hex;
-      this.#session = sessionOf(hex);
-      this.#state = 'open';
-      this.#door.opened(this);
-    };
-    const creator = `zookeeper ${this.peer}`;
-    const open = { kind: 'openSession', creator, connection: this.#number } as const;
-    if (/^0+$/.test(sessionHex)) {
+      if (ok && request.seenZxid <= group.state.revision) this.#join(request);
+      else this.close('the client has seen more than there is');
+    });
+  }
+
+  #join(request: ConnectRequest): void {
+    const { group, ttlMs: bounds } = this.#door;
+    const { sessionHex, password, isNew } = request;
+    const ttlMs = Math.min(Math.max(request.timeoutMs, bounds.min), bounds.max);
+    const open = { kind: 'openSession', creator: `zookeeper ${this.peer}`, connection: this.#number, ttlMs } as const;
+    if (isNew) {
       const hex = newSessionHex();
       const own = randomBytes(16);
-      group.submit({ ...open, session: sessionOf(hex), ttlMs: timeoutMs, password: own }, (reply) => {
-        if (reply?.kind === 'done') answer(hex, timeoutMs, own);
+      group.submit({ ...open, session: sessionOf(hex), password: own }, (reply) => {
+        if (reply?.kind === 'done') this.#joined(request, { sessionHex: hex, timeoutMs: ttlMs, password: own });
         else this.close('no session could be opened');
       });
       return;
     }
     // It is back. By the log, so that what it asked for over its old connection, and may be on its way still, is done before this or never.
-    const again = { ...open, session: sessionOf(sessionHex), ttlMs: timeoutMs, password: new Uint8Array(password), again: true };
+    const again = { ...open, session: sessionOf(sessionHex), password: new Uint8Array(password), again: true };
     group.submit(again, (reply) => {
       if (!reply) return this.close('the group cannot be asked');
       const session = group.state.sessions.get(sessionOf(sessionHex));
-      if (reply.kind === 'refused' || !session) return answer(undefined, 0, NO_PASSWORD);
-      if (seenZxid > group.state.revision) return this.close('the client has seen more than there is');
-      answer(sessionHex, session.ttlMs, password);
+      const lives = reply.kind === 'done' && session !== undefined;
+      this.#joined(request, lives ? { sessionHex, timeoutMs: session.ttlMs, password } : undefined);
     });
+  }
+
+  #joined(request: ConnectRequest, session: OpenedSession | undefined): void {
+    if (!this.#open) return;
+    this.#outbox.packet((writer) => writeConnected(writer, request, session));
+    this.#countSent();
+    if (!session) return this.close('no such session');
+    this.#sessionHex = session.sessionHex;
+    this.#session = sessionOf(session.sessionHex);
+    this.#state = 'open';
+    this.#door.opened(this);
   }
 
   // ---- requests ----
@@ -389,20 +389,11 @@ export class Connection implements Notified, Worker {
 
   #reply(xid: number, error: number, body?: (writer: Writer) => void, zxid = this.#door.group.state.revision): void {
     this.#outbox.reply(xid, zxid, error, body);
+    this.#countSent();
+  }
+
+  #countSent(): void {
     this.sent++;
     this.#door.sent++;
   }
-}
-
-function isUserAndPassword(auth: Buffer): boolean {
-  return auth.length <= IDENTITY_BYTES_MAX && auth.includes(COLON);
-}
-
-const COLON = 0x3a;
-
-/** Random, positive and never 0: servers need not agree on who gives out which. */
-function newSessionHex(): string {
-  const bytes = randomBytes(8);
-  bytes[0] = (bytes[0]! & 0x7f) | 0x10;
-  return bytes.toString('hex');
 }
