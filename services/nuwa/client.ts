@@ -31,7 +31,7 @@ import {
   VALUE_BYTES_MAX,
 } from './contract.ts';
 import type { RequestId } from './core/tree/command.ts';
-import { parsePath } from './core/tree/path.ts';
+import { childProblem } from './core/tree/path.ts';
 import { DoubleBarrier } from './recipes/barrier.ts';
 import type { RecipeContext } from './recipes/context.ts';
 import { elect, observe } from './recipes/election.ts';
@@ -266,7 +266,7 @@ class Client implements NuwaClient {
 
 /** What stands in a `nuwa://` address. Errors: BadArguments. */
 function nameOf(what: string, name: string): string {
-  const problem = parsePath(`/${name}`).problem ?? (name.includes('/') ? 'it is one name, without /' : undefined);
+  const problem = name.includes('/') ? 'it is one name, without /' : childProblem(`/${name}`, name);
   if (problem !== undefined)
     throw new NuwaError('BadArguments', `${JSON.stringify(name)} is no name of ${what === 'service' ? 'a' : 'an'} ${what}: ${problem}`);
   return name;

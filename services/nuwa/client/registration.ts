@@ -3,8 +3,8 @@ import { hasCode } from '../../base/errors.ts';
 import type { Logger } from '../../base/log.ts';
 import { systemRandom } from '../../base/random.ts';
 import type { NuwaEvent, NuwaNode, Registration, ServiceInfo } from '../contract.ts';
-import { encodeServiceInfo } from '../core/client/service-info.ts';
 import { pause } from './rpc.ts';
+import { encodeServiceInfo } from './service-info.ts';
 
 /** What a registration needs of its client. */
 export interface RegistrationPort {

@@ -2,8 +2,8 @@ import { messageOf } from '../../base/errors.ts';
 import type { Logger } from '../../base/log.ts';
 import { KuafuError } from '../../kuafu/contract.ts';
 import type { Followed, NuwaClient } from '../contract.ts';
-import { decodeServiceAddress } from '../core/client/service-info.ts';
 import { childrenOnly } from './keep-following.ts';
+import { decodeServiceAddress } from './service-info.ts';
 
 /** How long a call waits for somebody to register; about what a process needs to restart. */
 const AWAIT_MS = 3_000;

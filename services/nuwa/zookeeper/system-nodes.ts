@@ -2,9 +2,8 @@ import { type NodeStat, OPEN_ACL, PERMISSIONS } from '../contract.ts';
 import type { Change } from '../core/tree/command.ts';
 import { Directory } from '../core/tree/directory.ts';
 import { rareOf, statOf, TreeNode } from '../core/tree/node.ts';
-import { lastName } from '../core/tree/path.ts';
 import { nodeAt, type TreeState } from '../core/tree/state.ts';
-import { isSystemPath, SYSTEM_PATH } from '../core/tree/system-path.ts';
+import { isSystemPath, SYSTEM_NAME, SYSTEM_PATH } from '../core/tree/system-path.ts';
 import { ERRORS } from './protocol.ts';
 
 /**
@@ -13,7 +12,7 @@ import { ERRORS } from './protocol.ts';
  * can be changed, since there is nothing behind them: the group is changed by `feitian nuwa members`, and there are no quotas.
  */
 const ROOT = SYSTEM_PATH;
-const NAME = lastName(ROOT);
+const NAME = SYSTEM_NAME;
 const CHILDREN = ['config', 'quota'];
 
 function newNode(): TreeNode {

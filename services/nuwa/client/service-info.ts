@@ -1,6 +1,6 @@
-import { messageOf } from '../../../base/errors.ts';
-import { parseAddress } from '../../../kuafu/core/address.ts';
-import { NuwaError, type ServiceInfo, serviceInfoSchema } from '../../contract.ts';
+import { messageOf } from '../../base/errors.ts';
+import { parseAddress } from '../../kuafu/client.ts';
+import { NuwaError, type ServiceInfo, serviceInfoSchema } from '../contract.ts';
 
 /** What an instance tells about itself, as the value of its node. Errors: BadArguments, before anybody is sent to an address that is none. */
 export function encodeServiceInfo(info: ServiceInfo): Uint8Array {
