@@ -375,6 +375,7 @@ class Client implements KuafuClient {
 }
 
 export { recycleAttachment } from './buffers.ts';
+export { parseAddress } from './core/address.ts';
 export { readableOf, writableOf } from './streams/node-streams.ts';
 export { useMachineTls } from './transports/index.ts';
 export { useProxy } from './transports/proxied.ts';

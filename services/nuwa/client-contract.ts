@@ -60,14 +60,14 @@ export interface NuwaClient {
   /**
    * Changes of `path` itself and, with `recursive`, of everything below it, in order, none missed, from just after
    * `afterRevision` (default: from now on) until `signal` aborts (the loop then ends without an error). Survives reconnection,
-   * to any server. Errors: CompactedError (its `snapshot` is what to go on from).
+   * to any server. Errors: CompactedError (its `snapshot` is what to go on from): changes are no longer kept, or the group never came to `afterRevision`.
    */
   watch(path: string, options?: { recursive?: boolean; afterRevision?: number; signal?: AbortSignal }): AsyncIterable<NuwaEvent>;
   /** The next change, once. Rejects when `signal` aborts. */
   watchOnce(path: string, options?: { recursive?: boolean; afterRevision?: number; signal?: AbortSignal }): Promise<NuwaEvent>;
   /** A directory (the node and its children; with `recursive`, all below it), whole, and kept whole. A node that is not there has no nodes. */
   follow(path: string, options?: { recursive?: boolean; signal?: AbortSignal }): AsyncIterable<Followed>;
-  /** Registers `nuwa://<cluster>/<service>/<instance>` for as long as this client lives; made again if the session expires. */
+  /** Registers `nuwa://<cluster>/<service>/<instance>` for as long as this client lives; made again if the session expires. Errors: BadArguments. */
   register(service: string, instance: string, info: ServiceInfo): Promise<Registration>;
   /** An ephemeral node at a path of one's own, kept in the same way; missing parents are made. */
   present(path: string, value: Uint8Array): Promise<Presence>;

@@ -4,9 +4,10 @@ import { type KuafuClient, KuafuError } from '../kuafu/contract.ts';
 import type { Identity } from '../kuafu/guard-contract.ts';
 import { followNodes } from './client/follow.ts';
 import { listAll } from './client/list.ts';
-import { encodeInfo, RegistrationKeeper, type RegistrationPort } from './client/registration.ts';
+import { RegistrationKeeper, type RegistrationPort } from './client/registration.ts';
 import { nuwaResolver } from './client/resolver.ts';
 import { connectServers, type NuwaRpc } from './client/rpc.ts';
+import { encodeServiceInfo } from './client/service-info.ts';
 import { SessionKeeper } from './client/session-keeper.ts';
 import { type OpenSession, Sessions } from './client/sessions.ts';
 import { Watches } from './client/watches.ts';
@@ -32,6 +33,7 @@ import {
   VALUE_BYTES_MAX,
 } from './contract.ts';
 import type { RequestId } from './core/tree/command.ts';
+import { childProblem } from './core/tree/path.ts';
 import { DoubleBarrier } from './recipes/barrier.ts';
 import type { RecipeContext } from './recipes/context.ts';
 import { elect, observe } from './recipes/election.ts';
@@ -198,8 +200,8 @@ class Client implements NuwaClient {
     return followNodes({ watches: this.#watches, path, recursive, signal, log: this.#log });
   }
 
-  register(service: string, instance: string, info: ServiceInfo): Promise<Registration> {
-    return this.#keep(`${SERVICES_PATH}/${service}/${instance}`, encodeInfo(info));
+  async register(service: string, instance: string, info: ServiceInfo): Promise<Registration> {
+    return this.#keep(`${SERVICES_PATH}/${nameOf('service', service)}/${nameOf('instance', instance)}`, encodeServiceInfo(info));
   }
 
   present(path: string, value: Uint8Array): Promise<Presence> {
@@ -272,8 +274,19 @@ class Client implements NuwaClient {
   }
 }
 
+/** What stands in a `nuwa://` address. Errors: BadArguments. */
+function nameOf(what: string, name: string): string {
+  const problem = name.includes('/') ? 'it is one name, without /' : childProblem(`/${name}`, name);
+  if (problem !== undefined)
+    throw new NuwaError('BadArguments', `${JSON.stringify(name)} is no name of ${what === 'service' ? 'a' : 'an'} ${what}: ${problem}`);
+  return name;
+}
+
 type WatchArguments = { recursive?: boolean; afterRevision?: number; signal?: AbortSignal };
 
+/** Errors: ValueTooLarge; BadArguments, of callers whom no compiler told. */
 function assertFits(value: Uint8Array): void {
+  if (!(value instanceof Uint8Array))
+    throw new NuwaError('BadArguments', `a value is a Uint8Array, not ${value === null ? 'null' : typeof value}`);
   if (value.length > VALUE_BYTES_MAX) throw new NuwaError('ValueTooLarge', `${value.length} bytes, the limit is ${VALUE_BYTES_MAX}`);
 }

@@ -27,7 +27,7 @@ export const NUWA_CODES = [
   'ValueTooLarge',
   'NoSession', // the session is unknown or expired: its ephemerals are gone
   'EphemeralChild', // an ephemeral node has no children
-  'Compacted', // the revision asked for is no longer kept; details.oldestRevision
+  'Compacted', // the revision asked for is no longer kept (details.oldestRevision), or is none of this group's (details.revision: where it is)
   'Unwritable', // this server can no longer write its log; what it was asked last may still be found done after its restart
   'StaleRequest', // a late copy of a request whose reply the client has: nobody waits for this
   'Conflict', // a check of a transaction did not hold; details.operation says which, counted from 0

@@ -3,8 +3,8 @@ import { hasCode } from '../../base/errors.ts';
 import type { Logger } from '../../base/log.ts';
 import { systemRandom } from '../../base/random.ts';
 import type { NuwaEvent, NuwaNode, Presence, Registration, ServiceInfo } from '../contract.ts';
-import { serviceInfoSchema } from '../contract.ts';
 import { pause } from './rpc.ts';
+import { encodeServiceInfo } from './service-info.ts';
 
 /** What a registration needs of its client. */
 export interface RegistrationPort {
@@ -54,7 +54,7 @@ export class RegistrationKeeper implements Registration, Presence {
   }
 
   async update(info: ServiceInfo): Promise<void> {
-    this.#value = encodeInfo(info);
+    this.#value = encodeServiceInfo(info);
     await this.#inTurn(async () => {
       if (this.#held === undefined) return; // it goes out with the next claim
       await this.#port.setOwned(this.path, this.#value, this.#held).catch(ignore('NoNode', 'BadVersion'));
@@ -135,10 +135,6 @@ export class RegistrationKeeper implements Registration, Presence {
     this.#turn = result.catch(() => {});
     return result;
   }
-}
-
-export function encodeInfo(info: ServiceInfo): Uint8Array {
-  return new TextEncoder().encode(JSON.stringify(serviceInfoSchema.parse(info)));
 }
 
 function ignore(...codes: string[]): (error: unknown) => void {

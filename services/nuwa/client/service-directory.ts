@@ -1,8 +1,9 @@
 import { messageOf } from '../../base/errors.ts';
 import type { Logger } from '../../base/log.ts';
 import { KuafuError } from '../../kuafu/contract.ts';
-import { type Followed, type NuwaClient, serviceInfoSchema } from '../contract.ts';
+import type { Followed, NuwaClient } from '../contract.ts';
 import { childrenOnly } from './keep-following.ts';
+import { decodeServiceAddress } from './service-info.ts';
 
 /** How long a call waits for somebody to register; about what a process needs to restart. */
 const AWAIT_MS = 3_000;
@@ -15,6 +16,8 @@ export class ServiceDirectory {
   readonly #path: string;
   readonly #log: Logger;
   readonly #byInstance = new Map<string, string[]>();
+  /** Who cannot be called, and why not, as it was logged: a list is read again and again. */
+  readonly #skipped = new Map<string, string>();
   #all: string[] = [];
   /** Made when first asked for. */
   #byAddress: Map<string, string> | undefined;
@@ -88,18 +91,24 @@ export class ServiceDirectory {
       for (const { path, value } of news.nodes) this.#note(nameOf(path), value);
     } else {
       const { kind, path, value } = news.event;
-      if (kind === 'deleted') this.#byInstance.delete(nameOf(path));
-      else this.#note(nameOf(path), value!);
+      if (kind === 'deleted') {
+        this.#byInstance.delete(nameOf(path));
+        this.#skipped.delete(nameOf(path));
+      } else this.#note(nameOf(path), value!);
     }
     this.#changed();
   }
 
   #note(instance: string, value: Uint8Array): void {
     try {
-      this.#byInstance.set(instance, [serviceInfoSchema.parse(JSON.parse(new TextDecoder().decode(value))).address]);
+      this.#byInstance.set(instance, [decodeServiceAddress(value)]);
+      this.#skipped.delete(instance);
     } catch (error) {
       this.#byInstance.delete(instance);
-      this.#log.warn({ path: `${this.#path}/${instance}`, reason: messageOf(error) }, 'nuwa.resolver.not-a-service');
+      const reason = messageOf(error);
+      if (this.#skipped.get(instance) === reason) return;
+      this.#skipped.set(instance, reason);
+      this.#log.warn({ path: `${this.#path}/${instance}`, reason }, 'nuwa.resolver.not-a-service');
     }
   }
 

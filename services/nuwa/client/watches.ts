@@ -193,13 +193,15 @@ export class Watches {
   }
 
   async #compacted(path: string, depth: Depth, place: number, cause: unknown, until: AbortSignal): Promise<CompactedError | undefined> {
+    const details: Record<string, unknown> = hasCode(cause, 'Compacted') ? { ...cause.details } : {};
+    const notOfThisGroup = details.revision !== undefined;
     for (let tries = 1; !until.aborted && !this.closing.aborted; tries++) {
       try {
         const snapshot = await this.snapshot(path, depth);
-        // One that somebody else began long before is of no use.
-        if (snapshot.revision < place) continue;
-        const details = hasCode(cause, 'Compacted') ? { ...cause.details } : {};
-        return new CompactedError(`changes after revision ${place} are no longer kept`, snapshot, { cause, details });
+        // One that somebody else began long before is of no use. Of a place that the group never came to none is before it.
+        if (snapshot.revision < place && !notOfThisGroup) continue;
+        const reason = notOfThisGroup ? `revision ${place} is not of this group` : `changes after revision ${place} are no longer kept`;
+        return new CompactedError(reason, snapshot, { cause, details });
       } catch (error) {
         if (until.aborted) return undefined;
         if (!isOutage(error)) throw error;

@@ -2,9 +2,10 @@ import type { Clock } from '../../base/clock.ts';
 import { KuafuError } from '../../kuafu/contract.ts';
 import { type Caller, NOBODY } from '../../kuafu/guard-contract.ts';
 import { NuwaError } from '../contract.ts';
-import type { Command, Done, Write } from '../core/tree/command.ts';
+import type { Command, Create, Done, Write } from '../core/tree/command.ts';
 import { parsePath } from '../core/tree/path.ts';
 import { nodeAt, type Session, type TreeNode, type TreeState } from '../core/tree/state.ts';
+import { isSystemPath, SYSTEM_PATH } from '../core/tree/system-path.ts';
 import type { Group } from '../group/group.ts';
 import type { Watchers } from '../watchers.ts';
 
@@ -19,10 +20,18 @@ export interface NuwaContext {
 
 /** A change in the name of one of the caller's sessions: a sign of life of it, then a command. */
 export async function submitWrite(nuwa: NuwaContext, write: Write, caller: Caller): Promise<Done> {
+  if (write.kind === 'create') assertNoSystemNode(write);
+  else if (write.kind === 'transaction') for (const each of write.operations) if (each.kind === 'create') assertNoSystemNode(each);
   const asking = assertOwnSession(nuwa, write.session, caller);
   if (asking) await asking;
   nuwa.group.touch(write.session);
   return submit(nuwa, write);
+}
+
+/** Errors: BadPath. A name there that the counter completes is another one. */
+function assertNoSystemNode({ path, sequential }: Create): void {
+  if (isSystemPath(path) && !(sequential && path === SYSTEM_PATH))
+    throw new NuwaError('BadPath', `${path}: what is under ${SYSTEM_PATH} is for ZooKeeper's clients to read, no node of the tree`);
 }
 
 /**

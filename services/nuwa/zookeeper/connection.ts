@@ -1,7 +1,9 @@
 import { randomBytes, randomInt } from 'node:crypto';
 import type { Socket } from 'node:net';
 import type { Change, Check, Command, Reply } from '../core/tree/command.ts';
+import type { Worker } from '../shares.ts';
 import { type ChangeRequest, digestIdentity, readChange, readMulti, writeMultiDone, writeMultiRefused } from './changes.ts';
+import { type ConnectRequest, isUserAndPassword, newSessionHex, type OpenedSession, readConnect, writeConnected } from './connecting.ts';
 import type { DoorShared } from './door.ts';
 import { REQUEST_OVERHEAD_BYTES } from './flow.ts';
 import { answerOf } from './four-letters.ts';
@@ -20,8 +22,6 @@ const PACKET_BYTES_MAX = 4 * 1024 * 1024;
 const CONNECT_BYTES_MAX = 1024;
 /** Whom one connection may show itself to be. Each of its changes carries them all. */
 const IDENTITIES_MAX = 16;
-const IDENTITY_BYTES_MAX = 255;
-const NO_PASSWORD = Buffer.alloc(16);
 
 /**
  * One client's connection.
@@ -32,7 +32,7 @@ const NO_PASSWORD = Buffer.alloc(16);
  * before it are answered and the group has confirmed, after it came, that what is applied here is not old; and a change waits for the reads before
  * it. So a client sees its own changes up to its question, and nobody sees the past.
  */
-export class Connection implements Notified {
+export class Connection implements Notified, Worker {
   readonly #socket: Socket;
   readonly #door: DoorShared;
   readonly #outbox: Outbox;
@@ -68,7 +68,7 @@ export class Connection implements Notified {
     });
     this.#outbox = new Outbox(socket, door.flow, () => {
       this.#turns.stalled = false;
-      this.#answerReady();
+      this.#door.shares.want(this);
     });
     this.#intake = new Intake(socket, door.flow, this.#turns);
     socket.on('data', (chunk) => this.#receive(chunk));
@@ -119,6 +119,7 @@ export class Connection implements Notified {
     this.#reads = [];
     this.#localReads = [];
     this.#intake.end();
+    this.#door.shares.forget(this);
     this.#door.closed(this, why);
     this.#socket.end();
     const linger = setTimeout(() => this.#socket.destroy(), 1_000).unref();
@@ -131,24 +132,48 @@ export class Connection implements Notified {
     if (this.#state === 'closed') return;
     this.#receivedAtMs = performance.now();
     this.#intake.push(chunk, this.#receivedAtMs);
-    try {
-      while (this.#open) {
-        if (this.greeting && this.#fourLetters()) return;
-        const packet = this.#intake.next(this.greeting ? CONNECT_BYTES_MAX : PACKET_BYTES_MAX, this.#receivedAtMs);
-        if (!packet) break;
-        this.#packetBytes = packet.left + REQUEST_OVERHEAD_BYTES;
-        this.received++;
-        this.#door.received++;
-        this.#handle(packet);
-      }
-    } catch (error) {
-      if (!(error instanceof Malformed)) this.#door.log.error({ err: error, peer: this.peer }, 'nuwa.zookeeper.request-failed');
-      return this.close(error instanceof Malformed ? error.message : 'a request could not be read');
-    }
-    this.#askReads();
-    if (!this.#open) return;
     if (this.#session !== '') this.#door.group.touch(this.#session);
-    this.#intake.maybeWait();
+    const { shares } = this.#door;
+    shares.want(this);
+    // It waits in the row, and what it sends meanwhile waits with it, at the client.
+    if (shares.has(this)) this.#intake.maybeWait();
+  }
+
+  /** Gives the answers that are ready, which makes room, then looks at what was asked; and again where that was answered at once. */
+  work(untilMs: number): boolean {
+    let steps = 0;
+    const goOn = (): boolean => steps++ === 0 || performance.now() < untilMs;
+    try {
+      do {
+        this.#turns.answerReady(goOn);
+        this.#takeRequests(goOn);
+        this.#askReads();
+      } while (this.#turns.anyReady && goOn());
+    } catch (error) {
+      this.#handleFailure(error);
+    }
+    if (!this.#open) return false;
+    this.#intake.goOnOrWait();
+    return this.#turns.anyReady || (this.#intake.behind && this.#intake.mayAsk);
+  }
+
+  #takeRequests(goOn: () => boolean): void {
+    while (this.#open && this.#intake.behind && this.#intake.mayAsk && goOn()) {
+      if (this.greeting && this.#fourLetters()) return;
+      const packet = this.#intake.next(this.greeting ? CONNECT_BYTES_MAX : PACKET_BYTES_MAX, this.#receivedAtMs);
+      if (!packet) return;
+      this.#packetBytes = packet.left + REQUEST_OVERHEAD_BYTES;
+      this.received++;
+      this.#door.received++;
+      this.#handle(packet);
+    }
+  }
+
+  /** It may be in the group's turn, which must go on: it is this connection's affair. */
+  #handleFailure(error: unknown): void {
+    if (error instanceof Malformed || error instanceof WatchesFull) return this.close(error.message);
+    this.#door.log.error({ err: error, peer: this.peer }, 'nuwa.zookeeper.request-failed');
+    this.close('a request could not be answered');
   }
 
   get #open(): boolean {
@@ -175,50 +200,51 @@ export class Connection implements Notified {
   // ---- sessions ----
 
   #handleConnect(reader: Reader): void {
-    reader.int(); // version of the protocol
-    const seenZxid = reader.long();
-    const askedMs = reader.int();
-    const sessionHex = reader.longHex();
-    const password = reader.buffer();
-    const withReadOnly = reader.left > 0;
+    const request = readConnect(reader);
     this.#state = 'joining';
-    const { group, ttlMs } = this.#door;
-    const timeoutMs = Math.min(Math.max(askedMs, ttlMs.min), ttlMs.max);
-    const answer = (hex: string | undefined, ms: number, shown: Uint8Array): void => {
+    const { group } = this.#door;
+    if (request.seenZxid <= group.state.revision) return this.#join(request);
+    // It was told of more than is applied here. Unless this server is only behind, that was another group, or this one before it was restored.
+    group.read((ok) => {
       if (!this.#open) return;
-      this.#outbox.packet((writer) => {
-        writer.int(0);
-        writer.int(hex === undefined ? 0 : ms);
-        writer.longHex(hex ?? '0000000000000000');
-        writer.buffer(hex === undefined ? NO_PASSWORD : shown);
-        if (withReadOnly) writer.bool(false);
-      });
-      if (hex === undefined) return this.close('no such session');
-      this.#sessionHex = hex;
-      this.#session = sessionOf(hex);
-      this.#state = 'open';
-      this.#door.opened(this);
-    };
-    const creator = `zookeeper ${this.peer}`;
-    const open = { kind: 'openSession', creator, connection: this.#number } as const;
-    if (/^0+$/.test(sessionHex)) {
+      if (ok && request.seenZxid <= group.state.revision) this.#join(request);
+      else this.close('the client has seen more than there is');
+    });
+  }
+
+  #join(request: ConnectRequest): void {
+    const { group, ttlMs: bounds } = this.#door;
+    const { sessionHex, password, isNew } = request;
+    const ttlMs = Math.min(Math.max(request.timeoutMs, bounds.min), bounds.max);
+    const open = { kind: 'openSession', creator: `zookeeper ${this.peer}`, connection: this.#number, ttlMs } as const;
+    if (isNew) {
       const hex = newSessionHex();
       const own = randomBytes(16);
-      group.submit({ ...open, session: sessionOf(hex), ttlMs: timeoutMs, password: own }, (reply) => {
-        if (reply?.kind === 'done') answer(hex, timeoutMs, own);
+      group.submit({ ...open, session: sessionOf(hex), password: own }, (reply) => {
+        if (reply?.kind === 'done') this.#joined(request, { sessionHex: hex, timeoutMs: ttlMs, password: own });
         else this.close('no session could be opened');
       });
       return;
     }
     // It is back. By the log, so that what it asked for over its old connection, and may be on its way still, is done before this or never.
-    const again = { ...open, session: sessionOf(sessionHex), ttlMs: timeoutMs, password: new Uint8Array(password), again: true };
+    const again = { ...open, session: sessionOf(sessionHex), password: new Uint8Array(password), again: true };
     group.submit(again, (reply) => {
       if (!reply) return this.close('the group cannot be asked');
       const session = group.state.sessions.get(sessionOf(sessionHex));
-      if (reply.kind === 'refused' || !session) return answer(undefined, 0, NO_PASSWORD);
-      if (seenZxid > group.state.revision) return this.close('the client has seen more than there is');
-      answer(sessionHex, session.ttlMs, password);
+      const lives = reply.kind === 'done' && session !== undefined;
+      this.#joined(request, lives ? { sessionHex, timeoutMs: session.ttlMs, password } : undefined);
     });
+  }
+
+  #joined(request: ConnectRequest, session: OpenedSession | undefined): void {
+    if (!this.#open) return;
+    this.#outbox.packet((writer) => writeConnected(writer, request, session));
+    this.#countSent();
+    if (!session) return this.close('no such session');
+    this.#sessionHex = session.sessionHex;
+    this.#session = sessionOf(session.sessionHex);
+    this.#state = 'open';
+    this.#door.opened(this);
   }
 
   // ---- requests ----
@@ -319,16 +345,14 @@ export class Connection implements Notified {
     const [reads, localReads] = [this.#reads, this.#localReads];
     this.#reads = [];
     this.#localReads = [];
-    const ready = (slots: readonly Slot[]): void => {
-      for (const slot of slots) slot.ready = true;
-      this.#answerReady();
-    };
-    if (localReads.length > 0) ready(localReads);
+    for (const slot of localReads) slot.ready = true;
     if (reads.length > 0)
       this.#door.group.read((ok) => {
         if (!this.#open) return;
-        if (ok) ready(reads);
-        else this.close('the group cannot be asked');
+        if (!ok) return this.close('the group cannot be asked');
+        // Later in the row would show what is newer, and as true.
+        for (const slot of reads) slot.ready = true;
+        this.#door.shares.want(this);
       });
   }
 
@@ -347,7 +371,7 @@ export class Connection implements Notified {
         if (reply.kind === 'refused' && reply.code === 'SessionMoved') return this.close('its session went to another connection');
         if (answer) slot.answer = () => answer(reply);
         slot.ready = true;
-        this.#answerReady();
+        this.#door.shares.want(this);
       });
     };
     this.#turns.submitReady();
@@ -361,37 +385,15 @@ export class Connection implements Notified {
 
   #answered(answer: () => void): void {
     this.#wait(false, answer).ready = true;
-    this.#answerReady();
-  }
-
-  #answerReady(): void {
-    try {
-      this.#turns.answerReady();
-    } catch (error) {
-      if (error instanceof WatchesFull) return this.close(error.message);
-      // In the group's turn, where it must not go on: it is this connection's affair.
-      this.#door.log.error({ err: error, peer: this.peer }, 'nuwa.zookeeper.answer-failed');
-      return this.close('an answer could not be given');
-    }
-    this.#intake.answered();
   }
 
   #reply(xid: number, error: number, body?: (writer: Writer) => void, zxid = this.#door.group.state.revision): void {
     this.#outbox.reply(xid, zxid, error, body);
+    this.#countSent();
+  }
+
+  #countSent(): void {
     this.sent++;
     this.#door.sent++;
   }
-}
-
-function isUserAndPassword(auth: Buffer): boolean {
-  return auth.length <= IDENTITY_BYTES_MAX && auth.includes(COLON);
-}
-
-const COLON = 0x3a;
-
-/** Random, positive and never 0: servers need not agree on who gives out which. */
-function newSessionHex(): string {
-  const bytes = randomBytes(8);
-  bytes[0] = (bytes[0]! & 0x7f) | 0x10;
-  return bytes.toString('hex');
 }

@@ -1,6 +1,7 @@
 import { createServer } from 'node:net';
 import type { Logger } from '../../base/log.ts';
 import type { NuwaGroup } from '../group/port.ts';
+import { Shares } from '../shares.ts';
 import { Connection } from './connection.ts';
 import { DoorFlow, type FlowBounds } from './flow.ts';
 import { Latency } from './latency.ts';
@@ -17,6 +18,7 @@ export interface DoorShared {
   /** Bounds of the TTL that clients may ask for. */
   readonly ttlMs: { readonly min: number; readonly max: number };
   readonly flow: DoorFlow;
+  readonly shares: Shares;
   readonly latency: Latency;
   /** Packets and answers so far. */
   received: number;
@@ -63,6 +65,7 @@ export async function startZookeeperDoor(
     localReads: reads === 'local',
     ttlMs: TTL_MS,
     flow: new DoorFlow(options.flow),
+    shares: new Shares(),
     latency: new Latency(),
     received: 0,
     sent: 0,

@@ -54,6 +54,17 @@ export class Intake implements Waiting {
     return !this.waits && this.#packets.begun > 0 && nowMs - this.#begunAtMs > this.#flow.bounds.requestMsMax;
   }
 
+  /** Whether requests came that wait to be looked at. */
+  get behind(): boolean {
+    return this.#packets.untaken;
+  }
+
+  /** Whether its requests without an answer are few enough for one more. */
+  get mayAsk(): boolean {
+    const { requestsMax, heldBytesMax } = this.#flow.bounds;
+    return this.#turns.outstanding <= requestsMax && this.#turns.heldBytes <= heldBytesMax;
+  }
+
   /** After requests came: reads no further if it may not. */
   maybeWait(): void {
     if (this.#ended) return;
@@ -69,6 +80,12 @@ export class Intake implements Waiting {
     if (this.waits) this.maybeReadOn();
   }
 
+  /** After it was worked for. */
+  goOnOrWait(): void {
+    if (this.waits) this.answered();
+    else this.maybeWait();
+  }
+
   maybeReadOn(): boolean {
     if (this.#ended || !this.waits) return true;
     if (!this.#mayRead()) return false;
@@ -79,18 +96,17 @@ export class Intake implements Waiting {
 
   end(): void {
     this.#begunBytes = 0;
-    this.#count();
     this.#ended = true;
+    this.#count();
     this.#flow.forget(this);
   }
 
   /**
-   * Takes room for the request that it is in the midst of. What waits for answers of its own is asked when they are given; only what waits for others
+   * Takes room for the request that it is in the midst of. What waits for its turn or for answers of its own is asked then; only what waits for others
    * waits with the others, or it would be in their way for as long as its own answers take.
    */
   #mayRead(): boolean {
-    const { requestsMax, heldBytesMax } = this.#flow.bounds;
-    if (this.#turns.outstanding > requestsMax || this.#turns.heldBytes > heldBytesMax) return false;
+    if (this.behind || !this.mayAsk) return false;
     if (this.#begunBytes > 0 || this.#takesRoom()) return true;
     this.#flow.wait(this);
     return false;
@@ -106,7 +122,7 @@ export class Intake implements Waiting {
   }
 
   #count(): void {
-    const bytes = this.#turns.heldBytes + this.#begunBytes;
+    const bytes = this.#turns.heldBytes + this.#begunBytes + (this.behind && !this.#ended ? this.#packets.heldBytes : 0);
     const more = bytes - this.#countedBytes;
     this.#countedBytes = bytes;
     if (more !== 0) this.#flow.countHeld(more);

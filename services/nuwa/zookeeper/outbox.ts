@@ -3,8 +3,8 @@ import type { DoorFlow } from './flow.ts';
 import { replyHeader } from './protocol.ts';
 import { Writer } from './wire.ts';
 
-/** Answers leave at the end of the turn, or when they are this much. */
-const FLUSH_BYTES = 1024 * 1024;
+/** Answers leave at the end of the turn, or when they are this much: then whoever does not read is noticed before more is made for it. */
+const FLUSH_BYTES = 128 * 1024;
 
 /** What goes out over one connection: all of a turn by one write, and no more answers than the client reads. */
 export class Outbox {

@@ -21,6 +21,16 @@ export class Packets {
     return this.#needed > LENGTH_BYTES ? this.#needed : 0;
   }
 
+  /** Whether there may be a whole packet, which was not looked at yet. */
+  get untaken(): boolean {
+    return this.#bytes >= this.#needed;
+  }
+
+  /** What is held of packets that were not taken. */
+  get heldBytes(): number {
+    return this.#bytes;
+  }
+
   /** The next four bytes as a word, of those who speak in words. */
   get word(): string | undefined {
     if (this.#bytes < LENGTH_BYTES) return undefined;

@@ -3,6 +3,7 @@ import type { Change } from '../core/tree/command.ts';
 import { Directory } from '../core/tree/directory.ts';
 import { rareOf, statOf, TreeNode } from '../core/tree/node.ts';
 import { nodeAt, type TreeState } from '../core/tree/state.ts';
+import { isSystemPath, SYSTEM_NAME, SYSTEM_PATH } from '../core/tree/system-path.ts';
 import { ERRORS } from './protocol.ts';
 
 /**
@@ -10,8 +11,8 @@ import { ERRORS } from './protocol.ts';
  * everybody and for ever; what they are is what an idle ZooKeeper server shows. Who looks through this door sees them among the others; nothing of them
  * can be changed, since there is nothing behind them: the group is changed by `feitian nuwa members`, and there are no quotas.
  */
-const NAME = 'zookeeper';
-const ROOT = `/${NAME}`;
+const ROOT = SYSTEM_PATH;
+const NAME = SYSTEM_NAME;
 const CHILDREN = ['config', 'quota'];
 
 function newNode(): TreeNode {
@@ -30,13 +31,9 @@ for (const name of CHILDREN) {
 const CONFIG_ACL = OPEN_ACL.map((entry) => ({ ...entry, permissions: PERMISSIONS.read }));
 nodes.get(`${ROOT}/config`)!.rare = rareOf({ acl: CONFIG_ACL, aclVersion: -1 });
 
-function isSystem(path: string): boolean {
-  return path.startsWith(ROOT) && (path.length === ROOT.length || path[ROOT.length] === '/');
-}
-
 /** The node that is seen at a path through this door. */
 export function seenAt(state: TreeState, path: string): TreeNode | undefined {
-  return isSystem(path) ? nodes.get(path) : nodeAt(state, path);
+  return isSystemPath(path) ? nodes.get(path) : nodeAt(state, path);
 }
 
 /** The names of its children, in no order that means anything. */
@@ -69,7 +66,7 @@ export function systemProblem({
   path,
   sequential,
 }: Pick<Change, 'kind' | 'path'> & { sequential?: boolean | undefined }): number | undefined {
-  if (!isSystem(path) || (sequential && path === ROOT)) return undefined;
+  if (!isSystemPath(path) || (sequential && path === ROOT)) return undefined;
   if (kind === 'create') return nodes.has(path) && !sequential ? ERRORS.nodeExists : ERRORS.noAuth;
   if (!nodes.has(path)) return ERRORS.noNode;
   return kind === 'delete' ? ERRORS.badArguments : ERRORS.noAuth;

@@ -4,7 +4,7 @@ export interface Slot {
   /** Looks at the tree when its turn comes; changes that were asked for after it must not be made before. */
   readonly isRead: boolean;
   /** Hands a change to the group. */
-  submit?: () => void;
+  submit?: (() => void) | undefined;
   /** Writes the answer. */
   answer: () => void;
   /** What it takes while it waits. */
@@ -49,7 +49,8 @@ export class Turns {
   }
 
   wait(from: Pick<Slot, 'isRead' | 'bytes' | 'atMs'>, answer: () => void = () => {}): Slot {
-    const slot = { ...from, ready: false, answer };
+    // All alike and field by field: there may be a million in a second.
+    const slot: Slot = { ready: false, isRead: from.isRead, submit: undefined, answer, bytes: from.bytes, atMs: from.atMs };
     this.#slots.push(slot);
     this.#heldBytes += slot.bytes;
     return slot;
@@ -66,10 +67,15 @@ export class Turns {
     }
   }
 
-  /** Answers what is ready and has nothing unanswered before it. */
-  answerReady(): void {
+  /** Whether the next answer can be given. */
+  get anyReady(): boolean {
+    return this.#head < this.#slots.length && this.#slots[this.#head]!.ready && !this.#ended && !this.stalled;
+  }
+
+  /** Answers what is ready and has nothing unanswered before it, as long as `goOn` says so. */
+  answerReady(goOn: () => boolean = () => true): void {
     const slots = this.#slots;
-    while (this.#head < slots.length && slots[this.#head]!.ready && !this.#ended && !this.stalled) {
+    while (this.anyReady && goOn()) {
       const slot = slots[this.#head]!;
       // Until the list is moved down it would keep what was asked.
       slots[this.#head++] = ANSWERED;

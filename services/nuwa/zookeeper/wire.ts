@@ -89,15 +89,23 @@ export class Reader {
 
 const NOTHING = Buffer.alloc(0);
 const SLAB_BYTES = 16 * 1024;
+/** From here on a value is handed on as it is: copying it would cost more than a piece of its own. */
+const PIECE_BYTES_MIN = 4 * 1024;
 
-/** Writes packets one after the other into slabs, so that all answers of one turn leave by one write. */
+/**
+ * Writes packets one after the other into slabs, so that all answers of one turn leave by one write. A large value is not copied: it is a piece of its
+ * own between two of a slab, so whoever gives it lets it be as it is from then on. Thousands of answers with the same value take it once.
+ */
 export class Writer {
   #bytes = Buffer.alloc(0);
   #from = 0;
   #at = 0;
   #full: Buffer[] = [];
   #fullBytes = 0;
-  #packetAt = 0;
+  /** Where the length of the packet that was begun stands, and what was written before it. */
+  #lengthIn = this.#bytes;
+  #lengthAt = 0;
+  #pendingBefore = 0;
 
   /** Bytes written and not taken yet. */
   get pending(): number {
@@ -107,12 +115,14 @@ export class Writer {
   /** Between `begin` and `end` stands one packet; its length is filled in. */
   begin(): void {
     this.#room(4);
-    this.#packetAt = this.#at;
+    this.#pendingBefore = this.pending;
+    this.#lengthIn = this.#bytes;
+    this.#lengthAt = this.#at;
     this.#at += 4;
   }
 
   end(): void {
-    this.#bytes.writeInt32BE(this.#at - this.#packetAt - 4, this.#packetAt);
+    this.#lengthIn.writeInt32BE(this.pending - this.#pendingBefore - 4, this.#lengthAt);
   }
 
   int(value: number): void {
@@ -140,7 +150,10 @@ export class Writer {
 
   buffer(value: Uint8Array): void {
     this.int(value.length);
-    this.raw(value);
+    if (value.length < PIECE_BYTES_MIN) return this.raw(value);
+    this.#endPiece();
+    this.#full.push(Buffer.from(value.buffer, value.byteOffset, value.length));
+    this.#fullBytes += value.length;
   }
 
   noBuffer(): void {
@@ -166,29 +179,26 @@ export class Writer {
     for (const value of items) item(value);
   }
 
-  /** What was written since the last time; it belongs to the taker. */
+  /** What was written since the last time; it is not written to any more. Between packets only. */
   take(): Buffer[] {
+    this.#endPiece();
     const taken = this.#full;
-    if (this.#at > this.#from) taken.push(this.#bytes.subarray(this.#from, this.#at));
-    this.#from = this.#at;
     this.#full = [];
     this.#fullBytes = 0;
     return taken;
   }
 
-  /** A packet stays in one piece: what is there of it moves to a larger slab. */
+  #endPiece(): void {
+    if (this.#at === this.#from) return;
+    this.#full.push(this.#bytes.subarray(this.#from, this.#at));
+    this.#fullBytes += this.#at - this.#from;
+    this.#from = this.#at;
+  }
+
   #room(bytes: number): void {
     if (this.#at + bytes <= this.#bytes.length) return;
-    const inPacket = this.#packetAt >= this.#from ? this.#at - this.#packetAt : 0;
-    const before = this.#at - inPacket;
-    if (before > this.#from) {
-      this.#full.push(this.#bytes.subarray(this.#from, before));
-      this.#fullBytes += before - this.#from;
-    }
-    const larger = Buffer.allocUnsafe(Math.max(SLAB_BYTES, 2 * (inPacket + bytes)));
-    this.#bytes.copy(larger, 0, before, this.#at);
-    this.#bytes = larger;
-    this.#from = this.#packetAt = 0;
-    this.#at = inPacket;
+    this.#endPiece();
+    this.#bytes = Buffer.allocUnsafe(Math.max(SLAB_BYTES, bytes));
+    this.#from = this.#at = 0;
   }
 }

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { type NuwaClient, NuwaError, type NuwaEvent, VALUE_BYTES_MAX } from '../../../services/nuwa/contract.ts';
+import { CompactedError, type NuwaClient, NuwaError, type NuwaEvent, VALUE_BYTES_MAX } from '../../../services/nuwa/contract.ts';
 import { bytes } from './core/tree/script.ts';
 import { Harness, takeUntil, text } from './harness.ts';
 
@@ -40,11 +40,32 @@ describe('a client', () => {
     ['set of nothing', () => nuwa.set('/none', bytes('')), 'NoNode'],
     ['set of another version', () => nuwa.set('/', bytes(''), { version: 9 }), 'BadVersion'],
     ['delete of the root', () => nuwa.delete('/'), 'BadPath'],
+    ['create under /zookeeper', () => nuwa.create('/zookeeper/x', bytes(''), { parents: true }), 'BadPath'],
+    ['create of /zookeeper', () => nuwa.create('/zookeeper', bytes('')), 'BadPath'],
+    ['a counter under /zookeeper', () => nuwa.create('/zookeeper/', bytes(''), { parents: true, sequential: true }), 'BadPath'],
+    ['a transaction there', () => nuwa.transact([{ kind: 'create', path: '/zookeeper', value: bytes('') }]), 'BadPath'],
+    ['create with null', () => nuwa.create('/null', null as unknown as Uint8Array), 'BadArguments'],
+    ['set of a text', () => nuwa.set('/', 'text' as unknown as Uint8Array), 'BadArguments'],
+    ['register of no address', () => nuwa.register('echo', 'junk', { address: 'garbage' }), 'BadArguments'],
+    ['register of a name', () => nuwa.register('echo', 'junk', { address: 'nuwa://test/echo/' }), 'BadArguments'],
+    ['register of two names', () => nuwa.register('a/b', 'c', { address: 'tcp://127.0.0.1:1' }), 'BadArguments'],
+    ['register of no instance', () => nuwa.register('a', '', { address: 'tcp://127.0.0.1:1' }), 'BadArguments'],
+    ['watch from a revision of another group', () => nuwa.watchOnce('/', { afterRevision: 1_000_000 }), 'Compacted'],
     ['watch of a bad path', () => takeUntil(nuwa.watch('none'), () => true), 'BadPath'],
   ])('%s fails with a typed error', async (_, call, code) => {
     const error = await (call() as Promise<unknown>).catch((error: unknown) => error);
     expect(error).toBeInstanceOf(NuwaError);
     expect(error).toMatchObject({ code });
+  });
+
+  it('that watches from a revision which the group never came to is told so, with a snapshot to begin anew from', async () => {
+    await nuwa.create('/d', bytes('there'));
+    const error = await nuwa.watchOnce('/d', { afterRevision: 1_000 }).catch((error: unknown) => error);
+    expect(error).toBeInstanceOf(CompactedError);
+    expect(error).toMatchObject({ details: { revision: 1 }, snapshot: { revision: 1, nodes: [{ path: '/d' }] } });
+    const next = nuwa.watchOnce('/d', { afterRevision: (error as CompactedError).snapshot.revision });
+    await nuwa.set('/d', bytes('changed'));
+    expect(await next).toMatchObject({ kind: 'changed', revision: 2 });
   });
 
   it('stores values of exactly 1 MiB, and not of one byte more', async () => {

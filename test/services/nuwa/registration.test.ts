@@ -134,6 +134,16 @@ describe('the resolver', () => {
     expect([await some, await one]).toEqual([[at(1).address], [at(1).address]]);
   });
 
+  it('passes over an instance whose address is none, whoever wrote it, and takes it when it says one', async () => {
+    const resolver = nuwaResolver(nuwa);
+    await nuwa.register('demo', 'one', at(1));
+    await nuwa.create('/services/demo/junk', bytes('{"address":"garbage"}'));
+    await nuwa.create('/services/demo/name', bytes('{"address":"nuwa://test/demo/"}'));
+    expect(await resolver.resolve('nuwa://test/demo/')).toEqual([at(1).address]);
+    await nuwa.set('/services/demo/junk', bytes(JSON.stringify(at(2))));
+    await expect.poll(async () => (await resolver.resolve('nuwa://test/demo/')).sort()).toEqual([at(1).address, at(2).address]);
+  });
+
   it('stops waiting when its caller gives up', async () => {
     const resolver = nuwaResolver(nuwa);
     expect(await resolver.resolve('nuwa://test/nobody/', AbortSignal.timeout(50))).toEqual([]);

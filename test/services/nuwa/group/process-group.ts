@@ -41,7 +41,7 @@ export class ProcessGroup {
   /** Resolves when it answers. */
   async start(id: string): Promise<void> {
     const { address } = this.places.find((place) => place.id === id)!;
-    const nuwaServer = JSON.stringify({ id, members: this.places });
+    const nuwaServer = JSON.stringify({ id, members: this.places, zookeeper: '127.0.0.1:0' });
     const started = this.#harness.process('run-nuwa.ts', join(this.#harness.dir, id), address, nuwaServer);
     this.#processes.set(id, started);
     await started.line();
@@ -60,6 +60,11 @@ export class ProcessGroup {
 
   signal(id: string, signal: 'SIGSTOP' | 'SIGCONT'): void {
     this.#processes.get(id)!.child.kill(signal);
+  }
+
+  /** Where it speaks ZooKeeper. */
+  async zookeeper(id: string): Promise<string> {
+    return (await this.rpc(id).status({})).zookeeper!;
   }
 
   async status(id: string): Promise<ServerStatus | undefined> {

@@ -115,6 +115,18 @@ describe('the ZooKeeper door of three servers', () => {
     expect(await new ZkClient(doors[0]!).connect({ sessionHex, password })).toBe(false);
   });
 
+  test('a client that has seen more than there is, of another group, gets no session, be it new or back', async () => {
+    const zk = await client(0);
+    const { zxid } = await zk.create('/zxid', '');
+    for (const session of [{}, { sessionHex: zk.sessionHex, password: zk.password }]) {
+      const made = new ZkClient(doors[1]!);
+      expect(await made.connect({ ...session, seenZxid: zxid + 1_000_000 })).toBe(false);
+    }
+    expect((await zk.get('/zxid')).error).toBe(ERRORS.ok);
+    // What was seen at one server is there at all of them.
+    await client(2, { seenZxid: zxid });
+  });
+
   test('a session that nobody keeps alive ends with its nodes', async () => {
     const zk = await client(0, { timeoutMs: 1_000 });
     expect(zk.timeoutMs).toBe(1_000);

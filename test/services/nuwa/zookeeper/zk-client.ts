@@ -66,15 +66,15 @@ export class ZkClient {
   }
 
   /** @returns whether the session is open. */
-  async connect(options: { sessionHex?: string; password?: Uint8Array; timeoutMs?: number } = {}): Promise<boolean> {
-    const { sessionHex = '0000000000000000', password = Buffer.alloc(16), timeoutMs = 5_000 } = options;
+  async connect(options: { sessionHex?: string; password?: Uint8Array; timeoutMs?: number; seenZxid?: number } = {}): Promise<boolean> {
+    const { seenZxid = 0, sessionHex = '0000000000000000', password = Buffer.alloc(16), timeoutMs = 5_000 } = options;
     const answered = new Promise<Reader | undefined>((resolve) => {
       this.#onConnect = resolve;
       void this.closed.then(() => resolve(undefined));
     });
     this.#send((writer) => {
       writer.int(0);
-      writer.long(0);
+      writer.long(seenZxid);
       writer.int(timeoutMs);
       writer.longHex(sessionHex);
       writer.buffer(password);
