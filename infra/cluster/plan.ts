@@ -74,6 +74,9 @@ export function roleSpec(input: PlanInput, role: RoleName, node?: { id: string; 
       ...(needs.database ? { FEITIAN_DATABASE_URL: input.databaseUrl } : {}),
       ...(needs.temporal ? input.temporalEnv : {}),
       ...(role === 'shennong' ? { FEITIAN_HTTP: `127.0.0.1:${ports.get(SHENNONG_HTTP)}`, FEITIAN_SCRAPE: input.scrape } : {}),
+      ...(node && role === 'pangu-chunk' && shape.disks !== undefined
+        ? { FEITIAN_DISKS: layout.disksOf(node.id, shape.disks).join(',') }
+        : {}),
       ...(node
         ? {
             FEITIAN_NODE: node.id,
