@@ -76,7 +76,8 @@ export class ChunkStore {
   /** The same for a copy: it may come after the chunk was deleted here, and what is here of it and can't be read makes way. */
   async useForCopy<T>(chunk: string, capacityBytes: number, work: (file: ChunkFile) => Promise<T>): Promise<T> {
     await this.use(chunk, async () => {}).catch(async (error) => {
-      if (error instanceof ChunkError && error.code === 'BadChecksum') await this.delete(chunk);
+      if (hasCode(error, 'BadChecksum')) await this.delete(chunk);
+      if (hasCode(error, 'DiskFailed')) this.disks.forget(chunk); // it may begin anew on a disk that works
     });
     this.#deleted.delete(chunk);
     return this.useOrCreate(chunk, capacityBytes, false, work);
