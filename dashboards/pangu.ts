@@ -136,15 +136,46 @@ export function panguDashboard(settings: Settings): Dashboard {
     .withPanel(
       graph({
         title: 'Disk used',
-        description: 'The share of the disk below the chunks that is taken. A full one takes no new replicas.',
+        description:
+          'The share of each disk below the chunks that is taken. A full one takes no new chunks; those of one node become alike by and by.',
         unit: 'percentunit',
         limits: { orange: 0.8, red: 0.9 },
         queries: [
           {
             expression: `1 - ${part(series(CHUNK.diskBytes, { ...HERE, kind: 'free' }), series(CHUNK.diskBytes, { ...HERE, kind: 'total' }), 'kind')}`,
-            legend: '{{node}}',
+            legend: '{{node}} {{disk}}',
           },
         ],
+      }),
+    )
+    .withPanel(
+      graph({
+        title: 'Disks out of use',
+        description: 'Disks of chunk servers that failed, are missing or are of another node. What lay there is copied from elsewhere.',
+        unit: 'short',
+        limits: { red: 1 },
+        queries: [
+          {
+            expression: sum(series(CHUNK.disks, { ...HERE, state: like('failed|missing|refused') }), 'node', 'state'),
+            legend: '{{node}} {{state}}',
+          },
+        ],
+      }),
+    )
+    .withPanel(
+      graph({
+        title: 'Queue at the disks',
+        description: 'Operations under way on each disk. One that stands out for long is slow: look at it before it fails.',
+        unit: 'short',
+        queries: [{ expression: series(CHUNK.diskQueue, HERE), legend: '{{node}} {{disk}}' }],
+      }),
+    )
+    .withPanel(
+      graph({
+        title: 'Errors of disks',
+        description: 'Errors that disks returned in a second. A disk is left alone after a failed write or sync, or three failed reads.',
+        unit: 'ops',
+        queries: [{ expression: rate(CHUNK.diskErrors, HERE), legend: '{{node}} {{disk}}' }],
       }),
     )
     .withPanel(

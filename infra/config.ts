@@ -16,6 +16,8 @@ export interface RoleFlags {
   cluster?: string;
   node?: string;
   rack?: string;
+  machine?: string;
+  disk?: string;
   data?: string;
   listen?: string;
   nuwa?: string;
@@ -69,6 +71,11 @@ const schemaFor = (scheme: Scheme) =>
     cluster: name.default('local'),
     node: name.optional(),
     rack: name.default('rack-a'),
+    machine: name.optional(),
+    disk: z
+      .string()
+      .default('')
+      .transform((text) => text.split(',').filter((part) => part.trim() !== '')),
     data: z.string().min(1, 'must name a directory'),
     listen: addressFor(scheme).optional(),
     nuwa: z
@@ -111,6 +118,8 @@ export const VARIABLES: Record<keyof z.input<Schema>, string> = {
   cluster: 'FEITIAN_CLUSTER',
   node: 'FEITIAN_NODE',
   rack: 'FEITIAN_RACK',
+  machine: 'FEITIAN_MACHINE',
+  disk: 'FEITIAN_DISKS',
   data: 'FEITIAN_DATA',
   listen: 'FEITIAN_LISTEN',
   nuwa: 'FEITIAN_NUWA',
@@ -142,7 +151,7 @@ export async function roleConfigs(roles: readonly RoleName[], flags: RoleFlags, 
   const scheme = given.tlsCertificate !== undefined && !insecure ? 'tls' : 'tcp';
   const parsed = schemaFor(scheme).safeParse(given);
   if (!parsed.success) throw badConfig(parsed.error.issues.map(({ path, message }) => `${nameOf(path[0])} ${message}`));
-  const { cluster, node, rack, data, nuwa, database, metrics, http, httpToken, proxy, cpu, memory } = parsed.data;
+  const { cluster, node, rack, machine, disk, data, nuwa, database, metrics, http, httpToken, proxy, cpu, memory } = parsed.data;
   const nuwaServer = roles.includes('nuwa') ? nuwaServerOf(parsed.data, scheme) : undefined;
   const listen = parsed.data.listen ?? ownAddress(nuwaServer) ?? `${scheme}://127.0.0.1:0`;
 
@@ -177,7 +186,8 @@ export async function roleConfigs(roles: readonly RoleName[], flags: RoleFlags, 
     http,
     resources: { cpu, memoryMiB: memory },
     ...(role === 'nuwa' && nuwaServer ? { nuwaServer } : {}),
-    ...(node ? { node: { id: node, rack } } : {}),
+    ...(node ? { node: { id: node, rack, ...(machine ? { machine } : {}) } } : {}),
+    ...(role === 'pangu-chunk' && disk.length > 0 ? { disks: disk.map((each) => resolve(each.trim())) } : {}),
     ...(security ? { security } : {}),
     ...(httpToken ? { httpTokenFile: resolve(httpToken) } : {}),
     ...(proxy ? { proxy } : {}),

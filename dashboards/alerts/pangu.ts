@@ -1,10 +1,18 @@
-import { PANGU_MASTER_METRICS } from '../../services/pangu/metrics.ts';
-import { max, series } from '../promql.ts';
+import { PANGU_CHUNK_METRICS, PANGU_MASTER_METRICS } from '../../services/pangu/metrics.ts';
+import { like, max, series, sum } from '../promql.ts';
 import type { AlertGroup } from './alert.ts';
 
 export const panguAlerts: AlertGroup = {
   name: 'feitian-pangu',
   alerts: [
+    {
+      name: 'DiskOut',
+      expression: `${sum(series(PANGU_CHUNK_METRICS.disks, { state: like('failed|missing|refused') }), 'node', 'state')} > 0`,
+      for: '1m',
+      severity: 'warning',
+      summary: 'Disks of {{ $labels.node }} are {{ $labels.state }}: {{ $value }}',
+      description: 'The chunk server goes on with its other disks. What lay there is copied from other nodes, unless it was the last copy.',
+    },
     {
       name: 'ChunksUnderReplicated',
       expression: `${max(series(PANGU_MASTER_METRICS.underReplicated))} > 0`,

@@ -27,6 +27,8 @@ export interface Layout {
   /** All that one node keeps. */
   nodeDirectory(node: string): string;
   dataOf(role: string, node?: string): string;
+  /** Of a node's chunk server: so many, or one below each of the directories. */
+  disksOf(node: string, disks: number | readonly string[]): string[];
   /** Of one server of the group. */
   dataOfNuwa(server: string): string;
 }
@@ -57,6 +59,10 @@ export function layoutOf(directory: string): Layout {
     logOf: (role, node) => join(logs, `${node ? `${role}-${node}` : role}.log`),
     nodeDirectory: (node) => join(dir, 'nodes', node),
     dataOf: (role, node) => (node ? join(dir, 'nodes', node, role) : join(dir, role)),
+    disksOf: (node, disks) =>
+      typeof disks === 'number'
+        ? Array.from({ length: disks }, (_, i) => join(dir, 'nodes', node, 'pangu-chunk', `disk-${i + 1}`))
+        : disks.map((disk) => join(resolve(disk), node)),
     dataOfNuwa: (server) => join(dir, 'nuwa', server),
   };
 }

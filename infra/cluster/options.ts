@@ -14,6 +14,8 @@ export const clusterOptionsSchema = z.object({
   racks: z.number().int().min(1).max(26).optional(),
   /** Servers of the coordination service, when there are none yet: one, or as many as outlive the loss of one or of two. @default 3 */
   nuwaServers: z.union([z.literal(1), z.literal(3), z.literal(5)], 'must be 1, 3 or 5').optional(),
+  /** Of each node's chunk server: so many directories beside its other data, or one below each of these. A directory keeps what it began with. @default its own */
+  disks: z.union([z.number().int().min(1).max(64), z.array(z.string().min(1)).min(1)]).optional(),
   cpuPerNode: z.number().positive().optional(),
   memoryMiBPerNode: z.number().int().positive().optional(),
   ports: z
@@ -44,6 +46,7 @@ export interface ClusterShape {
   name: string;
   nodes: { id: string; rack: string }[];
   nuwaServers?: number;
+  disks?: number | string[];
   cpuPerNode: number;
   memoryMiBPerNode: number;
   ports: {

@@ -75,6 +75,7 @@ export function roleSpec(input: PlanInput, role: RoleName, node?: { id: string; 
       ...(needs.temporal ? input.temporalEnv : {}),
       ...(role === 'worker' && shape.requireSubmitter ? { FEITIAN_REQUIRE_SUBMITTER: 'on' } : {}),
       ...(role === 'shennong' ? { FEITIAN_HTTP: `127.0.0.1:${ports.get(SHENNONG_HTTP)}`, FEITIAN_SCRAPE: input.scrape } : {}),
+      ...(node && role === 'pangu-chunk' ? disksEnv(input, node.id) : {}),
       ...(node
         ? {
             FEITIAN_NODE: node.id,
@@ -128,6 +129,15 @@ function commonEnv({ env, layout, shape, security, tls }: PlanInput, name: strin
     FEITIAN_TRUST: trustFile,
     ...(tls ? { FEITIAN_TLS_CERTIFICATE: tls.certificateFile, FEITIAN_TLS_KEY: tls.keyFile } : {}),
   };
+}
+
+/** Threads for file operations that each disk of a chunk server keeps busy: one that is slow is not to hold up the others. */
+const THREADS_OF_DISK = 4;
+
+function disksEnv({ layout, shape }: PlanInput, node: string): ProcessSpec['env'] {
+  if (shape.disks === undefined) return {};
+  const disks = layout.disksOf(node, shape.disks);
+  return { FEITIAN_DISKS: disks.join(','), UV_THREADPOOL_SIZE: `${4 + THREADS_OF_DISK * (disks.length - 1)}` };
 }
 
 const schemeOf = ({ tls }: PlanInput): 'tcp' | 'tls' => (tls ? 'tls' : 'tcp');

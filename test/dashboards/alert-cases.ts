@@ -76,6 +76,24 @@ export const ALERT_CASES: readonly AlertCase[] = [
     fires: [],
   },
   {
+    title: 'fires when a disk of a chunk server has been out for a minute, and says which node to go to',
+    alert: 'DiskOut',
+    series: {
+      'feitian_pangu_disks{node="node-1", state="failed", instance="c:1"}': '0x4 1x10',
+      'feitian_pangu_disks{node="node-1", state="healthy", instance="c:1"}': '2x4 1x10',
+      'feitian_pangu_disks{node="node-2", state="missing", instance="c:2"}': '0x14',
+    },
+    at: '3m',
+    fires: [{ node: 'node-1', state: 'failed' }],
+  },
+  {
+    title: 'is silent while all disks are used',
+    alert: 'DiskOut',
+    series: { 'feitian_pangu_disks{node="node-1", state="retiring", instance="c:1"}': '1x14' },
+    at: '3m',
+    fires: [],
+  },
+  {
     title: 'fires once, though two masters tell it, when chunks lack copies for ten minutes',
     alert: 'ChunksUnderReplicated',
     series: {

@@ -16,6 +16,7 @@ const SYSCALL: Record<Call, string> = {
 /** Real disks, of which some calls return errors when told to. */
 export class FaultyDisks implements DiskCalls {
   readonly #paths = new Map<number, string>();
+  #hung: string | undefined;
   #faults: { below: string; call: Call; code: string }[] = [];
   /** Told of each call before it is made. */
   onCall: ((call: Call, path: string) => void) | undefined;
@@ -25,12 +26,18 @@ export class FaultyDisks implements DiskCalls {
     this.#faults.push({ below, call, code });
   }
 
+  /** From now on nothing below a directory is answered. */
+  hang(below: string): void {
+    this.#hung = below;
+  }
+
   heal(): void {
     this.#faults = [];
   }
 
   async openFile(path: string, flags: number): Promise<number> {
     this.#check('openFile', path);
+    if (this.#hung !== undefined && path.startsWith(this.#hung)) await new Promise(() => {});
     const fd = await nodeDisk.openFile(path, flags);
     this.#paths.set(fd, path);
     return fd;

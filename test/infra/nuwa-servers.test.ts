@@ -118,6 +118,24 @@ describe('the plan of a cluster', () => {
     expect(env).not.toHaveProperty('FEITIAN_NUWA_ID');
   });
 
+  test('tells a chunk server its disks, with threads for each, and nobody else', () => {
+    const node = { id: 'node-1', rack: 'rack-a' };
+    const ports = new Map([
+      ['pangu-chunk/node-1', 1],
+      ['tubo/node-1', 2],
+    ]);
+    const security = new Map([...ports.keys()].map((name) => [name, { identityFile: '/k', trustFile: '/t' }]));
+    const envOf = (role: 'pangu-chunk' | 'tubo', disks?: number | string[]) =>
+      roleSpec({ ...input, ports, security, shape: { ...shape, disks } }, role, node).env;
+    expect(envOf('pangu-chunk', 2)).toMatchObject({
+      FEITIAN_DISKS: '/cluster/nodes/node-1/pangu-chunk/disk-1,/cluster/nodes/node-1/pangu-chunk/disk-2',
+      UV_THREADPOOL_SIZE: '8',
+    });
+    expect(envOf('pangu-chunk', ['/mnt/a', '/mnt/b']).FEITIAN_DISKS).toBe('/mnt/a/node-1,/mnt/b/node-1');
+    expect(envOf('pangu-chunk')).not.toHaveProperty('FEITIAN_DISKS');
+    expect(envOf('tubo', 2)).not.toHaveProperty('FEITIAN_DISKS');
+  });
+
   test('has a place for every role but Nuwa', () => {
     const roles = placesOf(shape).map(({ role, node }) => (node ? `${role} ${node.id}` : role));
     expect(roles).toContain('tubo node-2');

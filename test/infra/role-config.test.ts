@@ -52,6 +52,13 @@ describe('the config of a role', () => {
     expect(config).toMatchObject({ node: { id: 'other' }, nuwa: ['tcp://c:3'], dataDir: '/elsewhere' });
   });
 
+  test('gives a chunk server its disks, of the environment or one flag each, and nobody else', async () => {
+    const configs = await roleConfigs(['pangu-chunk', 'tubo'], {}, { ...env, FEITIAN_DISKS: '/d/1, /d/2', FEITIAN_MACHINE: 'box-1' });
+    expect(configs.map(({ disks }) => disks)).toEqual([['/d/1', '/d/2'], undefined]);
+    expect(configs[0]!.node).toEqual({ id: 'node-7', rack: 'rack-c', machine: 'box-1' });
+    expect((await roleConfigs(['pangu-chunk'], { disk: '/e' }, env))[0]!.disks).toEqual(['/e']);
+  });
+
   test('gives each of several roles a directory of its own', async () => {
     const configs = await roleConfigs(['pangu-master', 'fuxi-master'], {}, env);
     expect(configs.map(({ dataDir }) => dataDir)).toEqual(['/data/pangu-master', '/data/fuxi-master']);

@@ -22,6 +22,12 @@ export function register(program: Command): void {
     .option('--cluster <name>', 'name of the cluster (FEITIAN_CLUSTER)')
     .option('--node <id>', 'the machine this is, for roles that belong to one (FEITIAN_NODE)')
     .option('--rack <name>', 'its rack (FEITIAN_RACK)')
+    .option('--machine <name>', 'what it runs on, where several nodes share one: their copies count as one place (FEITIAN_MACHINE)')
+    .option(
+      '--disk <directory>',
+      'of a chunk server, once for each disk: where it keeps chunks (FEITIAN_DISKS, with commas between)',
+      joined,
+    )
     .option('--data <directory>', 'where the role keeps its files (FEITIAN_DATA)')
     .option('--listen <tcp://host:port>', 'where it answers calls, tls:// with a certificate; port 0 is any free one (FEITIAN_LISTEN)')
     .option('--nuwa <addresses>', 'the Nuwa servers, with commas between (FEITIAN_NUWA)')
@@ -122,4 +128,8 @@ function nuwaOf(roles: RoleName[], configs: RoleConfig[], running: RunningRole[]
   if (configs[0]!.nuwa.length > 0 || !own) return configs[0]!.nuwa;
   const { id, members = [] } = configs[at]!.nuwaServer ?? {};
   return [own, ...members.filter((member) => member.id !== id).map(({ address }) => address)];
+}
+
+function joined(text: string, before?: string): string {
+  return before === undefined ? text : `${before},${text}`;
 }

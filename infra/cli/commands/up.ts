@@ -1,3 +1,4 @@
+import { resolve } from 'node:path';
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { type ClusterInfo, type StartOptions, type Step, startCluster } from '../../cluster/launch.ts';
 import { action, print, printJson, UsageError } from '../ui/action.ts';
@@ -9,6 +10,7 @@ interface Flags extends VerbOptions {
   name?: string;
   nodes?: number;
   racks?: number;
+  disks?: number | string[];
   cpuPerNode?: number;
   memoryPerNode?: number;
   postgresPort?: number;
@@ -37,6 +39,11 @@ export function register(program: Command): void {
     .option('--name <name>', 'its name, as in pangu://<name>/; what a directory began with, it keeps (default: local)')
     .option('--nodes <count>', 'machines it plays', wholeNumber, 4)
     .option('--racks <count>', 'racks they stand in', wholeNumber, 2)
+    .option(
+      '--disks <count or directories>',
+      'disks of each node: so many directories, or one below each of these, with commas between (default: those it had, or one)',
+      countOrDirectories,
+    )
     .option('--cpu-per-node <count>', 'processors a node offers for containers (default: what this machine has, shared out)', positive)
     .option(
       '--memory-per-node <MiB>',
@@ -79,6 +86,7 @@ async function up(flags: Flags): Promise<void> {
     name: flags.name,
     nodes: flags.nodes,
     racks: Math.min(flags.racks ?? 2, flags.nodes ?? 4),
+    disks: flags.disks,
     nuwaServers: flags.nuwaServers && NUWA_SERVERS[flags.nuwaServers],
     cpuPerNode: flags.cpuPerNode,
     memoryMiBPerNode: flags.memoryPerNode,
@@ -140,6 +148,12 @@ function wholeNumber(text: string): number {
   const number = Number(text);
   if (!Number.isInteger(number) || number < 1) throw new InvalidArgumentError('Must be a whole number above 0.');
   return number;
+}
+
+/** Resolved here: the launcher may stand elsewhere. */
+function countOrDirectories(text: string): number | string[] {
+  if (/^\d+$/.test(text)) return wholeNumber(text);
+  return text.split(',').map((part) => resolve(part.trim()));
 }
 
 function positive(text: string): number {

@@ -1,6 +1,7 @@
 import { hasCode } from '../../base/errors.ts';
 import { ChunkError } from '../chunk-contract.ts';
 import { dataOffset } from '../core/chunk-format.ts';
+import { smallest } from '../core/smallest.ts';
 import { ChunkFile } from './chunk-file.ts';
 import type { ChunkDisk } from './disks/chunk-disk.ts';
 import { DiskSet, type DiskSetOptions } from './disks/disk-set.ts';
@@ -75,7 +76,8 @@ export class ChunkStore {
   /** The same for a copy: it may come after the chunk was deleted here, and what is here of it and can't be read makes way. */
   async useForCopy<T>(chunk: string, capacityBytes: number, work: (file: ChunkFile) => Promise<T>): Promise<T> {
     await this.use(chunk, async () => {}).catch(async (error) => {
-      if (error instanceof ChunkError && error.code === 'BadChecksum') await this.delete(chunk);
+      if (hasCode(error, 'BadChecksum')) await this.delete(chunk);
+      if (hasCode(error, 'DiskFailed')) this.disks.forget(chunk); // it may begin anew on a disk that works
     });
     this.#deleted.delete(chunk);
     return this.useOrCreate(chunk, capacityBytes, false, work);
@@ -98,8 +100,8 @@ export class ChunkStore {
 
   async list(after: string, limit: number): Promise<{ chunks: string[]; more: boolean }> {
     const names = await Promise.all(this.disks.usable.map((disk) => disk.names()));
-    const later = [...new Set(names.flat())].filter((name) => name > after).sort();
-    return { chunks: later.slice(0, limit), more: later.length > limit };
+    const found = smallest(laterThan(after, names), limit + 1);
+    return { chunks: found.slice(0, limit), more: found.length > limit };
   }
 
   /**
@@ -227,6 +229,10 @@ export class ChunkStore {
     entry.leaving = true;
     if (entry.users === 0) void closeQuietly(entry.open);
   }
+}
+
+function* laterThan(after: string, lists: readonly string[][]): Iterable<string> {
+  for (const names of lists) for (const name of names) if (name > after) yield name;
 }
 
 /** A disk that is out brings nothing back. */

@@ -98,7 +98,7 @@ describe.skipIf(noMounts)('a cluster whose servers have several disks', () => {
     await readAll();
   });
 
-  it('never drops the last replica, and believes a server that says it lost another', async () => {
+  it('never drops the last replica of a chunk, whatever its server says', async () => {
     await pangu.writeFile('/only', randomBytes(1000), { replicas: 1, preferNode: 'n1', chunkBytes: 2 * MIB });
     const { chunk } = (await pangu.locate('/only'))[0]!;
     const master = cluster.cluster.kuafu.service(masterService, 'nuwa://test/pangu-master/');

@@ -49,10 +49,13 @@ export function startReportingChunks(context: ReportChunksContext, options: Repo
     round: async (signal) => {
       const hurry = urgent;
       urgent = false;
+      const graceMs = graceEndsMs - clock.monotonicMs();
+      // Where both are out, what lay on either cannot be told apart: a disk that fails ends the waiting for one that is missing.
+      if (!hurry && store.disks.isMissingSome && graceMs > 0) {
+        void clock.sleep(graceMs, signal, { ref: false }).then(loop.wake, () => {});
+        return;
+      }
       try {
-        if (!hurry && store.disks.isMissingSome && clock.monotonicMs() < graceEndsMs) {
-          await clock.sleep(graceEndsMs - clock.monotonicMs(), signal);
-        }
         await reportOnce(context, hurry ? 0 : pauseMs, signal);
       } catch (error) {
         urgent ||= hurry;

@@ -12,8 +12,10 @@ import { readIdentity } from './identity.ts';
 
 /** Written, synced and left, to see whether the disk takes anything. */
 const PROBE_FILE = 'probe';
-/** A disk that has not answered a look by then is as good as gone. */
-const LOOK_MS_MAX = 20_000;
+/** A disk that has not answered a look by then is as good as gone; a busy one takes seconds. */
+const LOOK_MS_MAX = 60_000;
+/** In which any other disk answers, if there is a thread to ask it. */
+const OTHERS_MS_MAX = 5_000;
 
 /** Errors whose disk is known. */
 const HEARD = new WeakSet<ChunkError>();
@@ -182,14 +184,21 @@ export class ChunkDisk {
   }
 
   async #look(): Promise<void> {
-    const stopped = new AbortController();
-    const late = this.#clock.sleep(LOOK_MS_MAX, stopped.signal, { ref: false }).then(
-      () => 'it does not answer',
+    const answered = new AbortController();
+    const late = this.#clock.sleep(LOOK_MS_MAX, answered.signal, { ref: false }).then(
+      () => this.#whyLate(),
       () => undefined,
     );
     const problem = await Promise.race([this.#problem(), late]);
-    stopped.abort();
+    answered.abort();
     if (problem !== undefined) this.fail(problem);
+  }
+
+  /** All file operations of the process share a few threads: when none of them gets a turn, that is not this disk's fault alone. */
+  async #whyLate(): Promise<string | undefined> {
+    const elsewhere = stat('/').then(() => `it has not answered for ${LOOK_MS_MAX / 1000} s, and others do`);
+    const nobody = this.#clock.sleep(OTHERS_MS_MAX, undefined, { ref: false }).then(() => undefined);
+    return Promise.race([elsewhere, nobody]);
   }
 
   async #problem(): Promise<string | undefined> {

@@ -3,6 +3,7 @@ import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSync, 
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { ManualClock } from '../../../../services/base/clock.ts';
 import { silentLogger } from '../../../../services/base/log.ts';
 import { seededRandom } from '../../../../services/base/random.ts';
 import { ChunkStore } from '../../../../services/pangu/chunk/chunk-store.ts';
@@ -221,6 +222,24 @@ describe('a disk that returns errors', () => {
     expect(stateOf(store)).toEqual({ a: 'healthy', b: 'healthy' });
     calls.heal();
     await write(store, 'c-1', randomBytes(10));
+  });
+
+  it('that does not answer for a minute is out, if others answer', async () => {
+    const calls = new FaultyDisks();
+    const clock = new ManualClock();
+    const store = await open([a, b], { calls, clock });
+    for (let i = 0; i < 12; i++) await write(store, `c-${i}`, randomBytes(10));
+    calls.hang(dir(b));
+    const looking = store.disks.look();
+    await new Promise((resolve) => setImmediate(resolve));
+    clock.advance(59_000);
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    expect(stateOf(store)).toEqual({ a: 'healthy', b: 'healthy' });
+    clock.advance(1_000);
+    await looking;
+    expect(stateOf(store)).toEqual({ a: 'healthy', b: 'failed' });
+    expect(store.disks.measured.find(({ path }) => path === dir(b))!.reason).toContain('has not answered for 60 s');
+    for (let i = 12; i < 20; i++) await write(store, `c-${i}`, randomBytes(10));
   });
 
   it('that comes back with an old copy of a chunk gives way to the copy that was made meanwhile', async () => {
