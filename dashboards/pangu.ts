@@ -170,21 +170,15 @@ export function panguDashboard(settings: Settings): Dashboard {
       }),
     )
     .withPanel(
-      stat({
-        title: 'Control',
-        description: 'Masters that look after what is lost: one at a time.',
-        unit: 'short',
-        limits: { orange: 2 },
-        expression: sum(series(HEALING.controls)),
-      }),
-    )
-    .withPanel(
       graph({
         title: 'Chunk servers that are missed',
         description:
-          'Those that hold replicas and are not there: away, and dead once they were missed for so long that what they hold is made again elsewhere.',
+          'Those that hold replicas and are not there: away, and dead once they were missed for so long that what they hold is made again elsewhere. One master looks after it.',
         unit: 'short',
-        queries: [{ expression: sum(series(HEALING.nodesMissed), 'state'), legend: '{{state}}' }],
+        queries: [
+          { expression: sum(series(HEALING.nodesMissed), 'state'), legend: '{{state}}' },
+          { expression: sum(series(HEALING.controls)), legend: 'masters in control' },
+        ],
       }),
     )
     .withPanel(
