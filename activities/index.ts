@@ -25,6 +25,11 @@ import { createPlanJob } from './fuxi/plan-job.ts';
 import { createPublishJob } from './fuxi/publish-job.ts';
 import type { createRunBatch } from './fuxi/run-batch.ts';
 import type { FuxiServices } from './fuxi/services.ts';
+import { createBalanceStep } from './pangu/balance-step.ts';
+import { createClaimRepair } from './pangu/claim-repair.ts';
+import { createDrainStep } from './pangu/drain-step.ts';
+import { createPlanWork } from './pangu/plan-work.ts';
+import { createRepairStep } from './pangu/repair-step.ts';
 
 /** Activities of the queue `feitian`: whichever worker is free runs them. */
 export function createActivities(services: FuxiServices & DayuServices & NodeServices) {
@@ -49,6 +54,11 @@ export function createActivities(services: FuxiServices & DayuServices & NodeSer
     beginRollout: createBeginRollout(services),
     place: createPlace(services),
     endRollout: createEndRollout(services),
+    planWork: createPlanWork(services),
+    claimRepair: createClaimRepair(services),
+    repairStep: createRepairStep(services),
+    balanceStep: createBalanceStep(services),
+    drainStep: createDrainStep(services),
   };
 }
 export type Activities = ReturnType<typeof createActivities>;

@@ -1,5 +1,5 @@
 import type { Dashboard } from '@grafana/grafana-foundation-sdk/dashboard';
-import { PANGU_CHUNK_METRICS, PANGU_MASTER_METRICS } from '../services/pangu/metrics.ts';
+import { PANGU_CHUNK_METRICS, PANGU_HEALING_METRICS, PANGU_MASTER_METRICS, PANGU_SCRUB_METRICS } from '../services/pangu/metrics.ts';
 import { SHENNONG_METRICS } from '../services/shennong/metrics.ts';
 import { board, choice, type Settings } from './board.ts';
 import { graph, stat } from './panels.ts';
@@ -8,6 +8,8 @@ import { like, max, not, part, rate, series, sum } from './promql.ts';
 const HERE = { node: like('$node') };
 const CHUNK = PANGU_CHUNK_METRICS;
 const MASTER = PANGU_MASTER_METRICS;
+const HEALING = PANGU_HEALING_METRICS;
+const SCRUB = PANGU_SCRUB_METRICS;
 
 /** The file system: whether every chunk has its copies, what is read and written, and where the bytes lie. */
 export function panguDashboard(settings: Settings): Dashboard {
@@ -195,6 +197,52 @@ export function panguDashboard(settings: Settings): Dashboard {
         queries: [
           { expression: sum(rate(MASTER.replicasMoved)), legend: 'moved' },
           { expression: sum(rate(MASTER.badReplicas)), legend: 'bad' },
+        ],
+      }),
+    )
+    .withPanel(
+      graph({
+        title: 'Chunk servers that are missed',
+        description:
+          'Those that hold replicas and are not there: away, and dead once they were missed for so long that what they hold is made again elsewhere. One master looks after it.',
+        unit: 'short',
+        queries: [
+          { expression: sum(series(HEALING.nodesMissed), 'state'), legend: '{{state}}' },
+          { expression: sum(series(HEALING.controls)), legend: 'masters in control' },
+        ],
+      }),
+    )
+    .withPanel(
+      graph({
+        title: 'Lacking',
+        description: 'Bytes to be copied until every chunk has the replicas that servers can hold.',
+        unit: 'bytes',
+        queries: [{ expression: max(series(HEALING.lackingBytes)), legend: 'lacking' }],
+      }),
+    )
+    .withPanel(
+      graph({
+        title: 'Healing',
+        description: 'Bytes of replicas that were lacking and were copied in a second, and bytes read back by scrubbing.',
+        unit: 'Bps',
+        queries: [
+          { expression: sum(rate(HEALING.repairedBytes)), legend: 'copied' },
+          { expression: sum(rate(SCRUB.scrubbedBytes)), legend: 'read back' },
+        ],
+      }),
+    )
+    .withPanel(
+      graph({
+        title: 'What healing did',
+        description:
+          'In a second: replicas made again, those that were too many and removed, those that were lost or found damaged, files that no row named. One disk behind all of it: take it out.',
+        unit: 'ops',
+        queries: [
+          { expression: sum(rate(HEALING.replicasMade)), legend: 'made' },
+          { expression: sum(rate(HEALING.replicasTrimmed)), legend: 'too many' },
+          { expression: sum(rate(HEALING.replicasLost)), legend: 'lost' },
+          { expression: sum(rate(SCRUB.scrubBad)), legend: 'damaged' },
+          { expression: sum(rate(HEALING.orphansRemoved)), legend: 'orphans' },
         ],
       }),
     )

@@ -13,6 +13,7 @@ import { runUntilStopped } from './temporal/run-worker.ts';
 import { isRunning } from './temporal/running-workflows.ts';
 import { prepareRuntime } from './temporal/runtime.ts';
 import { traceActivities } from './temporal/trace.ts';
+import { startWantedRepairs } from './temporal/wanted-repairs.ts';
 import { workflowBundle } from './workflow-bundle.ts';
 
 /** The role `worker`: runs the workflows and every activity that is not bound to a node. As many of them as wanted may run side by side. */
@@ -46,12 +47,14 @@ export async function start(config: RoleConfig): Promise<RunningRole> {
     createActivities({ pangu, fuxiMaster, dayuMaster, ...nodeServices, ...(submitters ? { submitters } : {}) }),
   );
   const running = runUntilStopped(worker, log);
+  const repairs = startWantedRepairs({ panguMaster: nodeServices.panguMaster, client, log });
 
   let stopped: Promise<void> | undefined;
   const stop = async (): Promise<void> => {
     // The SDK hears the signal too, and may have begun already.
     if (worker.getState() === 'RUNNING') worker.shutdown();
     await running;
+    await repairs.stop();
     await pangu.close();
     await member.leave();
     await client.connection.close();

@@ -294,4 +294,32 @@ export const ALERT_CASES: readonly AlertCase[] = [
     at: '4m',
     fires: [],
   },
+  {
+    title: 'fires when no master controls',
+    alert: 'HealingStopped',
+    series: { 'feitian_pangu_control{instance="m:1"}': '0x20', 'feitian_pangu_control{instance="m:2"}': '1x4 0x16' },
+    at: '4m',
+    fires: [{}],
+  },
+  {
+    title: 'is silent while control goes from one master to another',
+    alert: 'HealingStopped',
+    series: { 'feitian_pangu_control{instance="m:1"}': '1x4 0x16', 'feitian_pangu_control{instance="m:2"}': '0x6 1x14' },
+    at: '4m',
+    fires: [],
+  },
+  {
+    title: 'fires when scrubbing found something',
+    alert: 'ChunksDamaged',
+    series: { 'feitian_pangu_scrub_bad_total{node="node-3", instance="c:3"}': '0x8 1x20' },
+    at: '5m',
+    fires: [{ node: 'node-3', instance: 'c:3' }],
+  },
+  {
+    title: 'is silent about what was found before',
+    alert: 'ChunksDamaged',
+    series: { 'feitian_pangu_scrub_bad_total{node="node-3", instance="c:3"}': '3x400' },
+    at: '90m',
+    fires: [],
+  },
 ];

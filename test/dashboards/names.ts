@@ -2,7 +2,7 @@ import { DAYU_AGENT_METRICS, DAYU_MASTER_METRICS, ROLLOUT_METRICS } from '../../
 import { FUXI_MASTER_METRICS, JOB_METRICS, TUBO_METRICS } from '../../services/fuxi/metrics.ts';
 import { KUAFU_METRICS } from '../../services/kuafu/metrics.ts';
 import { NUWA_METRICS } from '../../services/nuwa/metrics.ts';
-import { PANGU_CHUNK_METRICS, PANGU_MASTER_METRICS } from '../../services/pangu/metrics.ts';
+import { PANGU_CHUNK_METRICS, PANGU_HEALING_METRICS, PANGU_MASTER_METRICS, PANGU_SCRUB_METRICS } from '../../services/pangu/metrics.ts';
 import { NODE_METRICS, SHENNONG_METRICS } from '../../services/shennong/metrics.ts';
 import { ZHONGKUI_METRICS } from '../../services/zhongkui/metrics.ts';
 
@@ -17,6 +17,8 @@ const ALL = [
   NUWA_METRICS,
   PANGU_CHUNK_METRICS,
   PANGU_MASTER_METRICS,
+  PANGU_HEALING_METRICS,
+  PANGU_SCRUB_METRICS,
   NODE_METRICS,
   SHENNONG_METRICS,
   ZHONGKUI_METRICS,

@@ -8,6 +8,8 @@ import { type Copied, childPath, expand, get, panguStat, put, toStandardOutput }
 import { renderTable } from '../ui/table.ts';
 import { formatBytes, formatCount, formatTime, parseBytes } from '../ui/units.ts';
 import { type VerbOptions, verb } from '../ui/verb.ts';
+import { registerFsck } from './fs-fsck.ts';
+import { registerWork } from './fs-work.ts';
 
 /** `feitian fs …`: files in Pangu. */
 export function register(program: Command): void {
@@ -109,6 +111,9 @@ export function register(program: Command): void {
       if (options.json) printJson({ moved });
     }),
   );
+
+  registerFsck(fs);
+  registerWork(fs);
 }
 
 function splitPaths(paths: string[]): { sources: string[]; destination: string } {

@@ -83,7 +83,7 @@ export function planBalance({ nodes, to, replicas, bytesMax = Number.POSITIVE_IN
 }
 
 /** How many pairs of replicas share a rack; a node that nobody knows shares it with none. */
-function crowding(nodes: readonly string[], racks: ReadonlyMap<string, string>): number {
+export function crowding(nodes: readonly string[], racks: ReadonlyMap<string, string>): number {
   let pairs = 0;
   nodes.forEach((node, i) => {
     const rack = racks.get(node);

@@ -22,7 +22,8 @@ export async function findDeviations({ db, chunkServers }: MasterContext, limit:
     db,
     sql`
       with server as (select * from jsonb_to_recordset(${JSON.stringify(servers)}::jsonb) as s (node text, draining boolean)),
-      dead as (select id from pangu.nodes where dead_at is not null),
+      -- One that is back counts from now on, also before the tables know.
+      dead as (select id from pangu.nodes where dead_at is not null and id not in (select node from server)),
       look as (
         select c.id, c.length, i.replicas as wanted, i.created_at,
           count(*) filter (where r.node is not null and dead.id is null)::int as counted,
