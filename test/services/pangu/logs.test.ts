@@ -1,5 +1,7 @@
 import { once } from 'node:events';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { type KuafuClient, KuafuError } from '../../../services/kuafu/contract.ts';
+import { createPangu } from '../../../services/pangu/client.ts';
 import { BLOCK_BYTES, type PanguClient } from '../../../services/pangu/contract.ts';
 import { type PanguCluster, startPanguCluster } from '../../helpers/pangu-cluster.ts';
 
@@ -25,7 +27,7 @@ class Load {
   }
 
   async #write(path: string, name: string, recordBytes: number, options: object): Promise<void> {
-    const log = await cluster.clientOn('').openLog(path, options);
+    const log = await cluster.clientOn('n1').openLog(path, options);
     const lane = async (lane: number): Promise<void> => {
       for (let n = 0; !this.#stopped; n++) {
         const record = `${name}.${lane}:${n}`.padEnd(recordBytes - 1, '.').concat('\n');
@@ -102,6 +104,43 @@ describe('a log', () => {
     await ended;
     await log.close();
     await expect(log.append('x')).rejects.toEqual(withCode('EBADF'));
+  });
+
+  it('takes one record after the other', async () => {
+    const log = await pangu.openLog('/one-by-one');
+    for (let i = 0; i < 50; i++) expect(await log.append('0123456789')).toEqual({ offset: i * 10 });
+    expect(await pangu.openLog('/one-by-one').then((other) => other.append('x'))).toEqual({ offset: 500 });
+  });
+
+  it('gives the same answer for a record whose reply was lost, also when its chunk has ended since', async () => {
+    let lose = 0;
+    // Carried out, and its reply lost.
+    const losing: KuafuClient = {
+      ...cluster.cluster.kuafu,
+      service: ((contract: never, address: string) => {
+        const service = cluster.cluster.kuafu.service(contract, address) as Record<string, (...parameters: unknown[]) => Promise<unknown>>;
+        if ((contract as { name: string }).name !== 'pangu-chunk') return service;
+        const appendRecords = async (...parameters: unknown[]): Promise<unknown> => {
+          const reply = await service.appendRecords!(...parameters);
+          if (++lose % 3 === 0) throw new KuafuError('Unavailable', 'the reply was lost');
+          return reply;
+        };
+        return new Proxy(service, { get: (target, name: string) => (name === 'appendRecords' ? appendRecords : target[name]) });
+      }) as KuafuClient['service'],
+    };
+    const through = createPangu({ cluster: 'test', kuafu: losing });
+    const logs = await Promise.all([1, 2].map(() => through.openLog('/lost-replies')));
+    const places = await Promise.all(
+      logs.flatMap((log, writer) =>
+        Array.from({ length: 20 }, (_, i) => log.append(`${writer}.${i};`).then(({ offset }) => ({ writer, i, offset }))),
+      ),
+    );
+    for (const log of logs)
+      for (let i = 20; i < 40; i++) places.push({ writer: logs.indexOf(log), i, ...(await log.append(`${logs.indexOf(log)}.${i};`)) });
+    const all = (await pangu.readFile('/lost-replies')).toString();
+    for (const { writer, i, offset } of places) expect(all.slice(offset)).toMatch(new RegExp(`^${writer}\\.${i};`));
+    expect(all.split(';')).toHaveLength(81);
+    expect((await pangu.locate('/lost-replies')).length).toBeGreaterThan(5);
   });
 
   it('refuses what is no record and what is no log', async () => {
