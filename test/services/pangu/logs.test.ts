@@ -4,6 +4,7 @@ import { type KuafuClient, KuafuError } from '../../../services/kuafu/contract.t
 import { createPangu } from '../../../services/pangu/client.ts';
 import { BLOCK_BYTES, type PanguClient } from '../../../services/pangu/contract.ts';
 import { type PanguCluster, startPanguCluster } from '../../helpers/pangu-cluster.ts';
+import { startPanguWriter } from '../../helpers/pangu-writer.ts';
 
 const withCode = (code: string) => expect.objectContaining({ code });
 
@@ -178,6 +179,27 @@ describe('a log whose servers are killed', () => {
     await load.stop();
     await checkLog('/killed-log', load);
   }, 90_000);
+
+  it('has of a writer that is killed what it was told is there, each record whole and once', async () => {
+    const writer = await startPanguWriter(cluster.nuwaAddress);
+    const path = '/killed-writer';
+    const told: number[] = [];
+    await writer.tell({ what: 'openLog', path });
+    for (let i = 0; i < 200; i++) {
+      void writer.tell({ what: 'append', path, text: `${i}`.padEnd(999, '.').concat('\n') }).then(() => told.push(i));
+    }
+    await expect.poll(() => told.length, { timeout: 10_000, interval: 1 }).toBeGreaterThan(0);
+    await writer.kill();
+    const other = await pangu.openLog(path);
+    await other.append('end'.padEnd(999, '.').concat('\n'));
+    const records = (await pangu.readFile(path)).toString().split('\n').slice(0, -1);
+    const numbers = records.map((record) => Number.parseInt(record, 10));
+    expect(records.every((record) => record.length === 999)).toBe(true);
+    expect(records.filter((record) => record.startsWith('end'))).toHaveLength(1);
+    const own = numbers.filter((n) => !Number.isNaN(n));
+    expect(own).toEqual(own.map((_, i) => i));
+    expect(own.length).toBeGreaterThanOrEqual(told.length);
+  });
 
   it('goes on when a server stands still', async () => {
     const load = new Load('/still-log');
