@@ -162,7 +162,8 @@ export interface PanguLog {
   readonly path: string;
   /**
    * Adds a whole record, of at most 1 MiB. When it resolves the record is on the disks of all live replicas, once, at `offset` in the file, and readers see it. Records that one
-   * writer adds are in the order of its calls. Errors: ENOENT (the log was removed), EDQUOT, ENOSPC; EIO: servers were away for a minute, and the record is in or not.
+   * writer adds are in the order of its calls. Errors: ENOENT (the log was removed); EDQUOT, ENOSPC (no further chunk) and
+   * EIO (servers were away for a minute): the record is in or not.
    */
   append(record: Uint8Array | string): Promise<{ offset: number }>;
   /** Waits for what was added. The log stays as it is, for others. */

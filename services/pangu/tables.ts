@@ -101,6 +101,8 @@ export const chunks = pangu.table(
   },
   (table) => [
     unique('chunks_file_index_key').on(table.file, table.index),
+    // Where logs grow.
+    index('chunks_open_log_index').on(table.file).where(sql`${table.state} = 'open' and ${table.primary} is not null`),
     check('chunks_state_check', sql`${table.state} in ('open', 'sealed')`),
   ],
 );

@@ -24,6 +24,8 @@ export interface PanguClusterOptions {
   garbage?: MasterOptions['garbage'];
   /** Off unless asked for, so that what is lost stays lost for those who look. */
   control?: MasterOptions['control'];
+  /** How often masters look for writers that are gone, beside hearing of them. @default as in a real cluster */
+  leases?: MasterOptions['leases'];
   /** How long removed files stay in the trash. @default 0: whoever removes a file here wants to see it go */
   trashRetentionMs?: number;
   /** How often chunk servers tell their free space. @default 200 */
@@ -115,6 +117,7 @@ export async function startPanguCluster(options: PanguClusterOptions = {}): Prom
       master = await startMaster(config, {
         garbage: { graceMs: 50, pauseMs: 50, ...options.garbage },
         control: options.control ?? 'off',
+        leases: options.leases,
         log: silentLogger,
       });
     }

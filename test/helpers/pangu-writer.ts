@@ -4,7 +4,8 @@ import type { WriteOptions } from '../../services/pangu/contract.ts';
 
 export type WriterCommand = { path: string } & (
   | { what: 'open'; mode: 'w' | 'wx' | 'a'; options?: WriteOptions }
-  | { what: 'write'; text: string }
+  | { what: 'write' | 'append'; text: string }
+  | { what: 'openLog' }
   | { what: 'sync' | 'flush' | 'close' | 'abort' }
 );
 

@@ -59,9 +59,7 @@ export class LogWriter implements PanguLog {
       if (bytes.length === 0 || bytes.length > bytesMax)
         return reject(new PanguError('EINVAL', `a record has 1 to ${bytesMax} bytes, not ${bytes.length}`));
       this.#waiting.push({ record: bytes, resolve, reject });
-      this.#working ??= this.#work().finally(() => {
-        this.#working = undefined;
-      });
+      this.#working ??= this.#work();
     });
   }
 
@@ -86,6 +84,8 @@ export class LogWriter implements PanguLog {
         for (const { reject } of call) reject(error);
       }
     }
+    // In the same breath in which nothing was found waiting: what comes next begins anew.
+    this.#working = undefined;
   }
 
   #takeCall(): Waiting[] {

@@ -2,7 +2,7 @@
 export const INODE_TYPES = ['file', 'directory'] as const;
 export type InodeType = (typeof INODE_TYPES)[number];
 
-/** A file is `open` until its writer closes it, then `closed` for good. Directories are `closed`. */
+/** A file is `open` until its writer closes it, then `closed` until it is opened to be written again. Directories are `closed`. */
 export const FILE_STATES = ['open', 'closed'] as const;
 export type FileState = (typeof FILE_STATES)[number];
 

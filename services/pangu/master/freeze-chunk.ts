@@ -1,9 +1,11 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import { hasCode, messageOf } from '../../base/errors.ts';
 import type { LogMark } from '../chunk-contract.ts';
 import type { MasterContext } from './context.ts';
 
-/** A server that works answers at once; one that does not is left out. */
 const SEAL_TIMEOUT_MS = 5_000;
+/** A server that works answers at once. When one has, the others get so much longer: writers wait for this, and what is left out is copied again. */
+const STRAGGLER_MS = 1_500;
 
 export interface FrozenChunk {
   readonly replicas: { node: string; length: number; marks: readonly LogMark[] }[];
@@ -20,8 +22,12 @@ export async function freezeChunk(
   chunk: string,
   nodes: readonly string[],
 ): Promise<FrozenChunk> {
-  const frozen: FrozenChunk = { replicas: [], silent: [] };
-  await Promise.all(
+  const replicas: FrozenChunk['replicas'] = [];
+  let answered = (): void => {};
+  const firstAnswer = new Promise<void>((resolve) => {
+    answered = resolve;
+  });
+  const all = Promise.all(
     nodes.map(async (node) => {
       const server = chunkServers.get(node);
       try {
@@ -30,15 +36,20 @@ export async function freezeChunk(
           { node, chunk, durable: true },
           { timeoutMs: SEAL_TIMEOUT_MS },
         );
-        frozen.replicas.push({ node, length, marks });
+        replicas.push({ node, length, marks });
+        answered();
       } catch (error) {
-        if (hasCode(error, 'NoChunk', 'Draining', 'BadChecksum', 'DiskFailed')) frozen.replicas.push({ node, length: 0, marks: [] });
-        else frozen.silent.push(node);
+        if (hasCode(error, 'NoChunk', 'Draining', 'BadChecksum', 'DiskFailed')) replicas.push({ node, length: 0, marks: [] });
         log.debug({ chunk, node, error: messageOf(error) }, 'chunk.freeze.failed');
       }
     }),
   );
-  return frozen;
+  const waiting = new AbortController();
+  const patience = firstAnswer.then(() => delay(STRAGGLER_MS, undefined, { signal: waiting.signal })).catch(() => {});
+  await Promise.race([all, patience]);
+  waiting.abort();
+  const inTime = [...replicas];
+  return { replicas: inTime, silent: nodes.filter((node) => !inTime.some((replica) => replica.node === node)) };
 }
 
 /** Cuts a frozen chunk; returns the nodes where that failed. */

@@ -1,6 +1,7 @@
 import { sql } from 'drizzle-orm';
 import { type Database, inTransaction, type Queryable, rows } from '../../base/database.ts';
 import { hasCode, messageOf } from '../../base/errors.ts';
+import type { LogMark } from '../chunk-contract.ts';
 import { PanguError } from '../contract.ts';
 import type { LogPlace } from '../log-contract.ts';
 import { discardChunks, discardReplicas, NODES, type PlacedChunk, placeChunk, toReplica } from './chunks.ts';
@@ -91,8 +92,9 @@ export async function endLogChunk(
   if (typeof claimed === 'string') return claimed;
   const { chunk, file } = claimed;
   const frozen = await freezeChunk(context, chunk.id, chunk.nodes);
+  const unclaim = () => db.execute(sql`update pangu.inodes set recovery_until = null where id = ${file.id} and epoch = ${file.epoch}`);
   if (frozen.replicas.length === 0) {
-    await db.execute(sql`update pangu.inodes set recovery_until = null where id = ${file.id} and epoch = ${file.epoch}`);
+    await unclaim();
     return 'missing';
   }
   const holding = frozen.replicas.filter(({ length }) => length > 0);
@@ -100,7 +102,11 @@ export async function endLogChunk(
   const longer = holding.filter((replica) => replica.length > length).map(({ node }) => node);
   const uncut = await sealAt(context, chunk.id, length, longer);
   const kept = holding.filter(({ node }) => !uncut.includes(node));
-  const outcome = await record(context, claimed, { kept, length, frozen, wish });
+  // No room, a quota, no server for the next chunk: the same is found when it is tried again.
+  const outcome = await record(context, claimed, { kept, length, frozen, wish }).catch(async (error) => {
+    await unclaim();
+    throw error;
+  });
   log.info({ file: file.id, chunk: chunk.id, length: kept.length > 0 ? length : 0, kept: kept.length, outcome }, 'log.chunk.ended');
   if (outcome === 'ended') void forget(context, chunk.id, length, kept);
   return outcome;
@@ -145,8 +151,7 @@ function record(
         tx,
         lost.map((node) => ({ chunk: chunk.id, node })),
       );
-      // Every replica that is long enough knows all marks up to there.
-      const marks = kept[0]!.marks.filter(({ offset }) => offset < length).map((mark) => ({ ...mark, offset: chunk.offset + mark.offset }));
+      const marks = marksUpTo(kept, length).map((mark) => ({ ...mark, offset: chunk.offset + mark.offset }));
       await tx.execute(sql`
         insert into pangu.log_marks (file, writer, sequence, "offset")
         select ${file.id}, m.writer, m.sequence, m."offset"
@@ -160,6 +165,15 @@ function record(
     if (wish.next) await addLogChunk(tx, now, placeLogChunk(context, now, [...wish.exclude, ...frozen.silent]));
     return 'ended';
   });
+}
+
+/** A replica that grew with the chunk knows them all; one that was moved off a server that is about to leave knows none. */
+function marksUpTo(kept: FrozenChunk['replicas'], length: number): LogMark[] {
+  const last = new Map<string, LogMark>();
+  for (const mark of kept.flatMap(({ marks }) => marks)) {
+    if (mark.offset < length && mark.sequence >= (last.get(mark.writer)?.sequence ?? 0)) last.set(mark.writer, mark);
+  }
+  return [...last.values()];
 }
 
 /** What chunk servers know of the records is in the tables now. One that does not hear of it keeps some bytes more. */

@@ -8,6 +8,7 @@ import { closeFile, recordChunks } from './close-file.ts';
 import type { MasterContext } from './context.ts';
 import { freezeChunk, sealAt } from './freeze-chunk.ts';
 import { INODE_COLUMNS, type Inode } from './inodes.ts';
+import { quotaRefusal } from './quotas.ts';
 
 /**
  * Ends a file whose writer is gone, so that it can be read whole and written again.
@@ -33,6 +34,12 @@ interface OpenFile {
   chunkBytes: number;
 }
 
+/** `complete`: every replica of every open chunk has said what it holds. */
+interface Found {
+  chunks: FoundChunk[];
+  complete: boolean;
+}
+
 /**
  * @param was the writer, or the epoch, that the file was seen with: another one there now is none of our business (`moved`)
  * @param force do not leave it to another recovery that is under way
@@ -46,6 +53,22 @@ export async function recoverFile(
   const claimed = await claim(context, file, was, force);
   if (typeof claimed === 'string') return claimed;
   const found = await freezeAll(context, claimed);
+  try {
+    return await end(context, claimed, found);
+  } catch (error) {
+    if (!quotaRefusal(error)) throw error;
+    // What was told to a master is counted already; more than that does not fit, and its writer was not told that it would.
+    return await end(context, claimed, { ...found, chunks: found.chunks.map(asRecorded) });
+  }
+}
+
+function asRecorded(chunk: FoundChunk): FoundChunk {
+  const replicas = chunk.replicas.filter(({ length }) => length >= chunk.length);
+  return { ...chunk, replicas: replicas.map(({ node }) => ({ node, length: chunk.length })) };
+}
+
+async function end(context: MasterContext, claimed: OpenFile, found: Found): Promise<RecoveryOutcome> {
+  const file = claimed.id;
   let plan = planRecovery(found.chunks);
   if (plan.kind === 'missing' && found.complete) {
     // Everybody who could have the bytes has answered: they are lost, and waiting brings none back.
@@ -56,7 +79,7 @@ export async function recoverFile(
     await unclaim(context, claimed);
     return 'missing';
   }
-  const kept = await Promise.all(plan.keep.map((chunk) => sealKept(context, found.chunks, chunk)));
+  const kept = await Promise.all(plan.keep.map((chunk) => sealKept(context, chunk)));
   if (kept.some((chunk) => chunk?.nodes?.length === 0)) {
     await unclaim(context, claimed);
     return 'missing';
@@ -100,8 +123,7 @@ async function unclaim({ db }: MasterContext, { id, epoch }: OpenFile): Promise<
   await db.execute(sql`update pangu.inodes set recovery_until = null where id = ${id} and epoch = ${epoch}`);
 }
 
-/** `complete`: every replica of every open chunk has said what it holds. */
-async function freezeAll(context: MasterContext, file: OpenFile): Promise<{ chunks: FoundChunk[]; complete: boolean }> {
+async function freezeAll(context: MasterContext, file: OpenFile): Promise<Found> {
   const chunks = await rows<{ chunk: string; offset: number; state: ChunkState; length: number; nodes: string[] }>(
     context.db,
     sql`
@@ -120,16 +142,9 @@ async function freezeAll(context: MasterContext, file: OpenFile): Promise<{ chun
 }
 
 /** Replicas that cannot be cut do not count any more. */
-async function sealKept(context: MasterContext, found: readonly FoundChunk[], kept: RecoveredChunk): Promise<RecoveredChunk> {
+async function sealKept(context: MasterContext, kept: RecoveredChunk): Promise<RecoveredChunk> {
   if (!kept.nodes) return kept;
-  const { replicas } = found.find(({ chunk }) => chunk === kept.chunk)!;
-  const longer = replicas.filter(({ node, length }) => kept.nodes!.includes(node) && length > kept.length);
-  const failed = await sealAt(
-    context,
-    kept.chunk,
-    kept.length,
-    longer.map(({ node }) => node),
-  );
+  const failed = await sealAt(context, kept.chunk, kept.length, kept.nodes);
   return { ...kept, nodes: kept.nodes.filter((node) => !failed.includes(node)) };
 }
 

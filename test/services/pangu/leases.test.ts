@@ -5,6 +5,7 @@ import { openDatabase } from '../../../services/base/database.ts';
 import { silentLogger } from '../../../services/base/log.ts';
 import { BLOCK_BYTES, type PanguClient } from '../../../services/pangu/contract.ts';
 import { startMaster } from '../../../services/pangu/master/server.ts';
+import { MASTER_SERVICE, masterService } from '../../../services/pangu/master-contract.ts';
 import { type PanguCluster, startPanguCluster } from '../../helpers/pangu-cluster.ts';
 import { startPanguWriter, type WriterProcess } from '../../helpers/pangu-writer.ts';
 
@@ -15,7 +16,7 @@ let pangu: PanguClient;
 let database: ReturnType<typeof openDatabase>;
 const writers: WriterProcess[] = [];
 beforeAll(async () => {
-  cluster = await startPanguCluster();
+  cluster = await startPanguCluster({ leases: { intervalMs: 200 } });
   pangu = cluster.pangu;
   database = openDatabase(cluster.databaseUrl, { connectionsMax: 2 });
 });
@@ -136,6 +137,40 @@ describe('a writer that is killed', () => {
     for (const path of paths) await becomes(path, 'closed');
     for (const path of paths) expect((await text(path)).startsWith(path.repeat(10_000))).toBe(true);
     await Promise.all(others.map((master) => master.stop()));
+  });
+});
+
+describe('a quota', () => {
+  it('does not keep a file from being closed: what was told to a master fits', async () => {
+    const writer = await startWriter();
+    await pangu.mkdir('/limited');
+    const path = '/limited/file';
+    await writer.tell({ what: 'open', path, mode: 'wx' });
+    await writer.tell({ what: 'write', path, text: 'told' });
+    await writer.tell({ what: 'sync', path });
+    await pangu.setQuota('/limited', { bytes: 5 });
+    await writer.tell({ what: 'write', path, text: ' and flushed' });
+    await writer.tell({ what: 'flush', path });
+    await writer.kill();
+    await becomes(path, 'closed');
+    expect(await text(path)).toBe('told');
+  });
+});
+
+describe('a log that nobody writes', () => {
+  it('is closed when a server of it is about to leave, and goes on elsewhere when somebody writes again', async () => {
+    const log = await pangu.openLog('/idle');
+    await log.append('before ');
+    expect(await state('/idle')).toBe('open');
+    const { nodes } = (await pangu.locate('/idle'))[0]!;
+    const masters = cluster.cluster.kuafu.service(masterService, `nuwa://test/${MASTER_SERVICE}/`);
+    await masters.setDraining({ node: nodes[1]!, draining: true });
+    await becomes('/idle', 'closed');
+    expect(await text('/idle')).toBe('before ');
+    expect(await log.append('after')).toEqual({ offset: 7 });
+    expect(await text('/idle')).toBe('before after');
+    expect((await pangu.locate('/idle')).at(-1)!.nodes).not.toContain(nodes[1]);
+    await masters.setDraining({ node: nodes[1]!, draining: false });
   });
 });
 

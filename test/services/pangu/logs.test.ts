@@ -1,7 +1,10 @@
 import { once } from 'node:events';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { type KuafuClient, KuafuError } from '../../../services/kuafu/contract.ts';
+import { createPangu } from '../../../services/pangu/client.ts';
 import { BLOCK_BYTES, type PanguClient } from '../../../services/pangu/contract.ts';
 import { type PanguCluster, startPanguCluster } from '../../helpers/pangu-cluster.ts';
+import { startPanguWriter } from '../../helpers/pangu-writer.ts';
 
 const withCode = (code: string) => expect.objectContaining({ code });
 
@@ -25,7 +28,7 @@ class Load {
   }
 
   async #write(path: string, name: string, recordBytes: number, options: object): Promise<void> {
-    const log = await cluster.clientOn('').openLog(path, options);
+    const log = await cluster.clientOn('n1').openLog(path, options);
     const lane = async (lane: number): Promise<void> => {
       for (let n = 0; !this.#stopped; n++) {
         const record = `${name}.${lane}:${n}`.padEnd(recordBytes - 1, '.').concat('\n');
@@ -104,6 +107,43 @@ describe('a log', () => {
     await expect(log.append('x')).rejects.toEqual(withCode('EBADF'));
   });
 
+  it('takes one record after the other', async () => {
+    const log = await pangu.openLog('/one-by-one');
+    for (let i = 0; i < 50; i++) expect(await log.append('0123456789')).toEqual({ offset: i * 10 });
+    expect(await pangu.openLog('/one-by-one').then((other) => other.append('x'))).toEqual({ offset: 500 });
+  });
+
+  it('gives the same answer for a record whose reply was lost, also when its chunk has ended since', async () => {
+    let lose = 0;
+    // Carried out, and its reply lost.
+    const losing: KuafuClient = {
+      ...cluster.cluster.kuafu,
+      service: ((contract: never, address: string) => {
+        const service = cluster.cluster.kuafu.service(contract, address) as Record<string, (...parameters: unknown[]) => Promise<unknown>>;
+        if ((contract as { name: string }).name !== 'pangu-chunk') return service;
+        const appendRecords = async (...parameters: unknown[]): Promise<unknown> => {
+          const reply = await service.appendRecords!(...parameters);
+          if (++lose % 3 === 0) throw new KuafuError('Unavailable', 'the reply was lost');
+          return reply;
+        };
+        return new Proxy(service, { get: (target, name: string) => (name === 'appendRecords' ? appendRecords : target[name]) });
+      }) as KuafuClient['service'],
+    };
+    const through = createPangu({ cluster: 'test', kuafu: losing });
+    const logs = await Promise.all([1, 2].map(() => through.openLog('/lost-replies')));
+    const places = await Promise.all(
+      logs.flatMap((log, writer) =>
+        Array.from({ length: 20 }, (_, i) => log.append(`${writer}.${i};`).then(({ offset }) => ({ writer, i, offset }))),
+      ),
+    );
+    for (const log of logs)
+      for (let i = 20; i < 40; i++) places.push({ writer: logs.indexOf(log), i, ...(await log.append(`${logs.indexOf(log)}.${i};`)) });
+    const all = (await pangu.readFile('/lost-replies')).toString();
+    for (const { writer, i, offset } of places) expect(all.slice(offset)).toMatch(new RegExp(`^${writer}\\.${i};`));
+    expect(all.split(';')).toHaveLength(81);
+    expect((await pangu.locate('/lost-replies')).length).toBeGreaterThan(5);
+  });
+
   it('refuses what is no record and what is no log', async () => {
     const log = await pangu.openLog('/refusing', { chunkBytes: BLOCK_BYTES });
     await expect(log.append('')).rejects.toEqual(withCode('EINVAL'));
@@ -139,6 +179,27 @@ describe('a log whose servers are killed', () => {
     await load.stop();
     await checkLog('/killed-log', load);
   }, 90_000);
+
+  it('has of a writer that is killed what it was told is there, each record whole and once', async () => {
+    const writer = await startPanguWriter(cluster.nuwaAddress);
+    const path = '/killed-writer';
+    const told: number[] = [];
+    await writer.tell({ what: 'openLog', path });
+    for (let i = 0; i < 200; i++) {
+      void writer.tell({ what: 'append', path, text: `${i}`.padEnd(999, '.').concat('\n') }).then(() => told.push(i));
+    }
+    await expect.poll(() => told.length, { timeout: 10_000, interval: 1 }).toBeGreaterThan(0);
+    await writer.kill();
+    const other = await pangu.openLog(path);
+    await other.append('end'.padEnd(999, '.').concat('\n'));
+    const records = (await pangu.readFile(path)).toString().split('\n').slice(0, -1);
+    const numbers = records.map((record) => Number.parseInt(record, 10));
+    expect(records.every((record) => record.length === 999)).toBe(true);
+    expect(records.filter((record) => record.startsWith('end'))).toHaveLength(1);
+    const own = numbers.filter((n) => !Number.isNaN(n));
+    expect(own).toEqual(own.map((_, i) => i));
+    expect(own.length).toBeGreaterThanOrEqual(told.length);
+  });
 
   it('goes on when a server stands still', async () => {
     const load = new Load('/still-log');
