@@ -179,6 +179,7 @@ class StorageFiles implements Storage {
     this.#salt = last.salt;
     this.#file = await this.#files.open(join(this.#dir, segmentFile(this.#open.number)), 'r+');
     await this.#file.truncate(last.endOffset);
+    // What was read may never have been synced, where only the process died: from here on this server says that it has it.
     await this.#file.sync();
     this.#zerosUpTo = last.endOffset;
   }

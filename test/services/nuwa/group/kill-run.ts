@@ -20,7 +20,8 @@ export interface KillReport {
   reads: number;
   /** What must not be; empty when all is well. */
   problems: string[];
-  faults: { what: string; victim: string; wasLeader: boolean; backAfterMs: number }[];
+  /** `backAfterMs` by the clock; `ownMs`: of that, what this process was given time for (OwnTime). */
+  faults: { what: string; victim: string; wasLeader: boolean; backAfterMs: number; ownMs: number }[];
   sessionStates: string[];
 }
 
@@ -29,8 +30,27 @@ const READERS = 3;
 const PROBE_TIMEOUT_MS = 150;
 const TTL_MS = 5_000;
 
-export async function killRun(group: ProcessGroup, options: { seconds: number; seed: number }): Promise<KillReport> {
-  const { seconds, seed } = options;
+/**
+ * Time as a process has it that does not get the processor whenever it wants: so many ticks, each of which came late on a machine that does much else. The servers of
+ * the group have no more of it than this process, and it is by theirs that their timeouts are kept.
+ */
+class OwnTime {
+  static readonly tickMs = 10;
+  #ticks = 0;
+  readonly #ticking = setInterval(() => this.#ticks++, OwnTime.tickMs);
+
+  get ms(): number {
+    return this.#ticks * OwnTime.tickMs;
+  }
+
+  stop(): void {
+    clearInterval(this.#ticking);
+  }
+}
+
+export async function killRun(group: ProcessGroup, options: { seconds: number; faultsMin?: number; seed: number }): Promise<KillReport> {
+  const { seconds, faultsMin = 0, seed } = options;
+  const own = new OwnTime();
   const random = seededRandom(seed);
   const report: KillReport = { acknowledged: 0, reads: 0, problems: [], faults: [], sessionStates: [] };
   const untilMs = systemClock.monotonicMs() + seconds * 1000;
@@ -97,6 +117,7 @@ export async function killRun(group: ProcessGroup, options: { seconds: number; s
     const kill = random.int(2) === 0;
     const others = group.ids.filter((id) => id !== victim);
     const startMs = systemClock.monotonicMs();
+    const ownStartMs = own.ms;
     if (kill) await group.kill(victim);
     else group.signal(victim, 'SIGSTOP');
     await Promise.any(others.map((id) => probe(group, id)));
@@ -105,17 +126,19 @@ export async function killRun(group: ProcessGroup, options: { seconds: number; s
       victim,
       wasLeader: victim === leader,
       backAfterMs: systemClock.monotonicMs() - startMs,
+      ownMs: own.ms - ownStartMs,
     });
     await systemClock.sleep(random.int(1_000));
     if (kill) await group.start(victim);
     else group.signal(victim, 'SIGCONT');
     await group.whole();
   };
-  while (systemClock.monotonicMs() < untilMs) {
+  while (systemClock.monotonicMs() < untilMs || report.faults.length < faultsMin) {
     await systemClock.sleep(random.int(400));
     await fault();
   }
   running = false;
+  own.stop();
   await Promise.all([...writers, counter, ...readers]);
 
   const made = new Map<string, number>();
@@ -152,8 +175,8 @@ function number(value: number): Uint8Array {
 
 export function tell(report: KillReport): string {
   const faults = report.faults.map(
-    ({ what, victim, wasLeader, backAfterMs }) =>
-      `  ${what} of ${victim}${wasLeader ? ' (leader)' : ''}: back after ${Math.round(backAfterMs)} ms`,
+    ({ what, victim, wasLeader, backAfterMs, ownMs }) =>
+      `  ${what} of ${victim}${wasLeader ? ' (leader)' : ''}: back after ${Math.round(backAfterMs)} ms (${ownMs} of its own)`,
   );
   return [
     `${report.acknowledged} changes acknowledged, ${report.reads} reads, ${report.faults.length} faults`,

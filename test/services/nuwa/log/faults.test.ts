@@ -128,6 +128,36 @@ describe('after a crash at every step of a life, whatever of what was not synced
     }
   });
 
+  test('what a start found is there after the next crash too: it was read from what no sync had confirmed, and is relied on from then on', async () => {
+    const steps = (await wholeLife()).length;
+    const random = seededRandom(SEED);
+    let deaths = 0;
+    for (let step = 1; step <= steps; step++) {
+      const files = new MemoryFiles();
+      files.at = crashAt(step);
+      const ledger = new Ledger();
+      await live(files, ledger).catch((error: unknown) => {
+        if (!files.crashed) throw error;
+      });
+      for (let turn = 0; turn < 20; turn++) await Promise.resolve();
+      if (!files.crashed) continue;
+      deaths++;
+      const where = `seed ${SEED}, the process dies at step ${step} (${files.calls.at(-1)})`;
+      const found = files.afterDeath();
+      try {
+        ledger.check(await openOn(found, SMALL));
+        for (const how of ['lost', random] as const) {
+          const again = await openOn(found.afterCrash(how), SMALL);
+          ledger.check(again);
+          await again.close();
+        }
+      } catch (cause) {
+        expect.fail(`${where}: ${cause}`);
+      }
+    }
+    expect(deaths).toBeGreaterThan(200);
+  });
+
   test('a restore is refused as a half one or is whole, and can be done again', async () => {
     const config: GroupConfig = { members: [{ id: 'new', address: 'tcp://b', role: 'voter' }] };
     const restore = (files: MemoryFiles): Promise<unknown> => {

@@ -56,6 +56,11 @@ export class MemoryFiles implements FileSystem {
     return new MemoryFiles(leftOf(this.#root, how) as Directory);
   }
 
+  /** What the next start finds when only the process died: all of it, and what was not synced is not synced still. */
+  afterDeath(): MemoryFiles {
+    return new MemoryFiles(this.#root);
+  }
+
   async open(path: string, flags: string): Promise<OpenFile> {
     let node = this.#find(path);
     const makes = flags.startsWith('w') && !node;
