@@ -3,6 +3,7 @@ import type { Logger } from '../../base/log.ts';
 import type { Alarm } from '../alarm.ts';
 import type { Implementation } from '../contract.ts';
 import type { Unread } from '../core/credit.ts';
+import type { HalfRead } from '../core/half-read.ts';
 import type { CallMeter } from '../meter.ts';
 import type { Admission, Asked } from './admission.ts';
 import type { ServerConnection } from './connection.ts';
@@ -31,5 +32,7 @@ export interface ServerShared {
   requestBytes: number;
   /** Messages of streams that wait for their handlers. */
   readonly unread: Unread;
+  /** Of frames that have not come whole. */
+  readonly halfRead: HalfRead;
   closed(connection: ServerConnection): void;
 }

@@ -1,7 +1,8 @@
 import { pack, packable, packElsewhere, plain, UNPACKED_BYTES_MAX, unpack } from '../compressed.ts';
-import { FLAGS, FRAME_KINDS, type Frame, type FrameLimits, HELLO_LIMITS } from '../core/frame.ts';
+import { FLAGS, FRAME_KINDS, type Frame, type FrameHeader, type FrameLimits, HELLO_LIMITS } from '../core/frame.ts';
+import type { DropCause } from '../core/frame-parser.ts';
 import { keepsOrder } from '../core/waiting-frames.ts';
-import type { Channel, ChannelEvents, OutgoingFrame } from '../transport.ts';
+import type { Channel, ChannelAccounts, ChannelEvents, OutgoingFrame } from '../transport.ts';
 import { byteLength } from './outbox.ts';
 
 /**
@@ -47,9 +48,13 @@ export class CompressingChannel implements Channel, ChannelEvents {
     return this.#inner.receivedBytes;
   }
 
-  start(events: ChannelEvents): void {
+  get halfRead(): number {
+    return this.#inner.halfRead ?? 0;
+  }
+
+  start(events: ChannelEvents, accounts?: ChannelAccounts): void {
     this.#events = events;
-    this.#inner.start(this);
+    this.#inner.start(this, accounts);
   }
 
   setLimits(limits: FrameLimits): void {
@@ -96,6 +101,10 @@ export class CompressingChannel implements Channel, ChannelEvents {
 
   violated(problem: string): void {
     this.#events!.violated(problem);
+  }
+
+  dropped(header: FrameHeader, cause: DropCause): void {
+    this.#events!.dropped?.(header, cause);
   }
 
   closed(reason: string): void {

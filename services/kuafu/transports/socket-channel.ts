@@ -2,7 +2,7 @@ import type { Socket } from 'node:net';
 import type { Frame, FrameLimits } from '../core/frame.ts';
 import { WaitingFrames } from '../core/waiting-frames.ts';
 import { totals } from '../meter.ts';
-import type { Channel, ChannelEvents, OutgoingFrame } from '../transport.ts';
+import type { Channel, ChannelAccounts, ChannelEvents, OutgoingFrame } from '../transport.ts';
 import type { FrameReader } from './frame-reader.ts';
 import { byteLength, Outbox } from './outbox.ts';
 
@@ -58,6 +58,9 @@ export class SocketChannel implements Channel {
         if (this.#events) this.#events.violated(problem);
         else this.close(problem);
       },
+      (header, cause) => {
+        if (this.#closedReason === undefined) this.#events?.dropped?.(header, cause);
+      },
     );
     socket.on('drain', this.#flush);
     socket.on('error', (error) => this.#closed(error.message));
@@ -70,8 +73,13 @@ export class SocketChannel implements Channel {
     return this.#reader.receivedBytes;
   }
 
-  start(events: ChannelEvents): void {
+  get halfRead(): number {
+    return this.#socket.isPaused() ? 0 : this.#reader.halfRead;
+  }
+
+  start(events: ChannelEvents, accounts?: ChannelAccounts): void {
     this.#events = events;
+    this.#reader.account = accounts?.halfRead;
     const early = this.#early;
     this.#early = [];
     for (const frame of early) if (this.#closedReason === undefined) events.frame(frame);
@@ -159,6 +167,7 @@ export class SocketChannel implements Channel {
     if (this.#closedReason !== undefined) return;
     this.#closedReason = reason;
     this.#waiting.clear();
+    this.#reader.stop();
     // The last words go out and the peer may end in its turn: a socket destroyed with bytes unread would reset the connection and lose them.
     this.#socket.end();
     this.#socket.resume();
