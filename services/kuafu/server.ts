@@ -4,6 +4,7 @@ import { type Logger, silentLogger } from '../base/log.ts';
 import { Alarm } from './alarm.ts';
 import { type Implementation, KuafuError, type KuafuServer, type ServiceContract, type ServiceHandlers } from './contract.ts';
 import { HalfRead } from './core/half-read.ts';
+import { Unsent } from './core/unsent.ts';
 import type { Guard } from './guard-contract.ts';
 import { meterOf, totals } from './meter.ts';
 import { REFLECTION_SERVICE } from './reflection-contract.ts';
@@ -51,6 +52,8 @@ export interface ServerLimits {
   unreadBytesMax?: number;
   /** Of frames that have not come whole: a frame for which there is no room is read, not kept, and refused. @default 512 MiB */
   halfReadBytesMax?: number;
+  /** Replies and messages that peers do not take: from here on each connection gets little more, and no stream is opened. @default 256 MiB */
+  unsentBytesMax?: number;
   /** An idle one takes some 9 KB; more than this many processes of one cluster go through proxies. @default 20_000 */
   connectionsMax?: number;
 }
@@ -104,6 +107,7 @@ export async function serve(options: ServeOptions): Promise<KuafuServer> {
     requestBytes: 0,
     unread: new UnreadAccount(limits.unreadBytesMax),
     halfRead: new HalfRead(limits.halfReadBytesMax),
+    unsent: new Unsent(limits.unsentBytesMax),
     closed(connection) {
       if (connections.delete(connection)) totals.serverConnections--;
       if (connections.size === 0) onIdle?.();

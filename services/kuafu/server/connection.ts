@@ -10,6 +10,8 @@ import { type Caller, NOBODY } from '../guard-contract.ts';
 import { type CallMeter, codeOf, meterOf, totals } from '../meter.ts';
 import { REFLECTION_SERVICE } from '../reflection-contract.ts';
 import { parseWith } from '../schema.ts';
+import type { Wire } from '../streams/outgoing.ts';
+import { SendRoom } from '../streams/send-room.ts';
 import type { Channel, ChannelEvents } from '../transport.ts';
 import { byteLength } from '../transports/outbox.ts';
 import { type CallFacts, ServerCall } from './call.ts';
@@ -41,6 +43,8 @@ export class ServerConnection implements ChannelEvents {
   readonly #helloTimeout: Alarmed;
   /** Undefined where nobody is asked who calls. */
   readonly #callers: Callers | undefined;
+  /** What streams write to. */
+  readonly #wire: Wire;
   /** What each stream may send to the peer at its beginning. */
   #windowBytes = 0;
   #state: 'greeting' | 'open' | 'draining' | 'closed' = 'greeting';
@@ -52,6 +56,7 @@ export class ServerConnection implements ChannelEvents {
   constructor(channel: Channel, shared: ServerShared) {
     this.#channel = channel;
     this.#shared = shared;
+    this.#wire = { send: (frame) => channel.send(frame), room: new SendRoom(channel, shared.unsent) };
     this.#helloTimeout = { atMs: shared.clock.monotonicMs() + HELLO_TIMEOUT_MS, due: () => this.violated('no hello in time') };
     const { admission, clock, alarm, log } = shared;
     if (!admission) return;
@@ -81,7 +86,7 @@ export class ServerConnection implements ChannelEvents {
     const { cluster, nonce } = this.#callers?.challenge ?? {};
     const hello: Hello = { magic: MAGIC, version: VERSION, windowBytes: WINDOW_BYTES, cluster, nonce };
     this.#channel.send({ kind: FRAME_KINDS.hello, id: 0, body: encodeBody(hello) });
-    this.#channel.start(this, { halfRead: this.#shared.halfRead });
+    this.#channel.start(this, this.#shared);
   }
 
   /** Takes no more calls; the peer closes once it has the replies of those under way. */
@@ -156,6 +161,10 @@ export class ServerConnection implements ChannelEvents {
     this.#halfRead = halfRead;
     this.#receivedBytesSeen = receivedBytes;
     if (this.#stoodStill >= LOOKS_MAX) this.violated('a frame that does not go on');
+  }
+
+  roomy(): void {
+    this.#wire.room.flush();
   }
 
   closed(reason: string): void {
@@ -293,6 +302,10 @@ export class ServerConnection implements ChannelEvents {
         const reason = `${shared.unread.bytes} bytes of messages are unread`;
         return this.#refuse(id, 'Overloaded', reason, { retryAfterMs: shared.retryAfterMs }, meter);
       }
+      if (shared.unsent.full) {
+        const reason = `${shared.unsent.bytes} bytes of replies and messages are not taken`;
+        return this.#refuse(id, 'Overloaded', reason, { retryAfterMs: shared.retryAfterMs }, meter);
+      }
       call = this.#openStream(facts, `${service}.${name}`, method);
     } else call = new ServerCall(facts);
     this.#calls.set(id, call);
@@ -317,7 +330,7 @@ export class ServerConnection implements ChannelEvents {
       what,
       method,
       unread: this.#shared.unread,
-      wire: this.#channel,
+      wire: this.#wire,
       windowBytes: this.#windowBytes,
       failed: (error) => this.#failEarly(call, error),
     });

@@ -4,6 +4,7 @@ import type { Alarm } from '../alarm.ts';
 import type { Implementation } from '../contract.ts';
 import type { Unread } from '../core/credit.ts';
 import type { HalfRead } from '../core/half-read.ts';
+import type { Unsent } from '../core/unsent.ts';
 import type { CallMeter } from '../meter.ts';
 import type { Admission, Asked } from './admission.ts';
 import type { ServerConnection } from './connection.ts';
@@ -34,5 +35,7 @@ export interface ServerShared {
   readonly unread: Unread;
   /** Of frames that have not come whole. */
   readonly halfRead: HalfRead;
+  /** Of replies and messages that peers do not take. */
+  readonly unsent: Unsent;
   closed(connection: ServerConnection): void;
 }

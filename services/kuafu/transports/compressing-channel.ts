@@ -48,6 +48,10 @@ export class CompressingChannel implements Channel, ChannelEvents {
     return this.#inner.receivedBytes;
   }
 
+  get unsentBytes(): number {
+    return this.#inner.unsentBytes + this.#packingBytes;
+  }
+
   get halfRead(): number {
     return this.#inner.halfRead ?? 0;
   }
@@ -107,6 +111,10 @@ export class CompressingChannel implements Channel, ChannelEvents {
     this.#events!.dropped?.(header, cause);
   }
 
+  roomy(): void {
+    this.#events!.roomy?.();
+  }
+
   closed(reason: string): void {
     this.#packing.clear();
     this.#events!.closed(reason);
@@ -122,6 +130,7 @@ export class CompressingChannel implements Channel, ChannelEvents {
     this.#packingBytes += bytes;
     packElsewhere(frame, (packed) => {
       this.#packingBytes -= bytes;
+      this.#events?.roomy?.();
       // Withdrawn, or the channel is closed.
       if (this.#packing.get(frame.id) !== packing) return;
       this.#packing.delete(frame.id);
