@@ -3,6 +3,8 @@ import { messageOf } from '../base/errors.ts';
 import { type Logger, silentLogger } from '../base/log.ts';
 import { Alarm } from './alarm.ts';
 import { type Implementation, KuafuError, type KuafuServer, type ServiceContract, type ServiceHandlers } from './contract.ts';
+import { HalfRead } from './core/half-read.ts';
+import { Unsent } from './core/unsent.ts';
 import type { Guard } from './guard-contract.ts';
 import { meterOf, totals } from './meter.ts';
 import { REFLECTION_SERVICE } from './reflection-contract.ts';
@@ -48,6 +50,10 @@ export interface ServerLimits {
   requestBytesMax?: number;
   /** Messages of all streams that wait for their handlers: from here on windows shrink and no stream is opened, at twice as much streams end. @default 256 MiB */
   unreadBytesMax?: number;
+  /** Of frames that have not come whole: a frame for which there is no room is read, not kept, and refused. @default 512 MiB */
+  halfReadBytesMax?: number;
+  /** Replies and messages that peers do not take: from here on each connection gets little more, and no stream is opened. @default 256 MiB */
+  unsentBytesMax?: number;
   /** An idle one takes some 9 KB; more than this many processes of one cluster go through proxies. @default 20_000 */
   connectionsMax?: number;
 }
@@ -72,6 +78,8 @@ export interface ServeOptions {
 
 /** How long a call whose caller's credentials ended may run on. Each look costs next to nothing, and revocations take longer to spread. */
 const CALLERS_CHECK_MS = 10_000;
+/** How often it is looked whether frames that are half read go on. */
+const FRAMES_CHECK_MS = 5_000;
 /** What is hinted to a caller that was refused: about the time a full server needs to work off a good part of its calls. */
 const RETRY_AFTER_MS = 50;
 
@@ -111,6 +119,8 @@ export async function serve(options: ServeOptions): Promise<KuafuServer> {
     calls: 0,
     requestBytes: 0,
     unread: new UnreadAccount(limits.unreadBytesMax),
+    halfRead: new HalfRead(limits.halfReadBytesMax),
+    unsent: new Unsent(limits.unsentBytesMax),
     closed(connection) {
       if (connections.delete(connection)) totals.serverConnections--;
       if (connections.size === 0) onIdle?.();
@@ -136,6 +146,11 @@ export async function serve(options: ServeOptions): Promise<KuafuServer> {
     alarm.add({ atMs: clock.monotonicMs() + CALLERS_CHECK_MS, due: checkCallers });
   };
   if (shared.admission) checkCallers();
+  const checkFrames = (): void => {
+    for (const connection of connections) connection.checkFrame();
+    alarm.add({ atMs: clock.monotonicMs() + FRAMES_CHECK_MS, due: checkFrames });
+  };
+  alarm.add({ atMs: clock.monotonicMs() + FRAMES_CHECK_MS, due: checkFrames });
 
   const close = async (graceMs: number): Promise<void> => {
     await listener.close();

@@ -1,5 +1,8 @@
 import type { Attachment } from './contract.ts';
-import type { Frame, FrameKind, FrameLimits } from './core/frame.ts';
+import type { Frame, FrameHeader, FrameKind, FrameLimits } from './core/frame.ts';
+import type { DropCause } from './core/frame-parser.ts';
+import type { HalfRead } from './core/half-read.ts';
+import type { Unsent } from './core/unsent.ts';
 
 /**
  * The port between Kuafu and whatever carries frames. A transport makes channels; a channel carries frames both ways, in order,
@@ -34,8 +37,18 @@ export interface ChannelEvents {
   frame(frame: Frame): void;
   /** The peer sent what is no frame. No more frames will come; the owner says why and closes. */
   violated(problem: string): void;
+  /** A frame came that was not kept: this is its header. Only where there are accounts, or limits that say so. */
+  dropped?(header: FrameHeader, cause: DropCause): void;
+  /** The peer has taken what was handed over, or much of it: `unsentBytes` is smaller. */
+  roomy?(): void;
   /** Called once, after the last frame. `reason`: why, when it was not this side that closed it. */
   closed(reason: string): void;
+}
+
+/** What the channels of one server, or client, share. */
+export interface ChannelAccounts {
+  readonly halfRead?: HalfRead;
+  readonly unsent?: Unsent;
 }
 
 export interface Channel {
@@ -45,8 +58,12 @@ export interface Channel {
   readonly binding?: Uint8Array;
   /** Grows with every byte that arrives: tells a silent peer from a slow one. */
   readonly receivedBytes: number;
+  /** Handed over and not yet taken by the peer, or by what carries it there. */
+  readonly unsentBytes: number;
+  /** Which frame, counted from 1, has come in part; 0 between frames, and while this side does not read. */
+  readonly halfRead?: number;
   /** Frames that arrive before this are kept. Call once. */
-  start(events: ChannelEvents): void;
+  start(events: ChannelEvents, accounts?: ChannelAccounts): void;
   /** What a frame may be from now on; a channel starts with HELLO_LIMITS. */
   setLimits(limits: FrameLimits): void;
   /**

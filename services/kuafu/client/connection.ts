@@ -5,7 +5,9 @@ import { KuafuError } from '../contract.ts';
 import { FLAGS, FRAME_KINDS, FRAME_LIMITS, type Frame } from '../core/frame.ts';
 import { readChallenge } from '../core/identify.ts';
 import { helloProblem, MAGIC, VERSION, WINDOW_BYTES, windowOf } from '../core/messages.ts';
+import type { Unsent } from '../core/unsent.ts';
 import type { Identity } from '../guard-contract.ts';
+import { SendRoom } from '../streams/send-room.ts';
 import type { Channel, ChannelEvents, OutgoingFrame } from '../transport.ts';
 import { Slots } from './slots.ts';
 
@@ -55,8 +57,14 @@ export class ClientConnection implements ChannelEvents, Alarmed {
   #pinged = false;
   #receivedBytesSeen = 0;
 
-  constructor(channel: Channel, alarm: Alarm, nowMs: () => number, onClosed: () => void) {
+  /** For streams: see Wire. */
+  readonly room: SendRoom;
+  readonly #unsent: Unsent;
+
+  constructor(channel: Channel, unsent: Unsent, alarm: Alarm, nowMs: () => number, onClosed: () => void) {
     this.#channel = channel;
+    this.#unsent = unsent;
+    this.room = new SendRoom(channel, unsent);
     this.#alarm = alarm;
     this.#nowMs = nowMs;
     this.#onClosed = onClosed;
@@ -75,7 +83,7 @@ export class ClientConnection implements ChannelEvents, Alarmed {
         id: 0,
         body: encodeBody({ magic: MAGIC, version: VERSION, windowBytes: WINDOW_BYTES }),
       });
-      this.#channel.start(this);
+      this.#channel.start(this, { unsent: this.#unsent });
     });
   }
 
@@ -148,6 +156,10 @@ export class ClientConnection implements ChannelEvents, Alarmed {
   violated(problem: string): void {
     this.#channel.send({ kind: FRAME_KINDS.goAway, id: 0, body: encodeBody({ reason: problem }) });
     this.#channel.close(problem);
+  }
+
+  roomy(): void {
+    this.room.flush();
   }
 
   closed(reason: string): void {

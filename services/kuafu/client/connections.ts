@@ -6,6 +6,7 @@ import type { Logger } from '../../base/log.ts';
 import type { Random } from '../../base/random.ts';
 import type { Alarm } from '../alarm.ts';
 import { KuafuError } from '../contract.ts';
+import { Unsent } from '../core/unsent.ts';
 import { totals } from '../meter.ts';
 import { CompressingChannel } from '../transports/compressing-channel.ts';
 import { type Transports, transportOf } from '../transports/index.ts';
@@ -29,6 +30,7 @@ interface Place {
 export class Connections {
   readonly #places = new Map<string, Place>();
   readonly #live = new Set<ClientConnection>();
+  readonly #unsent = new Unsent();
   readonly #closing = new AbortController();
   readonly #options: { clock: Clock; random: Random; log: Logger; alarm: Alarm; transports?: Transports };
 
@@ -80,7 +82,7 @@ export class Connections {
     try {
       this.#closing.signal.throwIfAborted();
       const channel = await transportOf(address, transports).connect(address, giveUp.signal);
-      const connection = new ClientConnection(new CompressingChannel(channel), alarm, nowMs, () => {
+      const connection = new ClientConnection(new CompressingChannel(channel), this.#unsent, alarm, nowMs, () => {
         if (this.#live.delete(connection)) totals.clientConnections--;
         if (place.connection === connection) place.connection = undefined;
       });

@@ -65,9 +65,13 @@ export interface FrameHeader {
 export interface FrameLimits {
   frameBytesMax: number;
   bodyBytesMax: number;
+  /** A frame of more is read and not kept; its sender hears so. @default all are kept */
+  keptBytesMax?: number;
 }
 
 export const FRAME_LIMITS: FrameLimits = { frameBytesMax: FRAME_BYTES_MAX, bodyBytesMax: BODY_BYTES_MAX };
+/** Of a peer that has to say who it is and has not yet: what nobody may ask is small. */
+export const UNKNOWN_LIMITS: FrameLimits = { ...FRAME_LIMITS, keptBytesMax: 64 * 1024 };
 export const HELLO_LIMITS: FrameLimits = { frameBytesMax: HELLO_BYTES_MAX, bodyBytesMax: HELLO_BYTES_MAX };
 
 export function writeHeader(target: Buffer, offset: number, header: FrameHeader): void {

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { type AnyMethod, KuafuError } from '../contract.ts';
 import { NO_RESOURCE, operationOf, type Refusal, refuseByLimit, refuseCaller, refuseResources } from '../core/access.ts';
 import { NONCE_BYTES } from '../core/identify.ts';
-import type { Caller, Challenge, Guard } from '../guard-contract.ts';
+import { type Caller, type Challenge, type Guard, NOBODY } from '../guard-contract.ts';
 
 /** What is asked for: one method of one service, as the server keeps it. */
 export interface Asked {
@@ -61,6 +61,11 @@ export class Admission {
       String(resource),
       error.cause instanceof Error ? error.cause.message : error.reason,
     );
+  }
+
+  /** A request of nobody that was too large to be kept, whatever it was for. */
+  refusedUnread(reason: string): void {
+    this.guard.refused(NOBODY, '', '', NO_RESOURCE, reason);
   }
 
   #resources(asked: Asked, caller: Caller, request: unknown): string | readonly string[] {

@@ -62,6 +62,8 @@ export interface CallersOptions {
   resume(frame: Frame, waitedMs: number): void;
   /** More follows a request than may wait: it waits no longer, and is not to be run. */
   overloaded(id: number): void;
+  /** Whether somebody may be behind this connection has changed, see `known`. */
+  changed(): void;
   /** So many more requests, and bytes of them, wait or wait no longer: they count as under way, so that waiting is as bounded as running. */
   counted(requests: number, bytes: number): void;
 }
@@ -117,6 +119,11 @@ export class Callers {
     return true;
   }
 
+  /** Somebody was let in over this connection, or may be in a moment. */
+  get known(): boolean {
+    return this.#slots.some((slot) => slot !== undefined && slot.state !== 'refused');
+  }
+
   /** Calls that wait. */
   get waiting(): number {
     return this.#calls.size;
@@ -144,6 +151,7 @@ export class Callers {
     // A caller that replaces what is being looked at has its requests run as whoever that becomes.
     const slot: Slot = { state: 'admitting', caller: NOBODY, failure: undefined, waiting: before?.waiting ?? [], timeout: undefined };
     this.#slots[number] = slot;
+    this.#options.changed();
     for (const { frame } of slot.waiting) this.#calls.set(frame.id, slot);
     const { admission, alarm, clock } = this.#options;
     if (tooMany && clock.monotonicMs() - this.#lookedAtMs < REFUSED_LOOK_MS) {
@@ -204,6 +212,7 @@ export class Callers {
   #decided(slot: Slot, state: 'admitted' | 'refused'): void {
     this.#forget(slot);
     slot.state = state;
+    this.#options.changed();
     const waiting = slot.waiting;
     slot.waiting = [];
     // All are let go before the first goes on, so that what follows a request finds it running.

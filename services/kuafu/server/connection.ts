@@ -2,13 +2,16 @@ import { FeitianError, messageOf } from '../../base/errors.ts';
 import type { Alarmed } from '../alarm.ts';
 import { decodeBody, encodeBody, goAwayReason } from '../codec.ts';
 import { type AnyMethod, type Attachment, type KuafuCode, KuafuError, type Priority, type StreamMethod } from '../contract.ts';
-import { FRAME_KINDS, FRAME_LIMITS, type Frame, sizeProblem } from '../core/frame.ts';
+import { FRAME_KINDS, FRAME_LIMITS, type Frame, type FrameHeader, sizeProblem, UNKNOWN_LIMITS } from '../core/frame.ts';
+import type { DropCause } from '../core/frame-parser.ts';
 import { errorToBody, type Hello, helloProblem, MAGIC, parseRequest, VERSION, WINDOW_BYTES, windowOf } from '../core/messages.ts';
 import { priorityOf, replyFlagsOf, roomWithin } from '../core/priority.ts';
 import { type Caller, NOBODY } from '../guard-contract.ts';
 import { type CallMeter, codeOf, meterOf, totals } from '../meter.ts';
 import { REFLECTION_SERVICE } from '../reflection-contract.ts';
 import { parseWith } from '../schema.ts';
+import type { Wire } from '../streams/outgoing.ts';
+import { SendRoom } from '../streams/send-room.ts';
 import type { Channel, ChannelEvents } from '../transport.ts';
 import { byteLength } from '../transports/outbox.ts';
 import { type CallFacts, ServerCall } from './call.ts';
@@ -18,6 +21,10 @@ import { ServerStream } from './stream.ts';
 
 /** A peer that does not say hello in this time is no peer. */
 const HELLO_TIMEOUT_MS = 5_000;
+/** A frame that moves by less than this from one look to the next (FRAMES_CHECK_MS in server.ts) stands still. No line that anybody waits for is so slow. */
+const MOVED_BYTES_MIN = 1024;
+/** Looks at which a frame stood still before its connection is ended: one may come right after this process itself stood still. */
+const LOOKS_MAX = 2;
 const NOTHING = Buffer.alloc(0);
 /** Calls that were refused before anybody looked which method they are for. */
 const UNROUTED = meterOf('server', '', '');
@@ -36,13 +43,20 @@ export class ServerConnection implements ChannelEvents {
   readonly #helloTimeout: Alarmed;
   /** Undefined where nobody is asked who calls. */
   readonly #callers: Callers | undefined;
+  /** What streams write to. */
+  readonly #wire: Wire;
   /** What each stream may send to the peer at its beginning. */
   #windowBytes = 0;
   #state: 'greeting' | 'open' | 'draining' | 'closed' = 'greeting';
+  /** Which frame was half read at the last look, what had come by then, and at how many looks it stood still. */
+  #halfRead = 0;
+  #receivedBytesSeen = 0;
+  #stoodStill = 0;
 
   constructor(channel: Channel, shared: ServerShared) {
     this.#channel = channel;
     this.#shared = shared;
+    this.#wire = { send: (frame) => channel.send(frame), room: new SendRoom(channel, shared.unsent) };
     this.#helloTimeout = { atMs: shared.clock.monotonicMs() + HELLO_TIMEOUT_MS, due: () => this.violated('no hello in time') };
     const { admission, clock, alarm, log } = shared;
     if (!admission) return;
@@ -54,7 +68,17 @@ export class ServerConnection implements ChannelEvents {
       frame.kind === FRAME_KINDS.request ? this.#handleRequest(frame, waitedMs) : this.frame(frame);
     const overloaded = (id: number): void =>
       this.#refuse(id, 'Overloaded', 'too much came before its caller was known', { retryAfterMs: shared.retryAfterMs });
-    this.#callers = new Callers({ admission, binding: channel.binding, clock, alarm, log, resume, overloaded, counted });
+    this.#callers = new Callers({
+      admission,
+      binding: channel.binding,
+      clock,
+      alarm,
+      log,
+      resume,
+      overloaded,
+      changed: () => this.#limit(),
+      counted,
+    });
   }
 
   start(): void {
@@ -62,7 +86,7 @@ export class ServerConnection implements ChannelEvents {
     const { cluster, nonce } = this.#callers?.challenge ?? {};
     const hello: Hello = { magic: MAGIC, version: VERSION, windowBytes: WINDOW_BYTES, cluster, nonce };
     this.#channel.send({ kind: FRAME_KINDS.hello, id: 0, body: encodeBody(hello) });
-    this.#channel.start(this);
+    this.#channel.start(this, this.#shared);
   }
 
   /** Takes no more calls; the peer closes once it has the replies of those under way. */
@@ -114,6 +138,35 @@ export class ServerConnection implements ChannelEvents {
     this.#channel.close(problem);
   }
 
+  /** A frame was read and not kept: whoever sent it hears why. */
+  dropped(header: FrameHeader, cause: DropCause): void {
+    const { kind, id, number, bodyBytes, attachmentBytes } = header;
+    const bytes = bodyBytes + attachmentBytes;
+    if (this.#state === 'closed') return;
+    if (kind === FRAME_KINDS.request) {
+      if (cause === 'unknown') return this.#refuseUnknown(id, number, bytes);
+      return this.#refuse(id, 'Overloaded', this.#crowded(bytes), { retryAfterMs: this.#shared.retryAfterMs });
+    }
+    if (kind !== FRAME_KINDS.data) return this.violated(`a frame of kind ${kind} and ${bytes} bytes, which nobody keeps`);
+    const call = this.#calls.get(id);
+    if (call instanceof ServerStream) this.#failEarly(call, new KuafuError('Unavailable', this.#crowded(bytes)));
+    else if (this.#callers?.withdraw(id)) this.#refuse(id, 'Overloaded', this.#crowded(bytes), { retryAfterMs: this.#shared.retryAfterMs });
+  }
+
+  /** Time to look whether a frame that is half read goes on: what is held of it is held from others. */
+  checkFrame(): void {
+    const { halfRead = 0, receivedBytes } = this.#channel;
+    const still = halfRead > 0 && halfRead === this.#halfRead && receivedBytes - this.#receivedBytesSeen < MOVED_BYTES_MIN;
+    this.#stoodStill = still ? this.#stoodStill + 1 : 0;
+    this.#halfRead = halfRead;
+    this.#receivedBytesSeen = receivedBytes;
+    if (this.#stoodStill >= LOOKS_MAX) this.violated('a frame that does not go on');
+  }
+
+  roomy(): void {
+    this.#wire.room.flush();
+  }
+
   closed(reason: string): void {
     if (this.#state === 'closed') return;
     this.#state = 'closed';
@@ -152,8 +205,23 @@ export class ServerConnection implements ChannelEvents {
     }
     if (problem !== undefined) return this.violated(problem);
     this.#shared.alarm.remove(this.#helloTimeout);
-    this.#channel.setLimits(FRAME_LIMITS);
+    this.#limit();
     this.#state = 'open';
+  }
+
+  #limit(): void {
+    this.#channel.setLimits(this.#callers && !this.#callers.known ? UNKNOWN_LIMITS : FRAME_LIMITS);
+  }
+
+  #refuseUnknown(id: number, slot: number, bytes: number): void {
+    const failure = this.#callers?.failureOf(slot);
+    const reason = `${failure?.reason ?? 'no identity came with the call'}: nobody may send ${bytes} bytes`;
+    this.#shared.admission!.refusedUnread(reason);
+    this.#refuse(id, 'Unauthenticated', reason, failure?.details);
+  }
+
+  #crowded(bytes: number): string {
+    return `no room for ${bytes} bytes: ${this.#shared.halfRead.bytes} bytes of frames have come in part`;
   }
 
   /** The peer does not want this server: its certificate is no good, for example. */
@@ -234,6 +302,10 @@ export class ServerConnection implements ChannelEvents {
         const reason = `${shared.unread.bytes} bytes of messages are unread`;
         return this.#refuse(id, 'Overloaded', reason, { retryAfterMs: shared.retryAfterMs }, meter);
       }
+      if (shared.unsent.full) {
+        const reason = `${shared.unsent.bytes} bytes of replies and messages are not taken`;
+        return this.#refuse(id, 'Overloaded', reason, { retryAfterMs: shared.retryAfterMs }, meter);
+      }
       call = this.#openStream(facts, `${service}.${name}`, method);
     } else call = new ServerCall(facts);
     this.#calls.set(id, call);
@@ -258,7 +330,7 @@ export class ServerConnection implements ChannelEvents {
       what,
       method,
       unread: this.#shared.unread,
-      wire: this.#channel,
+      wire: this.#wire,
       windowBytes: this.#windowBytes,
       failed: (error) => this.#failEarly(call, error),
     });

@@ -3,6 +3,8 @@ import type { Logger } from '../../base/log.ts';
 import type { Alarm } from '../alarm.ts';
 import type { Implementation } from '../contract.ts';
 import type { Unread } from '../core/credit.ts';
+import type { HalfRead } from '../core/half-read.ts';
+import type { Unsent } from '../core/unsent.ts';
 import type { CallMeter } from '../meter.ts';
 import type { Admission, Asked } from './admission.ts';
 import type { ServerConnection } from './connection.ts';
@@ -31,5 +33,9 @@ export interface ServerShared {
   requestBytes: number;
   /** Messages of streams that wait for their handlers. */
   readonly unread: Unread;
+  /** Of frames that have not come whole. */
+  readonly halfRead: HalfRead;
+  /** Of replies and messages that peers do not take. */
+  readonly unsent: Unsent;
   closed(connection: ServerConnection): void;
 }

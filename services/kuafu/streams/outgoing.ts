@@ -7,6 +7,7 @@ import { NUMBERS } from '../core/message-order.ts';
 import type { CallMeter } from '../meter.ts';
 import type { OutgoingFrame } from '../transport.ts';
 import { byteLength } from '../transports/outbox.ts';
+import type { SendRoom, Waiter } from './send-room.ts';
 
 /** What un-awaited sends may queue: two of the largest messages. Who awaits each send queues nothing. */
 export const QUEUED_BYTES_MAX = 2 * MESSAGE_BYTES_MAX;
@@ -16,6 +17,8 @@ const DONE = Promise.resolve();
 /** Where the frames of a stream go once its call is open. */
 export interface Wire {
   send(frame: OutgoingFrame): void;
+  /** Of the connection: beside credit there must be room. */
+  readonly room: SendRoom;
 }
 
 interface Message {
@@ -24,7 +27,7 @@ interface Message {
   costBytes: number;
 }
 
-/** A send under way: its message while that is not sent; then it waits for credit for the next. */
+/** A send under way: its message while that is not sent; then it waits for credit and room for the next. */
 interface Sending {
   message: Message | undefined;
   sinceMs: number;
@@ -40,7 +43,7 @@ interface Sending {
  * Failed from anywhere, for good. A call whose opening was refused may be opened again: until the peer shows that it took the call (`heard`),
  * what was sent is kept to be sent once more. That is no more than the first window.
  */
-export class Outgoing {
+export class Outgoing implements Waiter {
   readonly #what: string;
   readonly #meter: CallMeter;
   readonly #nowMs: () => number;
@@ -88,6 +91,7 @@ export class Outgoing {
 
   /** The call is closed; it may be opened again. */
   detach(): void {
+    this.#wire?.room.leave(this);
     this.#wire = undefined;
   }
 
@@ -100,7 +104,7 @@ export class Outgoing {
     return this.#unheard !== undefined;
   }
 
-  /** Resolves when there is credit for the next. */
+  /** Resolves when there is credit and room for the next. */
   send(body: unknown, attachment?: Attachment): Promise<void> {
     if (this.#failure !== undefined) return quietly(this.#failure);
     if (this.#ending !== 'no') return Promise.reject(new KuafuError('InvalidRequest', `${this.#what}: a message after the end`));
@@ -110,9 +114,9 @@ export class Outgoing {
     } catch (error) {
       return Promise.reject(error);
     }
-    if (this.#queue.length === 0 && this.#wire && this.#credit.leftBytes > 0) {
+    if (this.#queue.length === 0 && this.#mayTransmit()) {
       this.#transmit(message);
-      return this.#credit.leftBytes > 0 ? DONE : this.#wait(undefined);
+      return this.#mayTransmit() ? DONE : this.#wait(undefined);
     }
     if (this.#queuedBytes > 0 && this.#queuedBytes + message.costBytes > QUEUED_BYTES_MAX) {
       const reason = `${this.#what}: ${this.#queuedBytes} bytes of messages wait to be sent; await each send`;
@@ -135,6 +139,11 @@ export class Outgoing {
     return problem;
   }
 
+  /** The connection has room again. */
+  roomy(): void {
+    this.#flush();
+  }
+
   /** Resolves when nothing is left to be sent; rejects with what ended the stream before. */
   async flushed(): Promise<void> {
     if (this.#queuedBytes > 0 && this.#failure === undefined) {
@@ -153,6 +162,7 @@ export class Outgoing {
     this.#queue = [];
     this.#queuedBytes = 0;
     this.#unheard = undefined;
+    this.#wire?.room.leave(this);
     this.#wire = undefined;
     for (const sending of queue) this.#settle(sending, error);
     this.#onFlushed?.();
@@ -178,8 +188,18 @@ export class Outgoing {
     const waiting = new Promise<void>((resolve, reject) => {
       this.#queue.push({ message, sinceMs: this.#nowMs(), resolve, reject });
     });
+    this.#maybeWaitForRoom();
     waiting.catch(() => {}); // what ended the call is told by the call as well
     return waiting;
+  }
+
+  #mayTransmit(): boolean {
+    return this.#wire !== undefined && this.#credit.leftBytes > 0 && this.#wire.room.open;
+  }
+
+  /** Credit comes by itself, and says so; for room one has to ask. */
+  #maybeWaitForRoom(): void {
+    if (this.#queue.length > 0 && this.#wire && this.#credit.leftBytes > 0) this.#wire.room.wait(this);
   }
 
   #transmit(message: Message): void {
@@ -189,21 +209,23 @@ export class Outgoing {
     this.#meter.sent(body.length + byteLength(attachment));
     this.#meter.messagesOut++;
     this.#wire!.send({ kind: FRAME_KINDS.data, flags: this.#flags, number: this.number, id: this.#id, body, attachment });
+    this.#wire!.room.spend(costBytes);
     this.#count++;
   }
 
   #flush(): void {
-    while (this.#queue.length > 0 && this.#credit.leftBytes > 0) {
+    while (this.#queue.length > 0 && this.#mayTransmit()) {
       const sending = this.#queue[0]!;
       if (sending.message) {
         this.#queuedBytes -= sending.message.costBytes;
         this.#transmit(sending.message);
         sending.message = undefined;
-        if (this.#credit.leftBytes <= 0 && sending.resolve) break;
+        if (!this.#mayTransmit() && sending.resolve) break;
       }
       this.#queue.shift();
       this.#settle(sending);
     }
+    this.#maybeWaitForRoom();
     if (this.#queuedBytes > 0) return;
     this.#onFlushed?.();
     this.#maybeEnd();

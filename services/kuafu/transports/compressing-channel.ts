@@ -1,7 +1,8 @@
 import { pack, packable, packElsewhere, plain, UNPACKED_BYTES_MAX, unpack } from '../compressed.ts';
-import { FLAGS, FRAME_KINDS, type Frame, type FrameLimits, HELLO_LIMITS } from '../core/frame.ts';
+import { FLAGS, FRAME_KINDS, type Frame, type FrameHeader, type FrameLimits, HELLO_LIMITS } from '../core/frame.ts';
+import type { DropCause } from '../core/frame-parser.ts';
 import { keepsOrder } from '../core/waiting-frames.ts';
-import type { Channel, ChannelEvents, OutgoingFrame } from '../transport.ts';
+import type { Channel, ChannelAccounts, ChannelEvents, OutgoingFrame } from '../transport.ts';
 import { byteLength } from './outbox.ts';
 
 /**
@@ -47,9 +48,17 @@ export class CompressingChannel implements Channel, ChannelEvents {
     return this.#inner.receivedBytes;
   }
 
-  start(events: ChannelEvents): void {
+  get unsentBytes(): number {
+    return this.#inner.unsentBytes + this.#packingBytes;
+  }
+
+  get halfRead(): number {
+    return this.#inner.halfRead ?? 0;
+  }
+
+  start(events: ChannelEvents, accounts?: ChannelAccounts): void {
     this.#events = events;
-    this.#inner.start(this);
+    this.#inner.start(this, accounts);
   }
 
   setLimits(limits: FrameLimits): void {
@@ -98,6 +107,14 @@ export class CompressingChannel implements Channel, ChannelEvents {
     this.#events!.violated(problem);
   }
 
+  dropped(header: FrameHeader, cause: DropCause): void {
+    this.#events!.dropped?.(header, cause);
+  }
+
+  roomy(): void {
+    this.#events!.roomy?.();
+  }
+
   closed(reason: string): void {
     this.#packing.clear();
     this.#events!.closed(reason);
@@ -113,6 +130,7 @@ export class CompressingChannel implements Channel, ChannelEvents {
     this.#packingBytes += bytes;
     packElsewhere(frame, (packed) => {
       this.#packingBytes -= bytes;
+      this.#events?.roomy?.();
       // Withdrawn, or the channel is closed.
       if (this.#packing.get(frame.id) !== packing) return;
       this.#packing.delete(frame.id);

@@ -1,8 +1,9 @@
 import { Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import { takeAttachmentBuffer } from '../buffers.ts';
-import { type Frame, type FrameLimits, HELLO_LIMITS } from '../core/frame.ts';
-import { FrameParser } from '../core/frame-parser.ts';
+import { type Frame, type FrameHeader, type FrameLimits, HELLO_LIMITS } from '../core/frame.ts';
+import { type DropCause, FrameParser } from '../core/frame-parser.ts';
+import type { HalfRead } from '../core/half-read.ts';
 import { totals } from '../meter.ts';
 
 /**
@@ -22,11 +23,16 @@ export class FrameReader {
   #direct = false;
   #onFrame!: (frame: Frame) => void;
   #onViolation!: (problem: string) => void;
+  #onDropped: (header: FrameHeader, cause: DropCause) => void = () => {};
   /** For the options of a socket. */
   readonly onread: { buffer: () => Uint8Array; callback: (bytes: number, buffer: Uint8Array) => boolean };
 
   constructor() {
-    this.#parser = new FrameParser((frame) => this.#onFrame(frame), { limits: HELLO_LIMITS, allocate: takeAttachmentBuffer });
+    this.#parser = new FrameParser((frame) => this.#onFrame(frame), {
+      limits: HELLO_LIMITS,
+      allocate: takeAttachmentBuffer,
+      onDropped: (header, cause) => this.#onDropped(header, cause),
+    });
     this.onread = {
       buffer: () => {
         const target = this.#parser.target(DIRECT_BYTES_MIN);
@@ -37,7 +43,8 @@ export class FrameReader {
         if (this.#direct) {
           this.receivedBytes += bytes;
           totals.bytesIn += bytes;
-          this.#parser.advance(bytes);
+          const violation = this.#parser.advance(bytes);
+          if (violation !== undefined) this.#onViolation(violation);
         } else this.read(SCRATCH.subarray(0, bytes));
         return true;
       },
@@ -48,14 +55,33 @@ export class FrameReader {
     return this.#parser.atBoundary;
   }
 
+  /** Which frame is half read, see FrameParser. */
+  get halfRead(): number {
+    return this.#parser.halfRead;
+  }
+
   set limits(limits: FrameLimits) {
     this.#parser.limits = limits;
   }
 
+  set account(account: HalfRead | undefined) {
+    this.#parser.account = account;
+  }
+
   /** Before the first read. */
-  start(onFrame: (frame: Frame) => void, onViolation: (problem: string) => void): void {
+  start(
+    onFrame: (frame: Frame) => void,
+    onViolation: (problem: string) => void,
+    onDropped: (header: FrameHeader, cause: DropCause) => void = () => {},
+  ): void {
     this.#onFrame = onFrame;
     this.#onViolation = onViolation;
+    this.#onDropped = onDropped;
+  }
+
+  /** What comes from now on is not kept. */
+  stop(): void {
+    this.#parser.stop();
   }
 
   read(chunk: Buffer): void {

@@ -60,6 +60,8 @@ export class MemoryNetwork {
 class MemoryChannel implements Channel {
   readonly peer: string;
   receivedBytes = 0;
+  /** What is sent is the other end's. */
+  readonly unsentBytes = 0;
   readonly #faults: Faults;
   readonly #clock: Clock;
   readonly #from: string;

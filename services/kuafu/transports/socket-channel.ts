@@ -1,8 +1,9 @@
 import type { Socket } from 'node:net';
 import type { Frame, FrameLimits } from '../core/frame.ts';
+import type { Unsent } from '../core/unsent.ts';
 import { WaitingFrames } from '../core/waiting-frames.ts';
 import { totals } from '../meter.ts';
-import type { Channel, ChannelEvents, OutgoingFrame } from '../transport.ts';
+import type { Channel, ChannelAccounts, ChannelEvents, OutgoingFrame } from '../transport.ts';
 import type { FrameReader } from './frame-reader.ts';
 import { byteLength, Outbox } from './outbox.ts';
 
@@ -40,6 +41,9 @@ export class SocketChannel implements Channel {
   #closedReason: string | undefined;
   #events: ChannelEvents | undefined;
   #early: Frame[] = [];
+  #unsent: Unsent | undefined;
+  /** What this channel counts with there. */
+  #counted = 0;
 
   constructor(socket: Socket, reader: FrameReader, peer: string, { pauses, binding }: { pauses: boolean; binding?: Uint8Array }) {
     this.#pauses = pauses;
@@ -58,8 +62,11 @@ export class SocketChannel implements Channel {
         if (this.#events) this.#events.violated(problem);
         else this.close(problem);
       },
+      (header, cause) => {
+        if (this.#closedReason === undefined) this.#events?.dropped?.(header, cause);
+      },
     );
-    socket.on('drain', this.#flush);
+    socket.on('drain', this.#drained);
     socket.on('error', (error) => this.#closed(error.message));
     // A peer that ends reads no more either: there are no half-open connections here.
     socket.on('end', () => this.#closed(reader.atBoundary ? 'the peer closed the connection' : 'the connection ended within a frame'));
@@ -70,8 +77,18 @@ export class SocketChannel implements Channel {
     return this.#reader.receivedBytes;
   }
 
-  start(events: ChannelEvents): void {
+  get unsentBytes(): number {
+    return this.#socket.writableLength + this.#outbox.bytes + this.#waiting.bytes;
+  }
+
+  get halfRead(): number {
+    return this.#socket.isPaused() ? 0 : this.#reader.halfRead;
+  }
+
+  start(events: ChannelEvents, accounts?: ChannelAccounts): void {
     this.#events = events;
+    this.#reader.account = accounts?.halfRead;
+    this.#unsent = accounts?.unsent;
     const early = this.#early;
     this.#early = [];
     for (const frame of early) if (this.#closedReason === undefined) events.frame(frame);
@@ -88,6 +105,7 @@ export class SocketChannel implements Channel {
       const attachmentBytes = byteLength(frame.attachment);
       if (this.#waiting.mustWait(frame, attachmentBytes >= LARGE_BYTES)) {
         this.#waiting.push(frame, frame.body.length + attachmentBytes);
+        this.#count();
         if (this.#pauses) this.#maybePause();
         return;
       }
@@ -128,14 +146,26 @@ export class SocketChannel implements Channel {
       this.#outbox.push(this.#waiting.shift()!);
       this.#write();
     }
-    if (this.#closing && this.#waiting.size === 0) this.#closed('closed here');
-    else if (this.#pauses) this.#maybePause();
+    if (this.#closing && this.#waiting.size === 0) return this.#closed('closed here');
+    this.#count();
+    if (this.#pauses) this.#maybePause();
+  };
+
+  readonly #drained = (): void => {
+    this.#flush();
+    this.#events?.roomy?.();
   };
 
   #maybePause(): void {
     const unreadBytes = this.#socket.writableLength + this.#waiting.bytes;
-    if (unreadBytes > UNREAD_BYTES_MAX) this.#socket.pause();
-    else if (this.#socket.isPaused() && unreadBytes <= UNREAD_BYTES_MAX / 2) this.#socket.resume();
+    // Where all peers together leave too much, each is left less.
+    const unreadBytesMax = this.#unsent?.full ? CONGESTED_BYTES : UNREAD_BYTES_MAX;
+    if (unreadBytes > unreadBytesMax) this.#socket.pause();
+    else if (this.#socket.isPaused() && unreadBytes <= unreadBytesMax / 2) this.#socket.resume();
+  }
+
+  #count(): void {
+    if (this.#unsent) this.#counted = this.#unsent.count(this.#counted, this.unsentBytes);
   }
 
   #congested(): boolean {
@@ -159,6 +189,8 @@ export class SocketChannel implements Channel {
     if (this.#closedReason !== undefined) return;
     this.#closedReason = reason;
     this.#waiting.clear();
+    this.#reader.stop();
+    if (this.#unsent) this.#counted = this.#unsent.count(this.#counted, 0);
     // The last words go out and the peer may end in its turn: a socket destroyed with bytes unread would reset the connection and lose them.
     this.#socket.end();
     this.#socket.resume();

@@ -33,6 +33,7 @@ beforeEach(() => {
     alarm: new Alarm(clock),
     log: silentLogger,
     resume: ({ kind, id, body, number }) => resumed.push(`${kind} ${id} ${body} ${callers.callerOf(number).name}`),
+    changed() {},
     overloaded: (id) => overloaded.push(id),
     counted: (requests, bytes) => {
       underWay.requests += requests;

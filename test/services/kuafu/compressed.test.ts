@@ -165,6 +165,7 @@ describe('a channel that compresses', () => {
     const inner: Channel = {
       peer: '',
       receivedBytes: 0,
+      unsentBytes: 0,
       start(_events: ChannelEvents) {},
       setLimits() {},
       setReferenced() {},
