@@ -203,6 +203,8 @@ export const serverStatusSchema = z.object({
   logBytes: z.number().int(),
   /** False when it can no longer write its log. */
   writable: z.boolean(),
+  /** What is wrong with it, for people; none: all is well as far as it knows. */
+  problems: z.array(z.string()).default([]),
   members: z.array(memberSchema),
   /** Of a leader: how far each other member is known to be. */
   progress: z.array(

@@ -54,5 +54,10 @@ export const NUWA_METRICS = {
     name: 'feitian_nuwa_snapshot_failures',
     help: 'Snapshots that could not be made since the last one that could; the log grows meanwhile',
   },
+  snapshotFetchFailures: {
+    kind: 'gauge',
+    name: 'feitian_nuwa_snapshot_fetch_failures',
+    help: 'Snapshots of the leader that could not be fetched since the last one that could; this server lags meanwhile',
+  },
   snapshotIndex: { kind: 'gauge', name: 'feitian_nuwa_snapshot_index', help: 'Last entry in the newest snapshot' },
 } as const satisfies MetricSpecs;

@@ -21,6 +21,19 @@ export const nuwaPeerService = defineService('nuwaPeer', {
       idempotent: false,
       access: PEER,
     }),
+    /** May this birth of `from` vote (core/founding.ts)? What is answered is on this server's disk. */
+    claim: method({
+      request: z.object({ ...between, birth: z.string().min(1).max(64), members: z.array(z.string()).max(64) }),
+      response: z.discriminatedUnion('kind', [
+        z.object({ kind: z.literal('known'), birth: z.string() }),
+        z.object({ kind: z.literal('taken') }),
+        z.object({ kind: z.literal('otherGroup'), members: z.array(z.string()) }),
+      ]),
+      idempotent: false,
+      access: PEER,
+    }),
+    /** Of the leader to a learner that it is about to promote: from now on that one may vote, and knows it after a restart. */
+    consent: method({ request: z.object(between), response: z.object({}), idempotent: true, access: PEER }),
     /** Answers when this server stops; so whoever called hears at once when it stops or dies. */
     attend: method({ request: z.object(between), response: z.object({}), idempotent: false, access: PEER }),
   },

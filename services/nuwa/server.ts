@@ -9,13 +9,14 @@ import { MEMBER_TIMING, Member } from './core/member/member.ts';
 import { LEASE_MS } from './core/member/settings.ts';
 import type { GroupConfig } from './core/raft/types.ts';
 import type { RingBounds } from './core/tree/event-ring.ts';
+import { Founder } from './group/founding.ts';
 import { Group } from './group/group.ts';
 import { handOver } from './group/hand-over.ts';
-import { campaignWhileLeaderless, untilReady } from './group/start.ts';
+import { beginGroup, campaignWhileLeaderless, untilReady } from './group/start.ts';
 import { openStorage } from './log/storage.ts';
 import type { NuwaContext } from './ops/context.ts';
 import { handlersOf } from './ops/handlers.ts';
-import { peerHandlers } from './peer/handlers.ts';
+import { type PeerReceiver, peerHandlers } from './peer/handlers.ts';
 import { nuwaPeerService } from './peer-contract.ts';
 import { tellNuwa } from './tell.ts';
 import { Watchers } from './watchers.ts';
@@ -71,9 +72,19 @@ export async function startNuwa(
   group.leaving.addEventListener('abort', () => watchers.wakeAll());
 
   const stopping = new AbortController();
+  const { snapshot } = storage.stored;
+  const begins = snapshot.index === 0 ? snapshot.config : { members: [] };
+  const founder = new Founder({ cluster, id, begins, birth: storage.birth, clock, identity, log });
   let door: Awaited<ReturnType<typeof startZookeeperDoor>> | undefined;
-  const nuwa: NuwaContext = { group, watchers, clock, zookeeper: () => door?.address };
-  const receiver = { cluster, id, leaving: group.leaving, receive: group.receive.bind(group) };
+  const nuwa: NuwaContext = { group, watchers, clock, founder, zookeeper: () => door?.address };
+  const receiver: PeerReceiver = {
+    cluster,
+    id,
+    leaving: group.leaving,
+    receive: group.receive.bind(group),
+    claim: founder.answer.bind(founder),
+    consent: group.consent.bind(group),
+  };
   const implementations = [implement(nuwaService, handlersOf(nuwa)), implement(nuwaPeerService, peerHandlers(receiver))];
   const server = await serve({ address: listen, implementations, guard, cluster, limits: LIMITS, log }).catch(async (error: unknown) => {
     await storage.close();
@@ -81,8 +92,20 @@ export async function startNuwa(
   });
 
   const telling = tellNuwa({ group, watchers, storage });
-  group.start(server.address);
-  campaignWhileLeaderless(group);
+  const giveUp = async (error: unknown): Promise<never> => {
+    stopping.abort();
+    telling.stop();
+    await group.stop();
+    await server.close({ graceMs: 0 });
+    await storage.close();
+    throw error;
+  };
+  const takePart = (): void => {
+    group.start(server.address);
+    campaignWhileLeaderless(group);
+  };
+  if (storage.birth.mayVote || begins.members.length === 0) takePart();
+  else await beginGroup(founder, group, takePart, stopping.signal).catch(giveUp);
   await untilReady(group);
   if (nuwaServer?.zookeeper !== undefined) door = await startZookeeperDoor({ group, listen: nuwaServer.zookeeper, log });
   const moving = tellAddress({ group, address: server.address, clock, identity, log, signal: stopping.signal });

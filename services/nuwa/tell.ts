@@ -34,6 +34,7 @@ export function tellNuwa({ group, watchers, storage }: { group: Group; watchers:
     logBytes: () => storage.logBytes,
     snapshotBytes: () => storage.newestSnapshot().bytes,
     snapshotFailures: () => group.snapshots.failures,
+    snapshotFetchFailures: () => group.snapshots.fetchFailures,
     snapshotIndex: () => storage.newestSnapshot().index,
   };
   const untell = [

@@ -21,6 +21,7 @@ const statusOf = (id: string, more: Partial<ServerStatus> = {}): ServerStatus =>
   writable: true,
   members: MEMBERS,
   progress: [],
+  problems: [],
   uptimeMs: 65_000,
   ...more,
 });

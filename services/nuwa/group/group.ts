@@ -1,15 +1,19 @@
 import type { Clock } from '../../base/clock.ts';
+import { hasCode, messageOf } from '../../base/errors.ts';
 import type { Logger } from '../../base/log.ts';
 import type { Identity } from '../../kuafu/guard-contract.ts';
 import { NuwaError, type NuwaEvent } from '../contract.ts';
 import { MEMBER_TIMING, type Member, TICK_MS } from '../core/member/member.ts';
-import type { MemberEffects, MemberEvent, MemberStatus, Now, PeerMessage } from '../core/member/types.ts';
+import type { MemberEffects, MemberEvent, Now, PeerMessage } from '../core/member/types.ts';
+import { memberOf } from '../core/raft/members.ts';
 import type { GroupConfig, MemberChange, ServerId } from '../core/raft/types.ts';
 import type { Command } from '../core/tree/command.ts';
 import type { EventRing } from '../core/tree/event-ring.ts';
 import type { TreeState } from '../core/tree/state.ts';
+import { INSTEAD } from '../log/damage.ts';
 import type { Storage } from '../log/port.ts';
 import { Links } from '../peer/links.ts';
+import { nuwaPeerService } from '../peer-contract.ts';
 import { AfterWrite } from './after-write.ts';
 import { commandProblem } from './command-problem.ts';
 import { GroupCounts } from './counts.ts';
@@ -38,7 +42,14 @@ export interface GroupOptions {
 }
 
 /** Two election timeouts: a group that can elect has done so by then. */
+const CONSENT_TIMEOUT_MS = 2_000;
+
 const CUT_OFF_TICKS = 2 * MEMBER_TIMING.electionTicks;
+
+/** What comes to one that may not vote does not reach it. */
+function asksToElect(message: PeerMessage): boolean {
+  return message.kind === 'raft' && (message.message.kind === 'vote' || message.message.kind === 'timeoutNow');
+}
 
 export class Group implements NuwaGroup {
   readonly id: ServerId;
@@ -56,7 +67,9 @@ export class Group implements NuwaGroup {
   #links: Links | undefined;
   #ticking: NodeJS.Timeout | undefined;
   /** Why it takes part no more. */
-  #down: 'starting' | 'stopped' | 'unwritable' | undefined = 'starting';
+  #down: 'starting' | 'stopped' | 'unwritable' | 'refused' | undefined = 'starting';
+  /** The same for people. */
+  #whyDown: string | undefined;
   #stopped: Promise<void> | undefined;
   #turnQueued = false;
   // What came in this turn.
@@ -232,16 +245,37 @@ export class Group implements NuwaGroup {
     return this.#order((id) => this.#happen({ kind: 'changeMembers', id, change }));
   }
 
+  /** Asks a learner, before it is promoted, to remember that it may vote (core/founding.ts). Errors: BadMembers. */
+  async askConsent(of: ServerId): Promise<void> {
+    const address = this.addressOf(of);
+    if (this.#down || address === undefined || memberOf(this.config, of)?.role !== 'learner') return; // the change itself is refused
+    const { cluster } = this.#options;
+    const peer = this.#links!.kuafu.service(nuwaPeerService, address);
+    await peer.consent({ cluster, from: this.id, to: of }, { timeoutMs: CONSENT_TIMEOUT_MS }).catch((error: unknown) => {
+      // One of an older version votes without being asked.
+      if (hasCode(error, 'Unimplemented')) return;
+      throw new NuwaError('BadMembers', `${of} does not say that it will vote: ${messageOf(error)}`, { cause: error });
+    });
+  }
+
+  /** From now on this server may vote, and knows it after a restart. */
+  async consent(): Promise<void> {
+    const { birth } = this.#options.storage;
+    if (!birth.mayVote) await birth.remember([], { mayVote: true });
+  }
+
   transferLeadership(to: ServerId): Promise<void> {
     return this.#order((id) => this.#happen({ kind: 'transfer', id, to }));
   }
 
-  status(): MemberStatus & { snapshotIndex: number; logBytes: number; writable: boolean } {
+  status(): ReturnType<NuwaGroup['status']> {
     const { storage } = this.#options;
     const status = this.#member.status();
     // One that takes part no more leads nobody, whatever it was when it stopped.
     const standing = this.#down ? ({ role: 'follower', leader: undefined, progress: [] } as const) : {};
-    return { ...status, ...standing, snapshotIndex: storage.newestSnapshot().index, logBytes: storage.logBytes, writable: this.writable };
+    const problems = [this.#whyDown, ...this.snapshots.problems].filter((problem) => problem !== undefined);
+    const snapshotIndex = storage.newestSnapshot().index;
+    return { ...status, ...standing, snapshotIndex, logBytes: storage.logBytes, writable: this.writable, problems };
   }
 
   // ---- for peers ----
@@ -249,7 +283,8 @@ export class Group implements NuwaGroup {
   receive(from: ServerId, address: string, messages: readonly PeerMessage[]): void {
     if (this.#down) return;
     this.#links!.heard(from, address);
-    for (const message of messages) this.#happened.push({ kind: 'receive', from, message });
+    const { mayVote } = this.#options.storage.birth;
+    for (const message of messages) if (mayVote || !asksToElect(message)) this.#happened.push({ kind: 'receive', from, message });
     this.#queueTurn();
   }
 
@@ -276,7 +311,10 @@ export class Group implements NuwaGroup {
     const did: MemberEffects[] = [];
     const happened = this.#happened;
     this.#happened = [];
-    for (const event of happened) this.#step(event, did);
+    for (const event of happened) {
+      this.#step(event, did);
+      if (this.#down) return;
+    }
     if (this.#commands.length > 0) {
       const commands = this.#commands;
       const firstId = this.#waiting.changes(this.#answered, this.#now.monotonicMs);
@@ -355,6 +393,8 @@ export class Group implements NuwaGroup {
     if (config === this.#configShown) return;
     this.#configShown = config;
     this.#links!.configure(config);
+    if (memberOf(config, this.id)?.role === 'voter' && !this.#options.storage.birth.mayVote)
+      this.refuse(`its group promoted a ${this.id} whose files these are not. ${INSTEAD}`);
   }
 
   #order(ask: (id: number) => void): Promise<void> {
@@ -383,11 +423,22 @@ export class Group implements NuwaGroup {
 
   /** What it last said to its peers stands; from now on it says nothing, so that another server leads soon if this one did. */
   #becomeUnwritable(error: unknown): void {
-    this.#down = 'unwritable';
+    this.#options.log.fatal({ err: error, appliedIndex: this.state.index }, 'nuwa.log.unwritable');
+    this.#leave('unwritable', messageOf(error));
+  }
+
+  /** Its files are not those that its group knows it by: it says nothing here any more. */
+  refuse(why: string): void {
+    this.#options.log.fatal({ why }, 'nuwa.refused');
+    this.#leave('refused', why);
+  }
+
+  #leave(down: 'unwritable' | 'refused', why: string): void {
+    this.#down = down;
+    this.#whyDown = why;
     this.#leaving.abort();
     clearInterval(this.#ticking);
-    this.#options.log.fatal({ err: error, appliedIndex: this.state.index }, 'nuwa.log.unwritable');
-    void this.#links!.close();
+    void this.#links?.close();
     this.#loseAll();
     this.#onLeader.tell();
   }

@@ -34,5 +34,5 @@ export interface NuwaGroup {
   /** Rejects with NuwaError NotLeader or BadMembers. */
   changeMembers(change: MemberChange): Promise<void>;
   transferLeadership(to: ServerId): Promise<void>;
-  status(): MemberStatus & { snapshotIndex: number; logBytes: number; writable: boolean };
+  status(): MemberStatus & { snapshotIndex: number; logBytes: number; writable: boolean; problems: string[] };
 }

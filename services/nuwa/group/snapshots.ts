@@ -23,6 +23,9 @@ export interface SnapshotsOptions {
 /** One that failed, for want of room mostly, is not tried again at once: what it took while it was tried is taken from the log. */
 const RETRY_MS = 60_000;
 const FETCH_TIMEOUT_MS = 60_000;
+/** A leader offers its snapshot with every heartbeat. One that cannot be had, for want of room mostly, is asked for again after this, then twice this, … */
+const REFETCH_MS_MIN = 250;
+const REFETCH_MS_MAX = 60_000;
 
 /** Makes this server's snapshots, one at a time, and fetches those of others when this server fell behind what they keep of the log. */
 export class Snapshots {
@@ -32,9 +35,24 @@ export class Snapshots {
   #notBeforeMs = 0;
   /** How many could not be made since the last one that could. */
   failures = 0;
+  /** How many could not be fetched since the last one that could. */
+  fetchFailures = 0;
+  #notMade: string | undefined;
+  #notFetched: { from: ServerId; problem: string; notBeforeMs: number } | undefined;
 
   constructor(options: SnapshotsOptions) {
     this.#options = options;
+  }
+
+  /** For people: what does not go, and why. */
+  get problems(): string[] {
+    const problems: string[] = [];
+    if (this.#notMade !== undefined) problems.push(`no snapshot could be made, ${this.failures} times: ${this.#notMade}`);
+    if (this.#notFetched) {
+      const { from, problem } = this.#notFetched;
+      problems.push(`it lags, and the snapshot of ${from} could not be fetched, ${this.fetchFailures} times: ${problem}`);
+    }
+    return problems;
   }
 
   newest(): { index: number; term: number; bytes: number } {
@@ -63,12 +81,14 @@ export class Snapshots {
     try {
       const mark = await this.#making;
       this.failures = 0;
+      this.#notMade = undefined;
       log.info({ index, tookMs: Math.round(clock.monotonicMs() - startMs) }, 'nuwa.snapshot.made');
       onMade(mark);
       return mark;
     } catch (error) {
       this.#notBeforeMs = clock.monotonicMs() + RETRY_MS;
       this.failures++;
+      this.#notMade = messageOf(error);
       log.error({ err: error, index, failures: this.failures, logBytes: storage.logBytes }, 'nuwa.snapshot.failed');
       throw error;
     } finally {
@@ -79,11 +99,21 @@ export class Snapshots {
   /** Asked again while it is needed. */
   fetch(from: ServerId, address: string | undefined, index: number, kuafu: KuafuClient): void {
     if (this.#fetching) return;
+    const { clock, log, onFetchFailed } = this.#options;
+    // Not now; meanwhile another leader may have the entries themselves.
+    if (this.#notFetched?.from === from && clock.monotonicMs() < this.#notFetched.notBeforeMs) return onFetchFailed();
     this.#fetching = true;
     this.#fetch(from, address, index, kuafu)
+      .then(() => {
+        this.fetchFailures = 0;
+        this.#notFetched = undefined;
+      })
       .catch((error: unknown) => {
-        this.#options.log.warn({ from, index, problem: messageOf(error) }, 'nuwa.snapshot.fetch-failed');
-        this.#options.onFetchFailed();
+        const againMs = Math.min(REFETCH_MS_MAX, REFETCH_MS_MIN * 2 ** Math.min(this.fetchFailures++, 16));
+        const problem = messageOf(error);
+        this.#notFetched = { from, problem, notBeforeMs: clock.monotonicMs() + againMs };
+        log.warn({ from, index, problem, failures: this.fetchFailures, againMs }, 'nuwa.snapshot.fetch-failed');
+        onFetchFailed();
       })
       .finally(() => {
         this.#fetching = false;

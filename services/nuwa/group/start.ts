@@ -1,3 +1,5 @@
+import { messageOf } from '../../base/errors.ts';
+import type { Founder } from './founding.ts';
 import type { Group } from './group.ts';
 
 /** Between runs of the first server of a group while nobody leads: sooner than the others would find that out by silence. */
@@ -19,6 +21,27 @@ export function campaignWhileLeaderless(group: Group): void {
     if (group.leader !== undefined || ticks > CAMPAIGN_TICKS_MAX) stop();
     else if (ticks % CAMPAIGN_TICKS === 0) group.campaign();
   });
+}
+
+/**
+ * A server with new files finds out whether it may take part (core/founding.ts). Rejects with FilesLost when one of those that answer now says that it may not.
+ * Others may not be there yet: then it goes on by itself, and takes part or is refused when they are.
+ */
+export async function beginGroup(founder: Founder, group: Group, takePart: () => void, signal: AbortSignal): Promise<void> {
+  let firstAsked = (): void => {};
+  const asked = new Promise<void>((resolve) => {
+    firstAsked = resolve;
+  });
+  let waited = true;
+  const founded = founder.found(signal, firstAsked).then(() => {
+    if (!signal.aborted) takePart();
+  });
+  founded.catch((error: unknown) => {
+    if (!waited && !signal.aborted) group.refuse(messageOf(error));
+  });
+  await asked;
+  if (founder.decided) await founded;
+  waited = false;
 }
 
 /** Resolves when a server that is all its group answers; of a larger one, at once: others may not be there yet. */

@@ -6,6 +6,7 @@ import { type FileSystem, nodeFiles, type OpenFile } from './file-system.ts';
  *
  *   log-<number>                 a segment of the log; segments follow one another by number
  *   snapshot-<index>-<number>    the state after that index of the log, which goes on in the segment of that number and those after it
+ *   birth                        which making of this server's files they are, and whether it may vote: core/founding.ts
  *   *.tmp                        half-written; removed at start
  *   restoring                    what else is here is half of what a restore makes: no server starts from it
  *
@@ -15,6 +16,7 @@ import { type FileSystem, nodeFiles, type OpenFile } from './file-system.ts';
 const NUMBER_DIGITS = 10;
 const INDEX_DIGITS = 16;
 export const RESTORING = 'restoring';
+export const BIRTH = 'birth';
 
 export interface SnapshotName {
   index: number;

@@ -1,6 +1,7 @@
 import type { NuwaEvent } from '../contract.ts';
 import type { DiskWrite, GroupConfig, RaftStored, SnapshotMark } from '../core/raft/types.ts';
 import type { TreeState } from '../core/tree/state.ts';
+import type { Birth } from './birth.ts';
 
 /** A snapshot as it is in memory once loaded. `events`: the newest before it, so that watchers resume across it. */
 export interface LoadedSnapshot {
@@ -16,6 +17,8 @@ export interface LoadedSnapshot {
  * and report the error once), so the storage takes nothing more and a restart reads what is really there. Nothing is written over what an error left.
  */
 export interface Storage {
+  /** Which making of this server's files they are. */
+  readonly birth: Birth;
   readonly stored: RaftStored;
   /** What the newest snapshot holds; an empty tree where there is none. Given away once: whoever takes it changes it. */
   takeLoaded(): LoadedSnapshot;

@@ -5,6 +5,7 @@ import { messageOf } from '../../base/errors.ts';
 import type { Logger } from '../../base/log.ts';
 import type { DiskWrite, HardState, RaftStored, SnapshotMark } from '../core/raft/types.ts';
 import { newState } from '../core/tree/state.ts';
+import { Birth, type BirthRecord, openBirth, saveBirth } from './birth.ts';
 import { LogDamage } from './damage.ts';
 import type { FileSystem, OpenFile } from './file-system.ts';
 import {
@@ -65,6 +66,8 @@ export async function openStorage(
     if (restoring && !options.restoring)
       throw new Error(`${dir}: a restore into it did not come to its end; refusing to start from half of it. Restore it again.`);
     for (const name of temporary) if (!name.startsWith('lock')) await files.remove(join(dir, name));
+    const holds = segments.length > 0 || snapshots.length > 0;
+    const birth = await openBirth({ dir, holds }, files);
     // A new directory begins with the group's first configuration as a snapshot of nothing: what a server was told once it keeps.
     if (snapshots.length === 0) {
       if (segments.length > 0) throw new LogDamage(join(dir, segmentFile(segments[0]!)), 'the snapshot before it is missing');
@@ -77,7 +80,7 @@ export async function openStorage(
     const loaded = await loadSnapshot(join(dir, snapshotFile(newest)), files);
     if (loaded.mark.index !== newest.index)
       throw new LogDamage(join(dir, snapshotFile(newest)), 'it is not the snapshot that its name says');
-    const storage = new StorageFiles({ dir, log, clock, host, logBytesMax, segmentBytesMax, aheadBytes, unlock, loaded, newest });
+    const storage = new StorageFiles({ dir, log, clock, host, logBytesMax, segmentBytesMax, aheadBytes, unlock, birth, loaded, newest });
     await storage.openLog(segments.filter((each) => each >= newest.segment));
     // What a crash left on the way from one snapshot to the next.
     for (const old of segments) if (old < newest.segment) await files.remove(join(dir, segmentFile(old)));
@@ -99,11 +102,13 @@ interface Opening {
   segmentBytesMax: number;
   aheadBytes: number;
   unlock: () => Promise<void>;
+  birth: BirthRecord;
   loaded: LoadedSnapshot;
   newest: SnapshotName;
 }
 
 class StorageFiles implements Storage {
+  readonly birth: Birth;
   readonly #dir: string;
   readonly #log: Logger;
   readonly #makeFile: StorageHost['makeSnapshot'];
@@ -133,11 +138,12 @@ class StorageFiles implements Storage {
   readonly #closing = new AbortController();
   #making: Promise<unknown> = Promise.resolve();
 
-  constructor({ dir, log, clock, host, logBytesMax, segmentBytesMax, aheadBytes, unlock, loaded, newest }: Opening) {
+  constructor({ dir, log, clock, host, logBytesMax, segmentBytesMax, aheadBytes, unlock, birth, loaded, newest }: Opening) {
     this.#dir = dir;
     this.#log = log;
     this.#makeFile = host.makeSnapshot;
     this.#files = withFinalSyncs(host.files, (error) => this.#fail(error));
+    this.birth = new Birth(birth, (record) => this.#inTurn(() => saveBirth(dir, record, this.#files)));
     this.#logBytesMax = logBytesMax;
     this.#segmentBytesMax = segmentBytesMax;
     this.#sealAtBytes = segmentBytesMax;

@@ -1,13 +1,23 @@
 import type { ServiceHandlers } from '../../kuafu/contract.ts';
 import { NuwaError, type nuwaService } from '../contract.ts';
 import type { MemberChange } from '../core/raft/types.ts';
-import type { NuwaContext } from './context.ts';
+import { look, type NuwaContext } from './context.ts';
 
-export function changeMembers({ group }: NuwaContext): ServiceHandlers<typeof nuwaService>['changeMembers'] {
+export function changeMembers(nuwa: NuwaContext): ServiceHandlers<typeof nuwaService>['changeMembers'] {
+  const { group } = nuwa;
   return async ({ kind, id, address }) => {
-    await group.changeMembers(changeOf(kind, id, address));
+    const change = changeOf(kind, id, address);
+    if (kind === 'promote') await consented(nuwa, id);
+    await group.changeMembers(change);
     return { members: [...group.status().config.members] };
   };
+}
+
+/** By a leader that surely leads: what it knows of the group is what the group is. */
+async function consented(nuwa: NuwaContext, id: string): Promise<void> {
+  if (nuwa.group.leader !== nuwa.group.id) return; // refused as such
+  await look(nuwa, false, () => {});
+  await nuwa.group.askConsent(id);
 }
 
 const ID = /^[a-z0-9][a-z0-9-]{0,62}$/;

@@ -6,6 +6,7 @@ import type { Command, Create, Done, Write } from '../core/tree/command.ts';
 import { parsePath } from '../core/tree/path.ts';
 import { nodeAt, type Session, type TreeNode, type TreeState } from '../core/tree/state.ts';
 import { isSystemPath, SYSTEM_PATH } from '../core/tree/system-path.ts';
+import type { Founder } from '../group/founding.ts';
 import type { Group } from '../group/group.ts';
 import type { Watchers } from '../watchers.ts';
 
@@ -14,6 +15,8 @@ export interface NuwaContext {
   readonly group: Group;
   readonly watchers: Watchers;
   readonly clock: Clock;
+  /** Its way into a group that begins. */
+  readonly founder?: Pick<Founder, 'waitsFor'>;
   /** Where this server speaks ZooKeeper, `host:port`, if it does. */
   readonly zookeeper: () => string | undefined;
 }

@@ -7,13 +7,15 @@ export function status(nuwa: NuwaContext): ServiceHandlers<typeof nuwaService>['
   return async () => statusOf(nuwa, nuwa.clock.monotonicMs() - startedMs);
 }
 
-function statusOf({ group, watchers, zookeeper }: NuwaContext, uptimeMs: number): ServerStatus {
-  const { config, progress, ...standing } = group.status();
+function statusOf({ group, watchers, zookeeper, founder }: NuwaContext, uptimeMs: number): ServerStatus {
+  const { config, progress, problems, ...standing } = group.status();
+  const waitsFor = founder?.waitsFor;
   const { revision, nodes } = group.state;
   return {
     ...standing,
     revision,
     nodes,
+    problems: waitsFor === undefined || problems.length > 0 ? problems : [waitsFor],
     watches: watchers.size,
     members: [...config.members],
     progress: [...progress],

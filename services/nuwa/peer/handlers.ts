@@ -1,5 +1,6 @@
 import { messageOf } from '../../base/errors.ts';
 import { KuafuError, type ServiceHandlers } from '../../kuafu/contract.ts';
+import type { Claim, ClaimAnswer } from '../core/founding.ts';
 import type { PeerMessage } from '../core/member/types.ts';
 import type { ServerId } from '../core/raft/types.ts';
 import type { nuwaPeerService } from '../peer-contract.ts';
@@ -12,6 +13,9 @@ export interface PeerReceiver {
   /** Aborts when this server takes part no more. */
   readonly leaving: AbortSignal;
   receive(from: ServerId, address: string, messages: readonly PeerMessage[]): void;
+  claim(claim: Claim): Promise<ClaimAnswer>;
+  /** From now on this server may vote. */
+  consent(): Promise<void>;
 }
 
 export function peerHandlers(receiver: PeerReceiver): ServiceHandlers<typeof nuwaPeerService> {
@@ -33,6 +37,19 @@ export function peerHandlers(receiver: PeerReceiver): ServiceHandlers<typeof nuw
         throw new KuafuError('InvalidRequest', `messages of ${from}: ${messageOf(error)}`);
       }
       receiver.receive(from, address, decoded);
+      return {};
+    },
+
+    async claim({ cluster, from, to, birth, members }) {
+      assertMeant(cluster, to);
+      const answer = await receiver.claim({ from, birth, members });
+      return answer.kind === 'otherGroup' ? { kind: answer.kind, members: [...answer.members] } : answer;
+    },
+
+    async consent({ cluster, to }) {
+      assertMeant(cluster, to);
+      assertTakesPart();
+      await receiver.consent();
       return {};
     },
 

@@ -4,6 +4,7 @@ import type { DiskWrite, Entry, GroupConfig, HardState, RaftStored, SnapshotMark
 import { applyBatch } from '../../../../services/nuwa/core/tree/apply.ts';
 import { restoreSnapshot, type Snapshot, takeSnapshot } from '../../../../services/nuwa/core/tree/snapshot.ts';
 import { newState } from '../../../../services/nuwa/core/tree/state.ts';
+import { Birth } from '../../../../services/nuwa/log/birth.ts';
 import { decode, encode } from '../../../../services/nuwa/log/codec.ts';
 import type { LoadedSnapshot, Storage } from '../../../../services/nuwa/log/port.ts';
 
@@ -15,6 +16,7 @@ interface Stored {
 
 /** A server's files in memory: writes are as slow as a test says, and fail when it says. Opened again, it has what it had. */
 export class MemoryStorage implements Storage {
+  readonly birth: Birth;
   logBytes = 0;
   logBytesMax = Number.POSITIVE_INFINITY;
   /** Awaited by each write, before it is done. */
@@ -30,6 +32,7 @@ export class MemoryStorage implements Storage {
   #failure: Error | undefined;
 
   constructor(config: GroupConfig) {
+    this.birth = new Birth({ id: 'memory', mayVote: config.members.length > 0, births: {} }, async () => {});
     this.#mark = { index: 0, term: 0, config };
     this.#snapshot = encode({ mark: this.#mark, tree: takeSnapshot(newState()), events: [] } satisfies Stored);
   }

@@ -1,0 +1,84 @@
+import { join } from 'node:path';
+import { crc32c } from '@node-rs/crc32';
+import { newId } from '../../base/ids.ts';
+import type { ServerId } from '../core/raft/types.ts';
+import { LogDamage } from './damage.ts';
+import type { FileSystem } from './file-system.ts';
+import { BIRTH, writeAll, writeAside } from './files.ts';
+
+/** What the file `birth` says; why there is one: core/founding.ts. */
+export interface BirthRecord {
+  readonly id: string;
+  /** Once true, always. */
+  readonly mayVote: boolean;
+  /** Of other servers, by name; what is there stays. */
+  readonly births: Readonly<Record<ServerId, string>>;
+}
+
+/** A server's birth, and what it remembers of those of others. What is read here is on the disk. */
+export class Birth {
+  #record: BirthRecord;
+  readonly #save: (record: BirthRecord) => Promise<void>;
+  #saving: Promise<unknown> = Promise.resolve();
+
+  constructor(record: BirthRecord, save: (record: BirthRecord) => Promise<void>) {
+    this.#record = record;
+    this.#save = save;
+  }
+
+  get id(): string {
+    return this.#record.id;
+  }
+
+  get mayVote(): boolean {
+    return this.#record.mayVote;
+  }
+
+  get births(): ReadonlyMap<ServerId, string> {
+    return new Map(Object.entries(this.#record.births));
+  }
+
+  /** Of each name the first birth stays. Resolves when it is on the disk. */
+  remember(births: Iterable<[ServerId, string]>, { mayVote = false } = {}): Promise<void> {
+    const saved = this.#saving.then(async () => {
+      const before = this.#record;
+      const record = { ...before, mayVote: before.mayVote || mayVote, births: { ...Object.fromEntries(births), ...before.births } };
+      await this.#save(record);
+      this.#record = record;
+    });
+    this.#saving = saved.catch(() => {});
+    return saved;
+  }
+}
+
+/**
+ * Made before the first snapshot and log are, and told that it may vote after: so where a birth that may vote stands alone, what belonged to it is lost.
+ * `holds`: there is a log or a snapshot. Of those an older version wrote no birth.
+ */
+export async function openBirth({ dir, holds }: { dir: string; holds: boolean }, files: FileSystem): Promise<BirthRecord> {
+  const path = join(dir, BIRTH);
+  if ((await files.list(dir)).includes(BIRTH)) {
+    const record = decodeBirth(await files.readFile(path));
+    if (!record) throw new LogDamage(path, 'it is not what was written');
+    if (record.mayVote && !holds) throw new LogDamage(path, 'the snapshot and the log that belong to it are missing');
+    return record;
+  }
+  const record = { id: newId('birth'), mayVote: holds, births: {} };
+  await saveBirth(dir, record, files);
+  return record;
+}
+
+export function saveBirth(dir: string, record: BirthRecord, files: FileSystem): Promise<void> {
+  return writeAside(dir, BIRTH, (file) => writeAll(file, encodeBirth(record), 0), files);
+}
+
+/** A line of JSON, and its checksum. */
+function encodeBirth(record: BirthRecord): Uint8Array {
+  const line = JSON.stringify(record);
+  return Buffer.from(`${line}\n${crc32c(line).toString(16)}\n`);
+}
+
+export function decodeBirth(bytes: Uint8Array): BirthRecord | undefined {
+  const [line = '', sum] = Buffer.from(bytes).toString('utf8').split('\n');
+  return sum === crc32c(line).toString(16) ? (JSON.parse(line) as BirthRecord) : undefined;
+}
