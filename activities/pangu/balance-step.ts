@@ -47,7 +47,10 @@ export function createBalanceStep({ panguMaster }: PanguServices) {
       const move = async ({ chunk, from, to, length }: Move): Promise<void> => {
         moved.add(chunk);
         if (!(await step.admit(length))) return;
-        const { outcome, bytes } = await panguMaster.moveReplica({ chunk, from, to }, { timeoutMs: MOVE_TIMEOUT_MS });
+        const { outcome, bytes } = await panguMaster.moveReplica(
+          { chunk, from, to, bytesPerSecond: step.paceOfOne(MOVES_AT_ONCE) },
+          { timeoutMs: MOVE_TIMEOUT_MS },
+        );
         if (outcome === 'done') step.counted(bytes);
       };
       for (;;) {

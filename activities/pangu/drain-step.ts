@@ -28,7 +28,10 @@ export function createDrainStep({ panguMaster }: PanguServices) {
         if (!(await step.admit(removed ? 0 : length))) return;
         const { outcome, bytes, reason } = removed
           ? { outcome: 'open' as const, bytes: 0, reason: 'belong to removed files and go in a moment' }
-          : await panguMaster.moveReplica({ chunk, from: node, seal: step.elapsedMs() >= sealAfterMs }, { timeoutMs: MOVE_TIMEOUT_MS });
+          : await panguMaster.moveReplica(
+              { chunk, from: node, seal: step.elapsedMs() >= sealAfterMs, bytesPerSecond: step.paceOfOne(MOVES_AT_ONCE) },
+              { timeoutMs: MOVE_TIMEOUT_MS },
+            );
         if (outcome === 'done' || outcome === 'gone') moved++;
         else {
           const why = reason ?? 'are being written to';

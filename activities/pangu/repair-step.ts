@@ -46,6 +46,7 @@ export function createRepairStep({ panguMaster }: PanguServices) {
     async function copyAll(step: Parameters<Parameters<typeof stepping>[1]>[0]): Promise<void> {
       const [{ lacking: left }, { servers }] = await Promise.all([panguMaster.lacking({ limit: LOOK }), panguMaster.servers({})]);
       const nodes = servers.filter(({ up }) => up).map(({ node: id, rack, freeBytes, draining }) => ({ id, rack, freeBytes, draining }));
+      const atOnce = Math.floor((nodes.length * settings.copiesPerNode) / 2);
       const busy = new Map<string, number>();
       const work = ({ source, to }: PickedCopy, change: 1 | -1): void => {
         for (const node of [source, to]) busy.set(node, (busy.get(node) ?? 0) + change);
@@ -53,7 +54,10 @@ export function createRepairStep({ panguMaster }: PanguServices) {
       const running = new Set<Promise<void>>();
       const copy = async ({ chunk, length, source, to }: PickedCopy): Promise<void> => {
         if (!(await step.admit(length))) return;
-        const { outcome, reason = outcome } = await panguMaster.replicate({ chunk, source, to }, { timeoutMs: MOVE_TIMEOUT_MS });
+        const { outcome, reason = outcome } = await panguMaster.replicate(
+          { chunk, source, to, bytesPerSecond: step.paceOfOne(atOnce) },
+          { timeoutMs: MOVE_TIMEOUT_MS },
+        );
         if (outcome === 'done') step.counted(length);
         else if (outcome !== 'gone') waiting.set(reason, (waiting.get(reason) ?? 0) + 1);
       };

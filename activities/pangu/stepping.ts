@@ -1,5 +1,5 @@
 import { Context } from '@temporalio/activity';
-import { Pace } from '../../services/pangu/core/pace.ts';
+import { Pace, paceOfOne } from '../../services/pangu/core/pace.ts';
 import type { WorkStep } from '../../services/pangu/work-contract.ts';
 
 /**
@@ -15,6 +15,8 @@ export interface Stepping {
   sleep(ms: number): Promise<void>;
   /** Since it began. */
   elapsedMs(): number;
+  /** For one of so many copies that are made at once. */
+  paceOfOne(atOnce: number): number;
   readonly total: Pick<WorkStep, 'replicas' | 'bytes'>;
 }
 
@@ -40,6 +42,7 @@ export async function stepping<T>({ stepMs, bytesPerSecond }: StepRequest, work:
       more,
       sleep,
       total,
+      paceOfOne: (atOnce) => paceOfOne(bytesPerSecond, atOnce),
       elapsedMs: () => performance.now() - beganAtMs,
       admit: async (bytes) => {
         await sleep(pace.take(bytes, performance.now()));

@@ -122,6 +122,8 @@ export const chunkServerService = defineService(CHUNK_SERVICE, {
         capacityBytes: z.int().min(BLOCK_BYTES).max(CHUNK_BYTES_MAX).multipleOf(BLOCK_BYTES),
         length: offsetSchema,
         from: z.object({ node: nodeSchema, address: z.string() }),
+        /** Not faster than this. @default as fast as it goes */
+        bytesPerSecond: z.int().min(1).optional(),
       }),
       response: z.object({ copiedBytes: z.int() }),
       idempotent: true,

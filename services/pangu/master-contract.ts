@@ -26,6 +26,8 @@ const requestIdSchema = z.string().min(1).max(256);
 const pathSchema = z.string().min(1).max(8192);
 const nodeSchema = z.string().min(1).max(255);
 const bytesSchema = z.int().min(0);
+/** Of one copy. @default as fast as it goes */
+const rateSchema = z.int().min(1).optional();
 
 export const chunkIdSchema = idSchema;
 
@@ -257,7 +259,13 @@ export const masterService = defineService('pangu-master', {
      * still written to is sealed there, so that its writer goes on in another one, and what is there is moved.
      */
     moveReplica: method({
-      request: z.object({ chunk: idSchema, from: nodeSchema, to: nodeSchema.optional(), seal: z.boolean().default(false) }),
+      request: z.object({
+        chunk: idSchema,
+        from: nodeSchema,
+        to: nodeSchema.optional(),
+        seal: z.boolean().default(false),
+        bytesPerSecond: rateSchema,
+      }),
       response: copyOutcomeSchema,
       idempotent: true,
       access: ADMIN,
@@ -271,7 +279,7 @@ export const masterService = defineService('pangu-master', {
     }),
     /** One replica more for a chunk that has too few; `source` is read first. */
     replicate: method({
-      request: z.object({ chunk: idSchema, to: nodeSchema.optional(), source: nodeSchema.optional() }),
+      request: z.object({ chunk: idSchema, to: nodeSchema.optional(), source: nodeSchema.optional(), bytesPerSecond: rateSchema }),
       response: copyOutcomeSchema,
       idempotent: true,
       access: ADMIN,

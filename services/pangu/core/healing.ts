@@ -23,7 +23,7 @@ export type Healing = z.output<typeof healingSchema>;
 
 export const HEALING_DEFAULTS: Healing = {
   deadAfterMs: 10 * 60_000,
-  repairBytesPerSecond: 200 * MIB,
+  repairBytesPerSecond: 64 * MIB,
   copiesPerNode: 2,
   workflowBytesMin: 1024 * MIB,
   orphanGraceMs: 3600_000,

@@ -26,3 +26,11 @@ export class Pace {
     return startMs - nowMs;
   }
 }
+
+/** One copy is never slower than this: it must end in a time that somebody waits for. The mean is kept by when copies begin. */
+const COPY_BYTES_PER_SECOND_MIN = 4 * 1024 * 1024;
+
+/** At what pace each of several copies goes, so that together they are within the bound without bursts that others would feel. */
+export function paceOfOne(bytesPerSecond: number, atOnce: number): number {
+  return Math.ceil(Math.max(COPY_BYTES_PER_SECOND_MIN, bytesPerSecond / Math.max(1, atOnce)));
+}

@@ -29,6 +29,8 @@ export interface CopyWish {
   to?: string;
   /** Is read first. */
   source?: string;
+  /** Not faster than this. @default as fast as it goes */
+  bytesPerSecond?: number;
   /** Why, for the ledger. */
   cause?: string;
   /** Seal a chunk that is still written to. */
@@ -84,11 +86,12 @@ async function copyOnce(context: MasterContext, wish: CopyWish): Promise<CopyOut
   if ('outcome' in frozen) return frozen;
   const sources = sourcesOf(context, chunk, wish.source ?? from);
   if (sources.length === 0) return { outcome: 'failed', reason: `no replica of chunk ${chunk.id} is on a server that is there` };
-  const timeoutMs = COPY_MS_MIN + frozen.length / BYTES_PER_MS_MIN;
+  const { bytesPerSecond } = wish;
+  const timeoutMs = COPY_MS_MIN + frozen.length / BYTES_PER_MS_MIN + (bytesPerSecond ? (frozen.length / bytesPerSecond) * 1_000 : 0);
   const target = await reserve(context, chunk, wish, sources.length * timeoutMs + SETTLE_MS, frozen.length);
   if (target === 'moved' || 'outcome' in target) return target;
 
-  const copied = await copyFrom(context, { chunk, target, sources, length: frozen.length, timeoutMs });
+  const copied = await copyFrom(context, { chunk, target, sources, length: frozen.length, timeoutMs, bytesPerSecond });
   if (copied !== undefined) {
     await inTransaction(context.db, (tx) => giveUp(tx, chunk.id, target.id));
     return { outcome: 'failed', reason: copied };
@@ -216,14 +219,28 @@ function whyNoTarget(placement: Placement, bytes: number): string {
 /** @returns why it could not be copied, if so. */
 async function copyFrom(
   context: MasterContext,
-  copy: { chunk: Chunk; target: ChunkServerInfo; sources: ChunkServerInfo[]; length: number; timeoutMs: number },
+  copy: {
+    chunk: Chunk;
+    target: ChunkServerInfo;
+    sources: ChunkServerInfo[];
+    length: number;
+    timeoutMs: number;
+    bytesPerSecond: number | undefined;
+  },
 ): Promise<string | undefined> {
-  const { chunk, target, length, timeoutMs } = copy;
+  const { chunk, target, length, timeoutMs, bytesPerSecond } = copy;
   const { chunkServerAt, log } = context;
   let reason = '';
   for (const { id: node, address } of copy.sources) {
     try {
-      const request = { node: target.id, chunk: chunk.id, capacityBytes: chunk.chunkBytes, length, from: { node, address } };
+      const request = {
+        node: target.id,
+        chunk: chunk.id,
+        capacityBytes: chunk.chunkBytes,
+        length,
+        from: { node, address },
+        bytesPerSecond,
+      };
       await chunkServerAt(target.address).copy(request, { timeoutMs });
       return undefined;
     } catch (error) {

@@ -5,7 +5,7 @@ import { createLogger, type Logger } from '../../base/log.ts';
 import { systemRandom } from '../../base/random.ts';
 import type { RoleConfig, RunningRole, StartRole } from '../../base/role.ts';
 import { implement, serve } from '../../kuafu/server.ts';
-import { joinCluster } from '../../nuwa/client.ts';
+import { connectNuwa, joinCluster } from '../../nuwa/client.ts';
 import { chunkServerService } from '../chunk-contract.ts';
 import { MASTER_SERVICE, masterService } from '../master-contract.ts';
 import { Tickets } from '../tickets.ts';
@@ -64,9 +64,12 @@ export async function startMaster(config: RoleConfig, options: MasterOptions = {
     cluster: config.cluster,
     log,
   });
+  const { cluster: name, identity } = config;
+  const connectControl = () => connectNuwa({ addresses: config.nuwa, cluster: name, creator: `control of ${instance}`, identity, log });
   const garbage = startGarbageLoop(context, options.garbage);
   const trash = startTrashLoop(context, options.trash);
-  const control = options.control === 'off' ? undefined : startControl(context, instance, options.control);
+  const control =
+    options.control === 'off' ? undefined : startControl(context, { name: instance, connect: connectControl }, options.control);
   const leases = startLeaseLoop(context, writers, options.leases);
   const registration = await cluster.nuwa.register(MASTER_SERVICE, instance, {
     address: server.address,

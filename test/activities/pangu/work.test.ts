@@ -52,7 +52,7 @@ describe('balance', () => {
     let step: WorkStep;
     const total = { replicas: 0, bytes: 0 };
     do {
-      step = await run(createBalanceStep({ panguMaster: master }), { stepMs: 500, bytesPerSecond: 1e12 });
+      step = await run(createBalanceStep({ panguMaster: master }), { stepMs: 2_000, bytesPerSecond: 1e12 });
       total.replicas += step.replicas;
       total.bytes += step.bytes;
     } while (!step.done);

@@ -5,6 +5,7 @@ import postgres from 'postgres';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { silentLogger } from '../../../services/base/log.ts';
 import type { ServiceClient } from '../../../services/kuafu/contract.ts';
+import { nuwaService } from '../../../services/nuwa/contract.ts';
 import { fsck } from '../../../services/pangu/client.ts';
 import type { PanguClient } from '../../../services/pangu/contract.ts';
 import { startMaster } from '../../../services/pangu/master/server.ts';
@@ -242,5 +243,16 @@ describe('several masters', () => {
     expect(now).not.toBe('another/1');
     expect(now).not.toBe(holder);
     expect(before.map((nodes) => nodes.length)).toEqual([3, 3]);
+  });
+
+  it('one whose session has expired is elected again under a new one', async () => {
+    const { nuwa, kuafu } = cluster.cluster;
+    const before = (await master.controlState({})).holder;
+    const candidates = (await nuwa.list('/pangu/control')).children;
+    expect(candidates).toHaveLength(1);
+    await kuafu.service(nuwaService, cluster.nuwaAddress).closeSession({ session: candidates[0]!.ephemeralOwner! });
+    await expect.poll(async () => (await master.controlState({})).holder, soon).not.toBe(before);
+    await master.setReplicas({ path: '/two', replicas: 3 });
+    await expect.poll(async () => (await nodesOf('/two')).map((nodes) => nodes.length), soon).toEqual([3, 3]);
   });
 });

@@ -1,8 +1,10 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import type { z } from 'zod';
 import { FeitianError, messageOf } from '../../../base/errors.ts';
 import type { CallContext } from '../../../kuafu/contract.ts';
 import { ChunkError, type chunkServerService, TRANSFER_BYTES_MAX } from '../../chunk-contract.ts';
 import { dataOffset } from '../../core/chunk-format.ts';
+import { Pace } from '../../core/pace.ts';
 import type { ChunkFile } from '../chunk-file.ts';
 import { type ChunkServerContext, checkNode } from '../context.ts';
 
@@ -54,7 +56,8 @@ async function pull(context: ChunkServerContext, request: Request, call: CallCon
 
 /** One piece is fetched while the one before it is written. */
 async function append(context: ChunkServerContext, file: ChunkFile, request: Request, call: CallContext): Promise<void> {
-  const { length } = request;
+  const { length, bytesPerSecond } = request;
+  const pace = bytesPerSecond === undefined ? undefined : new Pace(bytesPerSecond);
   let next = fetchPiece(context, request, file.length);
   for (let at = file.length; at < length; ) {
     const { bytes, crcs } = await next;
@@ -64,6 +67,7 @@ async function append(context: ChunkServerContext, file: ChunkFile, request: Req
       next = fetchPiece(context, request, end);
       next.catch(() => {}); // heard where it is awaited, unless the write before it fails
     }
+    if (pace) await delay(pace.take(bytes.length, performance.now()));
     await file.append(at, bytes, crcs, end < length ? 'none' : 'seal', true);
     at = end;
   }

@@ -37,16 +37,19 @@ const BATCH = 2_000;
 const PAUSE_SHARE = 19;
 const RETRY_MS = 1_000;
 
+/** `connect`: a client of Nuwa for one candidacy. Control is held by its session, and one that has expired holds nothing any more: the next candidacy has its own. */
 export function startControl(
-  context: MasterContext & { nuwa: NuwaClient },
-  name: string,
+  context: MasterContext,
+  { name, connect }: { name: string; connect: () => Promise<NuwaClient> },
   { watchMs = 1_000, mendMs = 5_000 }: ControlOptions = {},
 ): { stop(): Promise<void> } {
-  const { nuwa, log } = context;
+  const { log } = context;
   const stopping = new AbortController();
   const run = async (): Promise<void> => {
     while (!stopping.signal.aborted) {
+      let nuwa: NuwaClient | undefined;
       try {
+        nuwa = await connect();
         const leadership = await nuwa.elect(CONTROL_PATH, Buffer.from(name), { signal: stopping.signal });
         const lost = new AbortController();
         const ending = AbortSignal.any([stopping.signal, leadership.lost, lost.signal]);
@@ -61,12 +64,14 @@ export function startControl(
         } finally {
           forget();
           log.info({ holder }, 'control.left');
-          await leadership.release().catch(() => {});
         }
       } catch (error) {
         if (stopping.signal.aborted) return;
         log[isDatabaseAway(error) ? 'info' : 'warn']({ error: messageOf(error) }, 'control.failed');
         await delay(RETRY_MS, undefined, { signal: stopping.signal }).catch(() => {});
+      } finally {
+        // Its session goes with it, and control to whoever is next.
+        await nuwa?.close().catch(() => {});
       }
     }
   };

@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { messageOf } from '../../../base/errors.ts';
-import type { Pace } from '../../core/pace.ts';
+import { type Pace, paceOfOne } from '../../core/pace.ts';
 import { pickCopy } from '../../core/pick-copy.ts';
 import { copyReplica } from '../copy-replica.ts';
 import { healingMetrics } from '../healing-metrics.ts';
@@ -15,6 +15,7 @@ export async function mend(control: ControlContext, lacking: Deviations['lacking
   const { chunkServers, random, ending, log } = control;
   const { copiesPerNode, repairBytesPerSecond } = await control.healing();
   pace.bytesPerSecond = repairBytesPerSecond;
+  const atOnce = Math.floor((chunkServers.list().length * copiesPerNode) / 2);
   const left = [...lacking];
   const busy = new Map<string, number>();
   const work = (node: string, change: 1 | -1): void => void busy.set(node, (busy.get(node) ?? 0) + change);
@@ -24,7 +25,13 @@ export async function mend(control: ControlContext, lacking: Deviations['lacking
   const copy = async ({ chunk, length, source, to }: NonNullable<ReturnType<typeof pickCopy>>): Promise<void> => {
     try {
       await delay(pace.take(length, performance.now()), undefined, { signal: ending });
-      const outcome = await copyReplica(control, { chunk, source, to, seal: false });
+      const outcome = await copyReplica(control, {
+        chunk,
+        source,
+        to,
+        seal: false,
+        bytesPerSecond: paceOfOne(repairBytesPerSecond, atOnce),
+      });
       if (outcome.outcome === 'done') {
         total.made++;
         total.bytes += length;

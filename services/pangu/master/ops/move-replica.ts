@@ -8,7 +8,7 @@ const { replicasMoved } = createMetrics({ replicasMoved: PANGU_MASTER_METRICS.re
 
 export async function moveReplica(
   context: MasterContext,
-  request: { chunk: string; from: string; to?: string; seal: boolean },
+  request: { chunk: string; from: string; to?: string; seal: boolean; bytesPerSecond?: number },
 ): Promise<CopyOutcome> {
   const result = await copyReplica(context, request);
   if (result.outcome === 'done') replicasMoved.inc();

@@ -3,7 +3,10 @@ import type { MasterContext } from '../context.ts';
 import { copyReplica } from '../copy-replica.ts';
 import { healingMetrics } from '../healing-metrics.ts';
 
-export async function replicate(context: MasterContext, request: { chunk: string; to?: string; source?: string }): Promise<CopyOutcome> {
+export async function replicate(
+  context: MasterContext,
+  request: { chunk: string; to?: string; source?: string; bytesPerSecond?: number },
+): Promise<CopyOutcome> {
   const result = await copyReplica(context, { ...request, seal: false });
   if (result.outcome === 'done') {
     healingMetrics.replicasMade.inc();
