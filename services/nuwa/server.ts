@@ -13,6 +13,7 @@ import { Group } from './group/group.ts';
 import { handOver } from './group/hand-over.ts';
 import { campaignWhileLeaderless, untilReady } from './group/start.ts';
 import { openStorage } from './log/storage.ts';
+import { Answers } from './ops/answers.ts';
 import type { NuwaContext } from './ops/context.ts';
 import { handlersOf } from './ops/handlers.ts';
 import { peerHandlers } from './peer/handlers.ts';
@@ -72,7 +73,7 @@ export async function startNuwa(
 
   const stopping = new AbortController();
   let door: Awaited<ReturnType<typeof startZookeeperDoor>> | undefined;
-  const nuwa: NuwaContext = { group, watchers, clock, zookeeper: () => door?.address };
+  const nuwa: NuwaContext = { group, watchers, clock, answers: new Answers(), zookeeper: () => door?.address };
   const receiver = { cluster, id, leaving: group.leaving, receive: group.receive.bind(group) };
   const implementations = [implement(nuwaService, handlersOf(nuwa)), implement(nuwaPeerService, peerHandlers(receiver))];
   const server = await serve({ address: listen, implementations, guard, cluster, limits: LIMITS, log }).catch(async (error: unknown) => {
