@@ -9,6 +9,8 @@ export class Answers {
   readonly #nextTurn: (run: () => void) => void;
   readonly #perTurn: number;
   #waiting: (() => void)[] = [];
+  /** Those before it were given. */
+  #head = 0;
   #given = 0;
   #turnDue = false;
 
@@ -18,13 +20,13 @@ export class Answers {
   }
 
   get waiting(): number {
-    return this.#waiting.length;
+    return this.#waiting.length - this.#head;
   }
 
   /** Now, or when it is its turn. */
   give(answer: () => void): void {
     if (!this.#turnDue) this.#planTurn();
-    if (this.#waiting.length > 0 || this.#given >= this.#perTurn) this.#waiting.push(answer);
+    if (this.waiting > 0 || this.#given >= this.#perTurn) this.#waiting.push(answer);
     else {
       this.#given++;
       answer();
@@ -36,12 +38,15 @@ export class Answers {
     this.#nextTurn(() => {
       this.#turnDue = false;
       this.#given = 0;
-      if (this.#waiting.length === 0) return;
-      const all = this.#waiting;
-      this.#given = Math.min(all.length, this.#perTurn);
-      this.#waiting = all.slice(this.#given);
+      if (this.waiting === 0) return;
       this.#planTurn();
-      for (let i = 0; i < this.#given; i++) all[i]!();
+      const end = Math.min(this.#waiting.length, this.#head + this.#perTurn);
+      this.#given = end - this.#head;
+      while (this.#head < end) this.#waiting[this.#head++]!();
+      // Moved down when half of it is done, or it would never be where there is always one more.
+      if (this.#head < this.#waiting.length - this.#head) return;
+      this.#waiting = this.#waiting.slice(this.#head);
+      this.#head = 0;
     });
   }
 }
