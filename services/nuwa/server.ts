@@ -14,6 +14,7 @@ import { Group } from './group/group.ts';
 import { handOver } from './group/hand-over.ts';
 import { beginGroup, campaignWhileLeaderless, untilReady } from './group/start.ts';
 import { openStorage } from './log/storage.ts';
+import { Answers } from './ops/answers.ts';
 import type { NuwaContext } from './ops/context.ts';
 import { handlersOf } from './ops/handlers.ts';
 import { type PeerReceiver, peerHandlers } from './peer/handlers.ts';
@@ -76,7 +77,7 @@ export async function startNuwa(
   const begins = snapshot.index === 0 ? snapshot.config : { members: [] };
   const founder = new Founder({ cluster, id, begins, birth: storage.birth, clock, identity, log });
   let door: Awaited<ReturnType<typeof startZookeeperDoor>> | undefined;
-  const nuwa: NuwaContext = { group, watchers, clock, founder, zookeeper: () => door?.address };
+  const nuwa: NuwaContext = { group, watchers, clock, founder, answers: new Answers(), zookeeper: () => door?.address };
   const receiver: PeerReceiver = {
     cluster,
     id,

@@ -9,6 +9,7 @@ import { isSystemPath, SYSTEM_PATH } from '../core/tree/system-path.ts';
 import type { Founder } from '../group/founding.ts';
 import type { Group } from '../group/group.ts';
 import type { Watchers } from '../watchers.ts';
+import type { Answers } from './answers.ts';
 
 /** What every operation works on. */
 export interface NuwaContext {
@@ -17,6 +18,7 @@ export interface NuwaContext {
   readonly clock: Clock;
   /** Its way into a group that begins. */
   readonly founder?: Pick<Founder, 'waitsFor'>;
+  readonly answers: Answers;
   /** Where this server speaks ZooKeeper, `host:port`, if it does. */
   readonly zookeeper: () => string | undefined;
 }
@@ -63,19 +65,21 @@ function assertOwn({ id, holder, password }: Session, caller: Caller): undefined
 export const holderOf = (caller: Caller): { holder?: string } => (caller === NOBODY ? {} : { holder: caller.key });
 
 /** Errors: what the tree refuses; Unavailable, or of a server that is all its group Unwritable. */
-export function submit({ group }: NuwaContext, command: Command): Promise<Done> {
+export function submit({ group, answers }: NuwaContext, command: Command): Promise<Done> {
   return new Promise((resolve, reject) => {
-    group.submit(command, (reply) => {
-      if (reply?.kind === 'done') resolve(reply);
-      else if (reply)
-        reject(new NuwaError(reply.code, reply.reason, { details: { revision: reply.revision, operation: reply.operation } }));
-      else reject(away(group));
-    });
+    group.submit(command, (reply) =>
+      answers.give(() => {
+        if (reply?.kind === 'done') resolve(reply);
+        else if (reply)
+          reject(new NuwaError(reply.code, reply.reason, { details: { revision: reply.revision, operation: reply.operation } }));
+        else reject(away(group));
+      }),
+    );
   });
 }
 
 /** Looks at the tree when what it shows is linearizable; with `stale`, at once. */
-export function look<Seen>({ group }: NuwaContext, stale: boolean | undefined, see: (state: TreeState) => Seen): Promise<Seen> {
+export function look<Seen>({ group, answers }: NuwaContext, stale: boolean | undefined, see: (state: TreeState) => Seen): Promise<Seen> {
   return new Promise((resolve, reject) => {
     const ready = (ok: boolean): void => {
       if (!ok) return reject(away(group));
@@ -85,8 +89,8 @@ export function look<Seen>({ group }: NuwaContext, stale: boolean | undefined, s
         reject(error);
       }
     };
-    if (stale) ready(true);
-    else group.read(ready);
+    if (stale) answers.give(() => ready(true));
+    else group.read((ok) => answers.give(() => ready(ok)));
   });
 }
 
