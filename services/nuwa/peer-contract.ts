@@ -14,14 +14,14 @@ const PEER = { operation: 'peer', on: wholeOf('nuwa') } as const;
 export const nuwaPeerService = defineService('nuwaPeer', {
   errors: NuwaError,
   methods: {
-    /** Lost, late, twice: all of it is allowed, as on any network. The reply says only that they were read. `address`: where `from` answers. */
+    /** Lost, late, twice: all of it is allowed, as on any network. The reply says only that they were read. `address`: where `from` answers. `voter`: it takes `to` for one. */
     deliver: method({
-      request: z.object({ ...between, address: z.string(), messages: bytes }),
+      request: z.object({ ...between, address: z.string(), voter: z.boolean().optional(), messages: bytes }),
       response: z.object({}),
       idempotent: false,
       access: PEER,
     }),
-    /** May this birth of `from` vote (core/founding.ts)? What is answered is on this server's disk. */
+    /** May this birth of `from` vote (core/founding.ts)? */
     claim: method({
       request: z.object({ ...between, birth: z.string().min(1).max(64), members: z.array(z.string()).max(64) }),
       response: z.discriminatedUnion('kind', [

@@ -84,7 +84,7 @@ export async function startNuwa(
     leaving: group.leaving,
     receive: group.receive.bind(group),
     claim: founder.answer.bind(founder),
-    consent: group.consent.bind(group),
+    consent: () => storage.birth.becomeVoter(),
   };
   const implementations = [implement(nuwaService, handlersOf(nuwa)), implement(nuwaPeerService, peerHandlers(receiver))];
   const server = await serve({ address: listen, implementations, guard, cluster, limits: LIMITS, log }).catch(async (error: unknown) => {

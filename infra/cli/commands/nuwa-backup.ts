@@ -4,6 +4,7 @@ import { dirname, join, resolve } from 'node:path';
 import type { Command } from 'commander';
 import type { KuafuClient } from '../../../services/kuafu/contract.ts';
 import { nuwaService } from '../../../services/nuwa/contract.ts';
+import { INSTEAD } from '../../../services/nuwa/log/damage.ts';
 import { restoreFiles } from '../../../services/nuwa/log/restore.ts';
 import { snapshotMark } from '../../../services/nuwa/log/snapshot-file.ts';
 import { layoutOf } from '../../cluster/layout.ts';
@@ -16,6 +17,7 @@ import { saveSnapshot } from '../ui/nuwa-backup.ts';
 import { type CheckedFiles, checkFiles } from '../ui/nuwa-check.ts';
 import { type Comparison, compareServers, type Seen } from '../ui/nuwa-compare.ts';
 import { askGroup, assertAnswered, type GroupView, type ServerView, viewOf } from '../ui/nuwa-group.ts';
+import { caughtUp, problemsOf } from '../ui/nuwa-health.ts';
 import { restoreServer } from '../ui/nuwa-restore.ts';
 import { renderTable } from '../ui/table.ts';
 import { formatBytes, formatCount } from '../ui/units.ts';
@@ -53,7 +55,7 @@ it takes a snapshot-… out of the directory of a server that is left of the old
   nuwaVerb(
     nuwa,
     'check [directory]',
-    'whether the servers hold the same; with a directory, whether the files of a server in it are sound',
+    'whether the servers hold the same, and which of them lag; with a directory, whether the files of a server in it are sound',
     'feitian nuwa check',
     'feitian nuwa check /var/lib/feitian/nuwa-1',
   ).action(
@@ -86,13 +88,19 @@ function source(view: GroupView): ServerView {
 }
 
 async function checkGroup(options: NuwaOptions): Promise<void> {
-  const { view, found, compared } = await withServers(options, async (kuafu, addresses) => {
-    const view = viewOf(await askGroup(kuafu, addresses));
+  const { view, found, late, compared } = await withServers(options, async (kuafu, addresses) => {
+    const { view, late } = await caughtUp(kuafu, addresses);
     assertAnswered(view);
-    const compared = view.servers.filter(({ status, state }) => status && state !== 'outsider');
-    return { view, compared: compared.map(({ id }) => id), found: await compare(kuafu, compared) };
+    // One that lags holds less for sure: what differs there says nothing.
+    const lags = new Set(late.map(({ id }) => id));
+    const compared = view.servers.filter(({ id, status, state }) => status && state !== 'outsider' && !lags.has(id));
+    return { view, late, compared: compared.map(({ id }) => id), found: await compare(kuafu, compared) };
   });
-  const problems = problemsOf(view);
+  const lagging = late.map(
+    ({ id, appliedIndex, wanted }) =>
+      `${id} lags: it has entry ${formatCount(appliedIndex)} of ${formatCount(wanted)}, and was not compared`,
+  );
+  const problems = [...problemsOf(view), ...lagging];
   const sound = problems.length === 0 && found.differences.length === 0;
   if (options.json)
     printJson({ sound, servers: compared, problems, ...found, differences: found.differences.map(differenceAsJson(compared)) });
@@ -102,19 +110,6 @@ async function checkGroup(options: NuwaOptions): Promise<void> {
 
 function compare(kuafu: KuafuClient, servers: readonly ServerView[]): Promise<Comparison> {
   return compareServers(servers.map(({ address }) => kuafu.service(nuwaService, address)));
-}
-
-function problemsOf({ leader, servers }: GroupView): string[] {
-  const problems = servers.flatMap(({ id, state, status, problem }) => {
-    if (state === 'silent') return [`${id} does not answer${problem ? `: ${problem}` : ''}`];
-    if (state === 'outsider') return [`${id} answers and is not in the group`];
-    return status?.writable === false ? [`${id} cannot write its log`] : [];
-  });
-  if (leader === undefined) problems.push('nobody leads');
-  const leading = servers.filter(({ status }) => status?.role === 'leader').map(({ id, status }) => `${id} ${status!.term}`);
-  if (new Set(leading.map((each) => each.split(' ')[1])).size < leading.length)
-    problems.push(`several lead one term: ${leading.join(', ')}`);
-  return problems;
 }
 
 const differenceAsJson =
@@ -184,5 +179,6 @@ function filesReport({ dir, files, problems, sound, lastIndex, term }: CheckedFi
     `${dir}: ${verdict}, up to entry ${formatCount(lastIndex)}, in term ${formatCount(term)}`,
     renderTable(FILE_COLUMNS, rows),
     ...problems.map((problem) => pc.red(problem)),
+    ...(sound ? [] : [INSTEAD]),
   ].join('\n');
 }

@@ -4,6 +4,7 @@ import { action, print, printJson, UsageError } from '../ui/action.ts';
 import { clusterIn } from '../ui/cluster.ts';
 import { asAddress, type NuwaOptions, nuwaVerb, schemeOf, withServers } from '../ui/nuwa.ts';
 import { askGroup, assertAnswered, atLeader, type GroupView, groupTable, silenceOf, viewAsJson, viewOf } from '../ui/nuwa-group.ts';
+import { strictProblemsOf } from '../ui/nuwa-health.ts';
 import { renderTable } from '../ui/table.ts';
 
 type Members = ServerStatus['members'];
@@ -13,17 +14,21 @@ export function registerServers(nuwa: Command): void {
   nuwaVerb(
     nuwa,
     'status',
-    'the servers of the group: who leads, how far the others are, what each holds; exit code 1 when nobody leads',
+    'the servers of the group: who leads, how far the others are, what each holds; exit code 1 when nobody leads, with --strict when anything is wrong',
     'feitian nuwa status',
     'feitian nuwa status --nuwa 10.77.0.1:20500,10.77.0.2:20500',
-  ).action(
-    action(async (options: NuwaOptions) => {
-      const view = await withServers(options, async (kuafu, addresses) => viewOf(await askGroup(kuafu, addresses)));
-      if (options.json) printJson(viewAsJson(view));
-      else print([groupTable(view), ...problems(view)].join('\n'));
-      if (view.leader === undefined) process.exitCode = 1;
-    }),
-  );
+    'feitian nuwa status --strict',
+  )
+    .option('--strict', 'exit code 1 unless all servers answer, keep up, and know of nothing that is wrong')
+    .action(
+      action(async (options: NuwaOptions & { strict?: boolean }) => {
+        const view = await withServers(options, async (kuafu, addresses) => viewOf(await askGroup(kuafu, addresses)));
+        const problems = strictProblemsOf(view);
+        if (options.json) printJson({ ...viewAsJson(view), well: problems.length === 0, problems });
+        else print([groupTable(view), ...told(view, problems)].join('\n'));
+        if (view.leader === undefined || (options.strict && problems.length > 0)) process.exitCode = 1;
+      }),
+    );
 
   const members = nuwaVerb(
     nuwa,
@@ -112,14 +117,11 @@ async function change(
   else print(membersTable(members));
 }
 
-/** Why, for each server that does not answer. */
-function problems(view: GroupView): string[] {
-  const { leader, servers } = view;
+/** Where nobody answers, why, once. */
+function told(view: GroupView, problems: readonly string[]): string[] {
   const silence = silenceOf(view);
   if (silence !== undefined) return ['', silence];
-  const told = servers.flatMap(({ id, problem }) => (problem ? [`${id} does not answer: ${problem}`] : []));
-  if (leader === undefined) told.push('nobody leads: nothing can be changed until more than half of the servers answer each other');
-  return told.length > 0 ? ['', ...told] : [];
+  return problems.length > 0 ? ['', ...problems] : [];
 }
 
 function membersTable(members: Members): string {

@@ -2,10 +2,12 @@
  * Whether the files of one Nuwa server are sound, read as a start of that server would read them and without changing any; also of a server that runs.
  * Beyond what a start looks at, older snapshots are read too, and all that is wrong is told, not the first of it.
  */
-import { stat } from 'node:fs/promises';
+import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { messageOf } from '../../../services/base/errors.ts';
-import { listFiles, missingSegment, segmentFile, snapshotFile } from '../../../services/nuwa/log/files.ts';
+import { decodeBirth } from '../../../services/nuwa/log/birth.ts';
+import { LogDamage } from '../../../services/nuwa/log/damage.ts';
+import { BIRTH, listFiles, missingSegment, segmentFile, snapshotFile } from '../../../services/nuwa/log/files.ts';
 import { LogReader } from '../../../services/nuwa/log/read-log.ts';
 import { checkSnapshot } from '../../../services/nuwa/log/snapshot-file.ts';
 
@@ -63,6 +65,11 @@ async function checkOnce(dir: string): Promise<CheckedFiles> {
     });
   }
 
+  const birth = await readFile(join(dir, BIRTH)).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') return undefined; // of an older version, which is told apart by its other files
+    throw error;
+  });
+  if (birth && !decodeBirth(birth)) problems.push(`${BIRTH} is not what was written`);
   if (restoring) problems.push('a restore into it did not come to its end: no server starts from it; restore it again');
   const newest = snapshots.at(-1);
   if (!newest) problems.push('there is no snapshot, with which even the log of a new server begins');
@@ -97,6 +104,7 @@ async function sound(checked: CheckedFile, check: () => Promise<void>): Promise<
     await check();
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') throw error;
-    checked.problem = messageOf(error);
+    // What to do about it is said once, below all of them.
+    checked.problem = error instanceof LogDamage ? error.what : messageOf(error);
   }
 }

@@ -11,18 +11,17 @@ import type { ServerId } from './raft/types.ts';
  * **A birth** is a random id that is made with a server's files and kept in them. A server's birth may vote once it is known that no other birth of
  * that name ever did. How that is known differs by the way a server came into its group:
  *
- * 1. *One that the group begins with* claims its name at each of the others that it begins with. Who hears a claim writes down the birth, the first one of
- *    that name for good, and then answers with its own. A claim of another birth is refused, and so is one at a server that may vote already and
- *    does not know the birth: its group lives. When all the others have answered, their births are written down together with the fact that this one may vote.
- *    Until then it takes no part: it votes for nobody, runs for nothing, acknowledges nothing.
+ * 1. *One that the group begins with* claims its name at each of the others that it begins with, with its birth, and gets theirs. When all of them have answered it writes their
+ *    births down together with the fact that it may vote. From then on it answers claims of those births alone and refuses all others: its group lives. Until
+ *    then it answers any, and takes no part: it votes for nobody, runs for nothing, acknowledges nothing.
  * 2. *One that is added to a group that is there* begins with no members, learns, and hears no request for a vote. Before the leader promotes it, it asks it
  *    for its consent, and the consent is on its disk before the promotion is in anybody's log. One that finds itself a voter in
  *    its log and never consented is not the one that was promoted: it stops.
  * 3. *A group of one* has no others to ask: 1 with nobody to wait for.
  *
- * Why 1 is safe. Say births a and b of one name may both vote. Each of the others answered both; so each of them lost its files in between. Then all
- * that this group ever acknowledged is lost, and there is nothing left to contradict. As long as one of the servers that the group began with has its
- * files, no name that was taken is taken again, however many lost theirs and in whatever order they come back.
+ * Why 1 is safe. Say births a and b of one name may both vote, b the later one. Whoever took part together with a (both might vote, both had their files) knew a birth of that name, and
+ * not b, since b is made after a is gone. So it refuses b, and without its answer b never votes. Hence as long as one server that took part has its files, no name is
+ * taken anew, however many lost theirs and in whatever order they come back.
  *
  * Why 2 is safe. To its group a server that hears no requests for votes is one to which the network loses them, and Raft allows that. What it acknowledges
  * in place of its former self counts, rightly: it is on its disk. Of what its former self acknowledged, it says nothing, and never elects who lacks it.
@@ -45,26 +44,21 @@ export interface Standing {
   readonly mayVote: boolean;
   /** With whom its group began; nobody, where it was added to one or does not know. */
   readonly members: readonly ServerId[];
-  /** Of the others: the first that each of them claimed its name with. */
+  /** Of the others, as they were when this one came to vote. */
   readonly births: ReadonlyMap<ServerId, string>;
 }
 
 export type ClaimAnswer =
-  /** The name is this birth's. `birth`: of the server that answers. */
+  /** Nothing speaks against it. `birth`: of the server that answers. */
   | { readonly kind: 'known'; readonly birth: string }
-  /** It is another's, or the group began without this one. */
+  /** The group lives, and this birth is none of those that it began with. */
   | { readonly kind: 'taken' }
   /** This server was told of another group. */
   | { readonly kind: 'otherGroup'; readonly members: readonly ServerId[] };
 
-/** `remember`: the birth is to be on the disk before the answer leaves. */
-export function answerClaim(standing: Standing, claim: Claim): { answer: ClaimAnswer; remember: boolean } {
-  const { birth, births, mayVote, members } = standing;
-  const known = births.get(claim.from);
-  if (known === claim.birth) return { answer: { kind: 'known', birth }, remember: false };
-  if (known !== undefined || mayVote) return { answer: { kind: 'taken' }, remember: false };
-  if (!sameMembers(members, claim.members)) return { answer: { kind: 'otherGroup', members }, remember: false };
-  return { answer: { kind: 'known', birth }, remember: true };
+export function answerClaim({ birth, births, mayVote, members }: Standing, claim: Claim): ClaimAnswer {
+  if (mayVote) return births.get(claim.from) === claim.birth ? { kind: 'known', birth } : { kind: 'taken' };
+  return sameMembers(members, claim.members) ? { kind: 'known', birth } : { kind: 'otherGroup', members };
 }
 
 function sameMembers(a: readonly ServerId[], b: readonly ServerId[]): boolean {

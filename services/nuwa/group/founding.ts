@@ -54,14 +54,9 @@ export class Founder {
     return this.#founding.done || this.#founding.refusal !== undefined;
   }
 
-  async answer(claim: Claim): Promise<ClaimAnswer> {
-    for (;;) {
-      const { answer, remember } = answerClaim(this.#standing, claim);
-      this.#wake.get(claim.from)?.();
-      if (!remember) return answer;
-      // Another birth of that name may have come first, so it is looked at again.
-      await this.#options.birth.remember([[claim.from, claim.birth]]);
-    }
+  answer(claim: Claim): ClaimAnswer {
+    this.#wake.get(claim.from)?.();
+    return answerClaim(this.#standing, claim);
   }
 
   /**
@@ -82,7 +77,7 @@ export class Founder {
       void this.#tellWaiting(until);
       await Promise.all(founding.others.map((id) => this.#claimAt(kuafu, id, until, onAsked)));
       signal.throwIfAborted();
-      await birth.remember(founding.births, { mayVote: true });
+      await birth.becomeVoter(founding.births);
       log.info({ birth: birth.id, tookMs: Math.round(clock.monotonicMs() - startMs) }, 'nuwa.founded');
     } finally {
       over.abort();

@@ -1,27 +1,26 @@
-import type { Clock } from '../../base/clock.ts';
-import { hasCode, messageOf } from '../../base/errors.ts';
-import type { Logger } from '../../base/log.ts';
-import type { Identity } from '../../kuafu/guard-contract.ts';
+import { messageOf } from '../../base/errors.ts';
 import { NuwaError, type NuwaEvent } from '../contract.ts';
 import { MEMBER_TIMING, type Member, TICK_MS } from '../core/member/member.ts';
 import type { MemberEffects, MemberEvent, Now, PeerMessage } from '../core/member/types.ts';
-import { memberOf } from '../core/raft/members.ts';
 import type { GroupConfig, MemberChange, ServerId } from '../core/raft/types.ts';
 import type { Command } from '../core/tree/command.ts';
 import type { EventRing } from '../core/tree/event-ring.ts';
 import type { TreeState } from '../core/tree/state.ts';
-import { INSTEAD } from '../log/damage.ts';
-import type { Storage } from '../log/port.ts';
-import { Links } from '../peer/links.ts';
-import { nuwaPeerService } from '../peer-contract.ts';
+import { Links, type Peer } from '../peer/links.ts';
 import { AfterWrite } from './after-write.ts';
 import { commandProblem } from './command-problem.ts';
 import { GroupCounts } from './counts.ts';
 import { Disk } from './disk.ts';
 import { Listeners } from './listeners.ts';
+import { notLeader } from './not-leader.ts';
+import type { GroupOptions } from './options.ts';
 import type { NuwaGroup } from './port.ts';
 import { Snapshots } from './snapshots.ts';
+import { Voting } from './voting.ts';
 import { type Answered, type Lives, type Ready, Waiting } from './waiting.ts';
+
+/** Two election timeouts: a group that can elect has done so by then. */
+const CUT_OFF_TICKS = 2 * MEMBER_TIMING.electionTicks;
 
 /**
  * A member with real sockets and files. It works in turns: what comes in one turn of the event loop, from peers, clients, the disk and the
@@ -31,26 +30,6 @@ import { type Answered, type Lives, type Ready, Waiting } from './waiting.ts';
  * What this file decides: nothing. Whether a message, a write or a tick comes late or never is the network's, the disk's and the clock's
  * affair, and the member is made for that.
  */
-export interface GroupOptions {
-  cluster: string;
-  member: Member;
-  storage: Storage;
-  clock: Clock;
-  /** Whom it speaks to its peers as. @default nobody */
-  identity?: Identity;
-  log: Logger;
-}
-
-/** Two election timeouts: a group that can elect has done so by then. */
-const CONSENT_TIMEOUT_MS = 2_000;
-
-const CUT_OFF_TICKS = 2 * MEMBER_TIMING.electionTicks;
-
-/** What comes to one that may not vote does not reach it. */
-function asksToElect(message: PeerMessage): boolean {
-  return message.kind === 'raft' && (message.message.kind === 'vote' || message.message.kind === 'timeoutNow');
-}
-
 export class Group implements NuwaGroup {
   readonly id: ServerId;
   readonly counts = new GroupCounts();
@@ -58,6 +37,7 @@ export class Group implements NuwaGroup {
   readonly #options: GroupOptions;
   readonly #member: Member;
   readonly #disk: Disk;
+  readonly #voting: Voting;
   readonly #waiting = new Waiting();
   readonly #onEvents = new Listeners<readonly NuwaEvent[]>();
   readonly #onMissed = new Listeners<void>();
@@ -89,6 +69,7 @@ export class Group implements NuwaGroup {
     this.#options = options;
     this.#member = member;
     this.id = member.id;
+    this.#voting = new Voting({ id: this.id, birth: storage.birth, log });
     this.#disk = new Disk({
       storage,
       clock,
@@ -157,6 +138,11 @@ export class Group implements NuwaGroup {
     return this.#links?.addressOf(id);
   }
 
+  /** How to ask another server of the group something. */
+  peer(id: ServerId): Peer | undefined {
+    return this.#down ? undefined : this.#links?.peer(id);
+  }
+
   /** Whether the last that was sent there came through. */
   reaches(id: ServerId): boolean {
     return this.#links?.isUp(id) === true;
@@ -174,6 +160,7 @@ export class Group implements NuwaGroup {
     };
     this.#links = new Links({ cluster, id: this.id, ownAddress, clock, identity, log, onLost });
     this.#showConfig();
+    if (this.#down) return;
     this.#ticking = setInterval(() => this.#happen({ kind: 'tick' }), TICK_MS);
   }
 
@@ -245,25 +232,6 @@ export class Group implements NuwaGroup {
     return this.#order((id) => this.#happen({ kind: 'changeMembers', id, change }));
   }
 
-  /** Asks a learner, before it is promoted, to remember that it may vote (core/founding.ts). Errors: BadMembers. */
-  async askConsent(of: ServerId): Promise<void> {
-    const address = this.addressOf(of);
-    if (this.#down || address === undefined || memberOf(this.config, of)?.role !== 'learner') return; // the change itself is refused
-    const { cluster } = this.#options;
-    const peer = this.#links!.kuafu.service(nuwaPeerService, address);
-    await peer.consent({ cluster, from: this.id, to: of }, { timeoutMs: CONSENT_TIMEOUT_MS }).catch((error: unknown) => {
-      // One of an older version votes without being asked.
-      if (hasCode(error, 'Unimplemented')) return;
-      throw new NuwaError('BadMembers', `${of} does not say that it will vote: ${messageOf(error)}`, { cause: error });
-    });
-  }
-
-  /** From now on this server may vote, and knows it after a restart. */
-  async consent(): Promise<void> {
-    const { birth } = this.#options.storage;
-    if (!birth.mayVote) await birth.remember([], { mayVote: true });
-  }
-
   transferLeadership(to: ServerId): Promise<void> {
     return this.#order((id) => this.#happen({ kind: 'transfer', id, to }));
   }
@@ -273,18 +241,17 @@ export class Group implements NuwaGroup {
     const status = this.#member.status();
     // One that takes part no more leads nobody, whatever it was when it stopped.
     const standing = this.#down ? ({ role: 'follower', leader: undefined, progress: [] } as const) : {};
-    const problems = [this.#whyDown, ...this.snapshots.problems].filter((problem) => problem !== undefined);
+    const problems = [this.#whyDown ?? this.#voting.problem, ...this.snapshots.problems].filter((problem) => problem !== undefined);
     const snapshotIndex = storage.newestSnapshot().index;
     return { ...status, ...standing, snapshotIndex, logBytes: storage.logBytes, writable: this.writable, problems };
   }
 
   // ---- for peers ----
 
-  receive(from: ServerId, address: string, messages: readonly PeerMessage[]): void {
+  receive(from: ServerId, address: string, messages: readonly PeerMessage[], voter: boolean): void {
     if (this.#down) return;
     this.#links!.heard(from, address);
-    const { mayVote } = this.#options.storage.birth;
-    for (const message of messages) if (mayVote || !asksToElect(message)) this.#happened.push({ kind: 'receive', from, message });
+    for (const message of this.#voting.heard(from, messages, voter)) this.#happened.push({ kind: 'receive', from, message });
     this.#queueTurn();
   }
 
@@ -311,10 +278,8 @@ export class Group implements NuwaGroup {
     const did: MemberEffects[] = [];
     const happened = this.#happened;
     this.#happened = [];
-    for (const event of happened) {
-      this.#step(event, did);
-      if (this.#down) return;
-    }
+    for (const event of happened) this.#step(event, did);
+    if (this.#down) return;
     if (this.#commands.length > 0) {
       const commands = this.#commands;
       const firstId = this.#waiting.changes(this.#answered, this.#now.monotonicMs);
@@ -360,23 +325,13 @@ export class Group implements NuwaGroup {
 
   /** After the messages have left: answering clients takes time, and peers need not wait for that. */
   #tell(did: readonly MemberEffects[]): void {
-    const { counts } = this;
-    const waiting = this.#waiting;
-    const nowMs = this.#now.monotonicMs;
     for (const effects of did) {
       if (effects.eventsMissed) this.#onMissed.tell();
       if (effects.events.length > 0) this.#onEvents.tell(effects.events);
     }
-    for (const { replies, readable, alive, done, lost, leaderChanged } of did) {
-      for (const { id, reply } of replies) counts.commit.observe(nowMs - waiting.answered(id, reply));
-      for (const id of readable) waiting.readable(id);
-      for (const { id, lives } of alive) waiting.alive(id, lives);
-      for (const { id, problem } of done) waiting.done(id, problem);
-      for (const id of lost) {
-        counts.unanswered++;
-        waiting.lost(id);
-      }
-      if (leaderChanged) this.#leaderChanged();
+    for (const effects of did) {
+      this.#waiting.settle(effects, this.#now.monotonicMs, this.counts);
+      if (effects.leaderChanged) this.#leaderChanged();
     }
   }
 
@@ -393,27 +348,20 @@ export class Group implements NuwaGroup {
     if (config === this.#configShown) return;
     this.#configShown = config;
     this.#links!.configure(config);
-    if (memberOf(config, this.id)?.role === 'voter' && !this.#options.storage.birth.mayVote)
-      this.refuse(`its group promoted a ${this.id} whose files these are not. ${INSTEAD}`);
+    const refusal = this.#voting.refusal(config);
+    if (refusal !== undefined) this.refuse(refusal);
   }
 
   #order(ask: (id: number) => void): Promise<void> {
     return new Promise((resolve, reject) => {
-      if (this.#down || this.leader !== this.id) return reject(this.#notLeader());
+      if (this.#down || this.leader !== this.id) return reject(notLeader(this));
       const id = this.#waiting.order((problem, lost) => {
-        if (lost) reject(this.#notLeader());
+        if (lost) reject(notLeader(this));
         else if (problem !== undefined) reject(new NuwaError('BadMembers', problem));
         else resolve();
       });
       ask(id);
     });
-  }
-
-  #notLeader(): NuwaError {
-    const { leader } = this;
-    const address = leader === undefined ? undefined : this.addressOf(leader);
-    const known = leader === undefined ? 'no leader is known' : `${leader} leads, at ${address}`;
-    return new NuwaError('NotLeader', `${this.id} does not lead; ${known}`, { details: { leader, address } });
   }
 
   #unanswered(tell: () => void): void {

@@ -1,5 +1,6 @@
-import type { WaitId } from '../core/member/types.ts';
+import type { MemberEffects, WaitId } from '../core/member/types.ts';
 import type { Reply } from '../core/tree/command.ts';
+import type { GroupCounts } from './counts.ts';
 
 export type Answered = (reply: Reply | undefined) => void;
 export type Ready = (ok: boolean) => void;
@@ -79,6 +80,18 @@ export class Waiting {
     for (const ready of reads ?? []) ready(false);
     lives?.(undefined);
     done?.(undefined, true);
+  }
+
+  /** Tells everybody whom the effects of a step are about. */
+  settle({ replies, readable, alive, done, lost }: MemberEffects, nowMs: number, counts: GroupCounts): void {
+    for (const { id, reply } of replies) counts.commit.observe(nowMs - this.answered(id, reply));
+    for (const id of readable) this.readable(id);
+    for (const { id, lives } of alive) this.alive(id, lives);
+    for (const { id, problem } of done) this.done(id, problem);
+    for (const id of lost) {
+      counts.unanswered++;
+      this.lost(id);
+    }
   }
 
   loseAll(): void {

@@ -11,15 +11,14 @@ export interface BirthRecord {
   readonly id: string;
   /** Once true, always. */
   readonly mayVote: boolean;
-  /** Of other servers, by name; what is there stays. */
+  /** Of the others that its group began with, by name. */
   readonly births: Readonly<Record<ServerId, string>>;
 }
 
-/** A server's birth, and what it remembers of those of others. What is read here is on the disk. */
+/** What is read here is on the disk. */
 export class Birth {
   #record: BirthRecord;
   readonly #save: (record: BirthRecord) => Promise<void>;
-  #saving: Promise<unknown> = Promise.resolve();
 
   constructor(record: BirthRecord, save: (record: BirthRecord) => Promise<void>) {
     this.#record = record;
@@ -38,16 +37,12 @@ export class Birth {
     return new Map(Object.entries(this.#record.births));
   }
 
-  /** Of each name the first birth stays. Resolves when it is on the disk. */
-  remember(births: Iterable<[ServerId, string]>, { mayVote = false } = {}): Promise<void> {
-    const saved = this.#saving.then(async () => {
-      const before = this.#record;
-      const record = { ...before, mayVote: before.mayVote || mayVote, births: { ...Object.fromEntries(births), ...before.births } };
-      await this.#save(record);
-      this.#record = record;
-    });
-    this.#saving = saved.catch(() => {});
-    return saved;
+  /** From now on this server may vote. `births`: of those that its group begins with. Resolves when it is on the disk. */
+  async becomeVoter(births: ReadonlyMap<ServerId, string> = new Map()): Promise<void> {
+    if (this.#record.mayVote) return;
+    const record = { ...this.#record, mayVote: true, births: Object.fromEntries(births) };
+    await this.#save(record);
+    this.#record = record;
   }
 }
 

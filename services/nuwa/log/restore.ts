@@ -49,7 +49,7 @@ export async function restoreFiles(
     const { term } = loaded.mark;
     // The time of an entry is never below the one before it; 0 says nothing of it, and the leader's first entry says what it is.
     const entry = { index: index + 1, term, kind: 'config' as const, timeMs: 0, data: new Uint8Array(), config };
-    await storage.birth.remember([], { mayVote: true });
+    await storage.birth.becomeVoter();
     await storage.write([{ seq: 1, hardState: { term, vote: undefined }, entries: [entry] }]);
   } finally {
     await storage.close();

@@ -1,6 +1,7 @@
 import type { ServiceHandlers } from '../../kuafu/contract.ts';
 import { NuwaError, type nuwaService } from '../contract.ts';
 import type { MemberChange } from '../core/raft/types.ts';
+import { askConsent } from '../group/consent.ts';
 import { look, type NuwaContext } from './context.ts';
 
 export function changeMembers(nuwa: NuwaContext): ServiceHandlers<typeof nuwaService>['changeMembers'] {
@@ -17,7 +18,7 @@ export function changeMembers(nuwa: NuwaContext): ServiceHandlers<typeof nuwaSer
 async function consented(nuwa: NuwaContext, id: string): Promise<void> {
   if (nuwa.group.leader !== nuwa.group.id) return; // refused as such
   await look(nuwa, false, () => {});
-  await nuwa.group.askConsent(id);
+  await askConsent(nuwa.group, id);
 }
 
 const ID = /^[a-z0-9][a-z0-9-]{0,62}$/;

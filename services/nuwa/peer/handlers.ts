@@ -12,8 +12,9 @@ export interface PeerReceiver {
   readonly id: ServerId;
   /** Aborts when this server takes part no more. */
   readonly leaving: AbortSignal;
-  receive(from: ServerId, address: string, messages: readonly PeerMessage[]): void;
-  claim(claim: Claim): Promise<ClaimAnswer>;
+  /** `voter`: what `from` takes this server for. */
+  receive(from: ServerId, address: string, messages: readonly PeerMessage[], voter: boolean): void;
+  claim(claim: Claim): ClaimAnswer;
   /** From now on this server may vote. */
   consent(): Promise<void>;
 }
@@ -27,7 +28,7 @@ export function peerHandlers(receiver: PeerReceiver): ServiceHandlers<typeof nuw
     if (receiver.leaving.aborted) throw new KuafuError('Unavailable', `${receiver.id} takes part no more`);
   };
   return {
-    async deliver({ cluster, from, to, address, messages }) {
+    async deliver({ cluster, from, to, address, messages, voter = false }) {
       assertMeant(cluster, to);
       assertTakesPart();
       let decoded: PeerMessage[];
@@ -36,13 +37,13 @@ export function peerHandlers(receiver: PeerReceiver): ServiceHandlers<typeof nuw
       } catch (error) {
         throw new KuafuError('InvalidRequest', `messages of ${from}: ${messageOf(error)}`);
       }
-      receiver.receive(from, address, decoded);
+      receiver.receive(from, address, decoded, voter);
       return {};
     },
 
     async claim({ cluster, from, to, birth, members }) {
       assertMeant(cluster, to);
-      const answer = await receiver.claim({ from, birth, members });
+      const answer = receiver.claim({ from, birth, members });
       return answer.kind === 'otherGroup' ? { kind: answer.kind, members: [...answer.members] } : answer;
     },
 

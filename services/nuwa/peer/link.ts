@@ -14,6 +14,8 @@ export interface LinkOptions {
   /** Where this server answers. */
   ownAddress: string;
   to: ServerId;
+  /** By the group's configuration as this server has it. */
+  isVoter: () => boolean;
   address: string;
   kuafu: KuafuClient;
   clock: Clock;
@@ -93,10 +95,10 @@ export class Link {
   }
 
   async #deliver(messages: PeerMessage[]): Promise<void> {
-    const { cluster, from, to, ownAddress } = this.#options;
+    const { cluster, from, to, ownAddress, isVoter } = this.#options;
     this.#deliveries++;
     try {
-      const request = { cluster, from, to, address: ownAddress, messages: encodeMessages(messages) };
+      const request = { cluster, from, to, address: ownAddress, voter: isVoter(), messages: encodeMessages(messages) };
       await this.#peer.deliver(request, { timeoutMs: DELIVER_TIMEOUT_MS });
       this.#up = true;
     } catch (error) {

@@ -1,11 +1,18 @@
 import type { Clock } from '../../base/clock.ts';
 import type { Logger } from '../../base/log.ts';
 import { createKuafuClient } from '../../kuafu/client.ts';
-import type { KuafuClient } from '../../kuafu/contract.ts';
+import type { KuafuClient, ServiceClient } from '../../kuafu/contract.ts';
 import type { Identity } from '../../kuafu/guard-contract.ts';
 import type { PeerMessage } from '../core/member/types.ts';
 import type { GroupConfig, ServerId } from '../core/raft/types.ts';
+import { nuwaPeerService } from '../peer-contract.ts';
 import { Link } from './link.ts';
+
+/** A server, and what each call to it says of both. */
+export interface Peer {
+  service: ServiceClient<typeof nuwaPeerService>;
+  between: { cluster: string; from: ServerId; to: ServerId };
+}
 
 /** Far more than a group has members: whoever makes up names must not fill the memory. */
 const LINKS_MAX = 32;
@@ -28,6 +35,7 @@ export class Links {
   readonly #links = new Map<ServerId, Link>();
   readonly #heard = new Map<ServerId, string>();
   #configured = new Map<ServerId, string>();
+  #voters = new Set<ServerId>();
   #closed = false;
 
   constructor(options: {
@@ -47,12 +55,19 @@ export class Links {
     return this.#heard.get(id) ?? this.#configured.get(id);
   }
 
+  peer(to: ServerId): Peer | undefined {
+    const address = this.addressOf(to);
+    const { cluster, id: from } = this.#options;
+    return address === undefined ? undefined : { service: this.kuafu.service(nuwaPeerService, address), between: { cluster, from, to } };
+  }
+
   isUp(id: ServerId): boolean {
     return this.#links.get(id)?.up === true;
   }
 
   configure({ members }: GroupConfig): void {
     const before = this.#configured;
+    this.#voters = new Set(members.filter(({ role }) => role === 'voter').map(({ id }) => id));
     this.#configured = new Map(members.filter(({ id }) => id !== this.#options.id).map(({ id, address }) => [id, address]));
     for (const [id, address] of this.#configured) {
       if (before.get(id) !== address) this.#heard.delete(id);
@@ -94,8 +109,9 @@ export class Links {
     if (address === undefined || this.#closed || link?.address === address) return link;
     link?.close();
     const { cluster, id: from, ownAddress, clock, log, onLost } = this.#options;
+    const isVoter = (): boolean => this.#voters.has(id);
     try {
-      const made = new Link({ cluster, from, ownAddress, to: id, address, kuafu: this.kuafu, clock, log, onLost });
+      const made = new Link({ cluster, from, ownAddress, to: id, isVoter, address, kuafu: this.kuafu, clock, log, onLost });
       this.#links.set(id, made);
       return made;
     } catch (error) {
