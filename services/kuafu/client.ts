@@ -5,7 +5,7 @@ import { type Logger, silentLogger } from '../base/log.ts';
 import { type Random, systemRandom } from '../base/random.ts';
 import { currentTrace } from '../base/trace.ts';
 import { Alarm } from './alarm.ts';
-import { Broken, CallTry } from './client/call.ts';
+import { Broken, CallTry, Silent } from './client/call.ts';
 import { Connections } from './client/connections.ts';
 import { encodeRequest } from './client/encode-request.ts';
 import { hedged, type Placement } from './client/hedge.ts';
@@ -266,7 +266,22 @@ class Client implements KuafuClient {
         const slot = connection.slotOf(target.identity);
         sent = true;
         const alarm = this.#alarm;
-        const tryOptions = { contract, name, method, meter, connection, alarm, deadlineMs: untilMs, signal, flags, slot, body, attachment };
+        const tryOptions = {
+          contract,
+          name,
+          method,
+          meter,
+          connection,
+          alarm,
+          deadlineMs: untilMs,
+          signal,
+          flags,
+          slot,
+          body,
+          attachment,
+          // Where nobody else is left it may as well be waited for.
+          movable: idempotent && choice.othersLeft,
+        };
         const once = stream ? new StreamTry(stream, tryOptions) : new CallTry(tryOptions);
         const reply = await once.promise;
         meter.succeeded(this.#clock.monotonicMs() - deadlineMs + timeoutMs);
@@ -274,10 +289,11 @@ class Client implements KuafuClient {
         return reply;
       } catch (error) {
         nowMs = this.#clock.monotonicMs();
-        const broke = error instanceof Broken;
-        // A try whose time was up, while the call has more.
+        const broke = error instanceof Broken || error instanceof Silent;
+        // A try whose time was up, while the call has more, or one that was given up for another instance.
         const unanswered =
-          tryUntilMs < deadlineMs && nowMs < deadlineMs && error instanceof KuafuError && error.code === 'DeadlineExceeded';
+          error instanceof Silent ||
+          (tryUntilMs < deadlineMs && nowMs < deadlineMs && error instanceof KuafuError && error.code === 'DeadlineExceeded');
         const unsent = !sent && error instanceof KuafuError && (error.code === 'Unavailable' || unanswered);
         const declines = hasCode(error, ...elsewhere);
         // The credentials ended, and there are new ones by now. Such a call never ran.

@@ -12,6 +12,9 @@ import type { ClientConnection, PendingCall } from './connection.ts';
 /** A connection broke before the reply came. */
 export class Broken extends Error {}
 
+/** The instance has been silent for a while, and another could answer. */
+export class Silent extends Error {}
+
 /** One try of a call over one connection: a promise that settles by reply, error, break, deadline or abort, whichever is first. */
 export class CallTry implements PendingCall, Alarmed {
   readonly atMs: number;
@@ -25,6 +28,8 @@ export class CallTry implements PendingCall, Alarmed {
   readonly #alarm: Alarm;
   readonly #signal: AbortSignal | undefined;
   readonly id: number;
+  /** Only of a call that may be made at another instance, see PendingCall. */
+  readonly silent: ((reason: string) => void) | undefined;
   #resolve!: (value: unknown) => void;
   #reject!: (error: Error) => void;
 
@@ -41,6 +46,8 @@ export class CallTry implements PendingCall, Alarmed {
     flags: number;
     body: Uint8Array;
     attachment: Attachment | undefined;
+    /** Another instance could answer. */
+    movable: boolean;
   }) {
     this.atMs = options.deadlineMs;
     this.slot = options.slot;
@@ -55,6 +62,7 @@ export class CallTry implements PendingCall, Alarmed {
       this.#resolve = resolve;
       this.#reject = reject;
     });
+    this.silent = options.movable ? (reason) => this.giveUp(new Silent(reason)) : undefined;
     this.#alarm.add(this);
     this.#signal?.addEventListener('abort', this);
     this.#meter.sent(options.body.length + byteLength(options.attachment));
@@ -99,7 +107,7 @@ export class CallTry implements PendingCall, Alarmed {
     this.giveUp(new KuafuError('Cancelled', `${this.#contract.name}.${this.#name} was cancelled`, { cause: this.#signal?.reason }));
   }
 
-  giveUp(error: KuafuError): void {
+  giveUp(error: Error): void {
     this.#settled();
     this.#connection.cancel(this.id);
     this.#reject(error);

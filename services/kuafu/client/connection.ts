@@ -19,15 +19,28 @@ export interface PendingCall {
   broken(reason: string): void;
   /** Under which number its caller is known to the server, see `slotOf`. */
   readonly slot: number;
+  /** May be made at another instance: told when this one has been silent for a while. It may still answer, so a call that may run once has nothing of the kind. */
+  silent?(reason: string): void;
   /** Of a stream: data or credit came. Returns what is wrong with it, if anything is. */
   streamed?(frame: Frame): string | undefined;
 }
 
 /**
- * A peer that owes replies and sends nothing for this long is asked with a ping; one that stays silent for as long again is
- * gone. TCP alone would take minutes to notice a machine that lost its power.
+ * TCP alone would take minutes to notice a machine that lost its power, so a peer that owes replies is looked at. If nothing came since the last look it is
+ * asked with a ping:
+ *
+ *   LOOK_MS            from one look to the next
+ *   LOOK_MS_QUICK      the same while there are calls that another instance could answer
+ *   SILENT_MS          so long without a sign, pings unanswered: those calls are made elsewhere. A collection of garbage or a processor that a dozen processes
+ *                      share holds an event loop for a few hundred milliseconds; should it be more, such a call runs twice, which it may
+ *   GONE_MS            so long: the connection is broken, and all calls with it
+ *
+ * A look adds no more silence than lies between two looks, however late it comes: when this process stood still itself, the others did not.
  */
-const SILENCE_MS = 5_000;
+const LOOK_MS = 5_000;
+const LOOK_MS_QUICK = 1_000;
+const SILENT_MS = 3_000;
+const GONE_MS = 10_000;
 const NOTHING = Buffer.alloc(0);
 
 /**
@@ -51,11 +64,14 @@ export class ClientConnection implements ChannelEvents, Alarmed {
   /** Undefined when the server asks nobody who calls. */
   #slots: Slots | undefined;
   #leavingReason: string | undefined;
-  /** Silence watch: when it looks next, and what had come by the last look. */
+  /** Silence watch: when it looks next, how much silence that look may add, what had come by the last look, and how long nothing has. */
   atMs = 0;
   #watching = false;
-  #pinged = false;
+  #lookMs = 0;
   #receivedBytesSeen = 0;
+  #silentMs = 0;
+  /** Of the calls under way those that another instance could answer. */
+  #movable = 0;
 
   /** For streams: see Wire. */
   readonly room: SendRoom;
@@ -72,6 +88,11 @@ export class ClientConnection implements ChannelEvents, Alarmed {
 
   get open(): boolean {
     return this.#state === 'open';
+  }
+
+  /** False while it has been silent for so long that its calls are made elsewhere. */
+  get audible(): boolean {
+    return this.#silentMs < SILENT_MS;
   }
 
   /** Resolves once both sides said hello. */
@@ -102,6 +123,7 @@ export class ClientConnection implements ChannelEvents, Alarmed {
     const id = this.#newId();
     if (this.#pending.size === 0) this.#becomeBusy();
     this.#pending.set(id, pending);
+    if (pending.silent && this.#movable++ === 0 && this.#lookMs > LOOK_MS_QUICK) this.#lookSooner();
     this.#channel.send({ kind: FRAME_KINDS.request, flags, number: pending.slot, id, body, attachment });
     return id;
   }
@@ -115,7 +137,7 @@ export class ClientConnection implements ChannelEvents, Alarmed {
   cancel(id: number): void {
     const pending = this.#pending.get(id);
     if (!pending) return;
-    this.#pending.delete(id);
+    this.#forget(id, pending);
     // What is withdrawn of a stream need not have been all of it.
     if (!this.#channel.withdraw(id) || pending.streamed) this.#channel.send({ kind: FRAME_KINDS.cancel, id, body: NOTHING });
     this.#maybeIdle();
@@ -132,7 +154,7 @@ export class ClientConnection implements ChannelEvents, Alarmed {
         if (this.#state === 'greeting') return this.violated('the first frame is no hello');
         const pending = this.#pending.get(frame.id);
         if (!pending) return; // cancelled in the meantime
-        this.#pending.delete(frame.id);
+        this.#forget(frame.id, pending);
         if (frame.kind === FRAME_KINDS.reply) pending.replied(frame);
         else pending.failed(frame);
         return this.#maybeIdle();
@@ -172,20 +194,21 @@ export class ClientConnection implements ChannelEvents, Alarmed {
     this.#onClosed();
     const pending = [...this.#pending.values()];
     this.#pending.clear();
+    this.#movable = 0;
     for (const call of pending) call.broken(why);
   }
 
   /** Time to look whether the peer still lives. */
   due(): void {
     this.#watching = false;
-    if (this.#state === 'closed' || this.#pending.size === 0) return;
     const heard = this.#channel.receivedBytes !== this.#receivedBytesSeen;
-    if (heard) this.#pinged = false;
-    else if (this.#pinged) return this.#channel.close(`the peer has been silent for ${(2 * SILENCE_MS) / 1000} s`);
-    else {
-      this.#pinged = true;
-      this.#channel.send({ kind: FRAME_KINDS.ping, id: 0, body: NOTHING });
-    }
+    this.#silentMs = heard ? 0 : this.#silentMs + this.#lookMs;
+    if (this.#state === 'closed') return;
+    // One that fell silent is asked until it is heard again, or gone: nobody calls it meanwhile.
+    if (this.#pending.size === 0 && this.audible) return;
+    if (this.#silentMs >= GONE_MS) return this.#channel.close(`the peer has been silent for ${GONE_MS / 1000} s`);
+    if (!heard) this.#channel.send({ kind: FRAME_KINDS.ping, id: 0, body: NOTHING });
+    if (!this.audible) for (const call of [...this.#pending.values()]) call.silent?.(`the peer has been silent for ${SILENT_MS / 1000} s`);
     this.#watch();
   }
 
@@ -235,7 +258,14 @@ export class ClientConnection implements ChannelEvents, Alarmed {
 
   #becomeBusy(): void {
     this.#channel.setReferenced(true);
-    if (!this.#watching) this.#watch();
+    if (this.#watching) return;
+    this.#silentMs = 0;
+    this.#watch();
+  }
+
+  #forget(id: number, pending: PendingCall): void {
+    this.#pending.delete(id);
+    if (pending.silent) this.#movable--;
   }
 
   #maybeIdle(): void {
@@ -247,7 +277,17 @@ export class ClientConnection implements ChannelEvents, Alarmed {
   #watch(): void {
     this.#watching = true;
     this.#receivedBytesSeen = this.#channel.receivedBytes;
-    this.atMs = this.#nowMs() + SILENCE_MS;
+    this.#lookMs = Math.min(this.#movable > 0 ? LOOK_MS_QUICK : LOOK_MS, GONE_MS - this.#silentMs);
+    this.atMs = this.#nowMs() + this.#lookMs;
+    this.#alarm.add(this);
+  }
+
+  #lookSooner(): void {
+    const soonMs = this.#nowMs() + LOOK_MS_QUICK;
+    if (!this.#watching || this.atMs <= soonMs) return;
+    this.#alarm.remove(this);
+    this.#lookMs = LOOK_MS_QUICK;
+    this.atMs = soonMs;
     this.#alarm.add(this);
   }
 

@@ -45,10 +45,11 @@ export class Connections {
     return connection?.open ? connection : undefined;
   }
 
-  /** False while the last tries to connect failed and the next is not due. */
+  /** False while the last tries to connect failed and the next is not due, and while the connection is silent. */
   promising(address: string): boolean {
     const place = this.#places.get(address);
-    return !place || place.backoffUntilMs <= this.#options.clock.monotonicMs();
+    if (!place) return true;
+    return place.backoffUntilMs <= this.#options.clock.monotonicMs() && (place.connection?.audible ?? true);
   }
 
   /** Shared by all who ask meanwhile. Rejects at once with the last error while the address is backing off. */
