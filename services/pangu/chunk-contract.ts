@@ -21,6 +21,7 @@ export const CHUNK_CODES = [
   'NoTicket', // the caller may not do this to this chunk, or not any more: a master gives tickets
   'Draining', // this server takes no new chunks: it is about to leave
   'SourceFailed', // the server to copy from did not give the bytes; details.node, details.cause (its code)
+  'StaleVersion', // of a chunk of a random file: its version here is another, so one of the two missed a write; details.version
   'ChainBroken', // bytes are here, but a server further down did not take them; details.node, details.cause (its code)
 ] as const;
 export type ChunkCode = (typeof CHUNK_CODES)[number];
