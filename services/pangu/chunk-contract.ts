@@ -4,6 +4,7 @@ import { defineService, method } from '../kuafu/contract.ts';
 import { wholeOf } from '../kuafu/resource-contract.ts';
 import { BLOCK_BYTES } from './contract.ts';
 import { CHUNK_BYTES_MAX, chunkIdSchema } from './master-contract.ts';
+import { randomChunkMethods } from './random-chunk-contract.ts';
 
 /**
  * What chunk servers are asked: by Pangu's client to write and read, by each other along a chain, by masters to verify and delete.
@@ -141,6 +142,7 @@ export const chunkServerService = defineService(CHUNK_SERVICE, {
       idempotent: true,
       access: PEER,
     }),
+    ...randomChunkMethods,
   },
 });
 export type ChunkServerContract = typeof chunkServerService;

@@ -4,6 +4,7 @@ import { ChunkError, type ChunkServerContract } from '../chunk-contract.ts';
 import type { ChunkStore } from './chunk-store.ts';
 import type { Draining } from './draining.ts';
 import type { ChunkPermission } from './permission.ts';
+import type { RandomStore } from './random/random-store.ts';
 
 /** Figures of this server in its registration. */
 export type Attributes = Record<string, number | boolean>;
@@ -12,6 +13,8 @@ export type Attributes = Record<string, number | boolean>;
 export interface ChunkServerContext {
   readonly node: string;
   readonly store: ChunkStore;
+  /** Chunks of random files. */
+  readonly random: RandomStore;
   readonly draining: Draining;
   /** Absent where nobody asks who calls. */
   readonly permission?: ChunkPermission;

@@ -1,3 +1,4 @@
+import { join } from 'node:path';
 import { systemClock } from '../../base/clock.ts';
 import { createLogger, type Logger } from '../../base/log.ts';
 import type { RoleConfig, RunningRole, StartRole } from '../../base/role.ts';
@@ -21,6 +22,8 @@ import { seal } from './ops/seal.ts';
 import { setDraining } from './ops/set-draining.ts';
 import { verify } from './ops/verify.ts';
 import { ChunkPermission } from './permission.ts';
+import { randomHandlers } from './random/ops.ts';
+import { RandomStore } from './random/random-store.ts';
 import { tellChunkServer } from './tell.ts';
 
 export interface ChunkServerOptions {
@@ -34,6 +37,7 @@ export async function startChunkServer(config: RoleConfig, options: ChunkServerO
   const { id: node, rack } = config.node;
   const log = options.log ?? createLogger({ role: CHUNK_SERVICE, node });
   const store = await ChunkStore.open(config.dataDir);
+  const random = await RandomStore.open(join(config.dataDir, 'random'), { log });
   const cluster = await joinCluster({
     cluster: config.cluster,
     nuwa: config.nuwa,
@@ -49,6 +53,7 @@ export async function startChunkServer(config: RoleConfig, options: ChunkServerO
   const context: ChunkServerContext = {
     node,
     store,
+    random,
     draining,
     announce: async (changed) => {
       attributes = { ...attributes, ...changed };
@@ -74,6 +79,7 @@ export async function startChunkServer(config: RoleConfig, options: ChunkServerO
         verify: (request) => verify(context, request),
         delete: (request) => deleteChunks(context, request),
         list: (request) => list(context, request),
+        ...randomHandlers(context),
       }),
     ].map((implementation) => telling.outcomes.counted(implementation)),
   });
@@ -89,6 +95,7 @@ export async function startChunkServer(config: RoleConfig, options: ChunkServerO
     await cluster.leave();
     telling.stop();
     await store.close();
+    await random.close();
   };
   return { address: server.address, stop: () => (stopping ??= stop()) };
 }

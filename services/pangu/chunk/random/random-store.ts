@@ -164,6 +164,22 @@ export class RandomStore {
     });
   }
 
+  /** Errors: NoChunk, StaleVersion. */
+  assertVersion(chunk: string, version: number): Promise<void> {
+    return this.#use(chunk, async (file) => file.assertVersion(version));
+  }
+
+  /** Says where the chunk ends, when its blocks are right already; on disk with all of them. */
+  async setEnd(chunk: string, { version, end }: { version: number; end: number }): Promise<void> {
+    await this.#use(chunk, (file) =>
+      this.#withRoom(recordBytes(chunk, 0), async (journal) => {
+        file.assertVersion(version);
+        file.change({ end });
+        await this.#record(journal, file, { kind: 'version' }, true).promise;
+      }),
+    );
+  }
+
   /** What the table says of each block, and where the chunk ends. */
   sums(chunk: string): Promise<{ version: number; end: number; sums: Uint32Array; digest: number }> {
     return this.#use(chunk, async (file) => ({ version: file.version, end: file.end, sums: file.sums(), digest: file.digest() }));
