@@ -27,7 +27,7 @@ export async function start(config: RoleConfig): Promise<RunningRole> {
     connectWorker(temporal),
     connectClient(temporal),
   ]);
-  const pangu = createPangu({ cluster, kuafu: member.kuafu, log });
+  const pangu = createPangu({ cluster, kuafu: member.kuafu, nuwa: member.nuwa, log });
   const fuxiMaster = member.kuafu.service(fuxiMasterService, `nuwa://${cluster}/${FUXI_MASTER_SERVICE}/`);
   const nodeServices = {
     panguMaster: member.kuafu.service(masterService, `nuwa://${cluster}/${MASTER_SERVICE}/`),

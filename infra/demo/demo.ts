@@ -44,7 +44,7 @@ export async function runDemo(context: DemoContext): Promise<void> {
       joinCluster({ cluster: info.name, nuwa: info.nuwa.kuafu.map((address) => asAddress(address)), creator: 'demo', identity }),
     ),
   ]);
-  const pangu = createPangu({ cluster: info.name, kuafu: member.kuafu });
+  const pangu = createPangu({ cluster: info.name, kuafu: member.kuafu, nuwa: member.nuwa });
   try {
     const put = await timed(phases, 'put', () => putTexts(pangu, BOOKS, texts, signal));
     screen.done(

@@ -69,6 +69,8 @@ export interface NuwaClient {
   follow(path: string, options?: { recursive?: boolean; signal?: AbortSignal }): AsyncIterable<Followed>;
   /** Registers `nuwa://<cluster>/<service>/<instance>` for as long as this client lives; made again if the session expires. */
   register(service: string, instance: string, info: ServiceInfo): Promise<Registration>;
+  /** An ephemeral node at a path of one's own, kept in the same way; missing parents are made. */
+  present(path: string, value: Uint8Array): Promise<Presence>;
   /** Waits for the lock of this path and holds it until `release` or until the session is lost. Errors: NoSession, and the signal's reason. */
   lock(path: string, options?: LockOptions): Promise<HeldLock>;
   /** Runs for leader of this path; resolves when elected. */
@@ -117,5 +119,12 @@ export interface Barrier {
 export interface Registration {
   readonly path: string;
   update(info: ServiceInfo): Promise<void>;
+  unregister(): Promise<void>;
+}
+
+export interface Presence {
+  readonly path: string;
+  /** The revision that made the node that stands there now for this client; undefined while none does, as far as is known. It grows with each session. */
+  readonly token: number | undefined;
   unregister(): Promise<void>;
 }

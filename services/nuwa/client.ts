@@ -4,7 +4,7 @@ import { type KuafuClient, KuafuError } from '../kuafu/contract.ts';
 import type { Identity } from '../kuafu/guard-contract.ts';
 import { followNodes } from './client/follow.ts';
 import { listAll } from './client/list.ts';
-import { RegistrationKeeper, type RegistrationPort } from './client/registration.ts';
+import { encodeInfo, RegistrationKeeper, type RegistrationPort } from './client/registration.ts';
 import { nuwaResolver } from './client/resolver.ts';
 import { connectServers, type NuwaRpc } from './client/rpc.ts';
 import { SessionKeeper } from './client/session-keeper.ts';
@@ -23,6 +23,7 @@ import {
   type NuwaNode,
   type NuwaSession,
   type Operation,
+  type Presence,
   type ReadOptions,
   type Registration,
   SERVICES_PATH,
@@ -197,9 +198,17 @@ class Client implements NuwaClient {
     return followNodes({ watches: this.#watches, path, recursive, signal, log: this.#log });
   }
 
-  async register(service: string, instance: string, info: ServiceInfo): Promise<Registration> {
-    const path = `${SERVICES_PATH}/${service}/${instance}`;
-    const registration = new RegistrationKeeper(path, info, this.#registrationPort(), this.#log);
+  register(service: string, instance: string, info: ServiceInfo): Promise<Registration> {
+    return this.#keep(`${SERVICES_PATH}/${service}/${instance}`, encodeInfo(info));
+  }
+
+  present(path: string, value: Uint8Array): Promise<Presence> {
+    return this.#keep(path, value);
+  }
+
+  async #keep(path: string, value: Uint8Array): Promise<RegistrationKeeper> {
+    assertFits(value);
+    const registration = new RegistrationKeeper(path, value, this.#registrationPort(), this.#log);
     await registration.start();
     this.#registrations.add(registration);
     return registration;

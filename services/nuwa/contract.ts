@@ -143,7 +143,7 @@ export type RegisteredService = z.output<typeof serviceInfoSchema> & { service: 
 
 export const SERVICES_PATH = '/services';
 /** All that Feitian's own services keep in the tree; the ZooKeeper door, which knows no keys, touches none of it (zookeeper/feitian-nodes.ts). */
-export const FEITIAN_PATHS = ['/dayu', '/fuxi', '/nodes', SERVICES_PATH, ZHONGKUI_PATH] as const;
+export const FEITIAN_PATHS = ['/dayu', '/fuxi', '/nodes', '/pangu', SERVICES_PATH, ZHONGKUI_PATH] as const;
 export const SESSION_TTL_MS_DEFAULT = 5_000;
 export const SESSION_TTL_MS_MIN = 100;
 export const SESSION_TTL_MS_MAX = 600_000;

@@ -45,6 +45,16 @@ const offsetSchema = z.int().min(0).max(CHUNK_BYTES_MAX);
 /** CRC32C of each piece of an attachment, cut where blocks of the chunk end. */
 const crcsSchema = z.array(z.int().min(0).max(0xffff_ffff)).max(READ_BYTES_MAX / BLOCK_BYTES + 1);
 
+/** Where the last call of a log's writer that was carried out in this chunk put its records: what a writer that had no answer wants to know. */
+export const logMarkSchema = z.object({
+  writer: chunkIdSchema,
+  /** The writer's own count of its calls. */
+  sequence: z.int().min(0),
+  /** In the chunk. */
+  offset: offsetSchema,
+});
+export type LogMark = z.infer<typeof logMarkSchema>;
+
 /** A chunk server does not know which file a chunk is of, so it asks for a ticket (chunk/permission.ts). `peer`: masters and other chunk servers. */
 const WITH_TICKET = 'identified';
 const PEER = { operation: 'peer', on: wholeOf('pangu') } as const;
@@ -81,7 +91,17 @@ export const chunkServerService = defineService(CHUNK_SERVICE, {
         durable: z.boolean(),
         ticket: ticketSchema,
       }),
-      response: z.object({ length: z.int() }),
+      response: z.object({ length: z.int(), marks: z.array(logMarkSchema).optional() }),
+      access: WITH_TICKET,
+    }),
+    /**
+     * How far a chunk that is written to has come: `length` is what is here, `acknowledgedLength` what is known to be on every replica. Whoever sees only what the
+     * shortest of those that answer acknowledges sees nothing that goes again.
+     */
+    chunkState: method({
+      request: z.object({ node: nodeSchema, chunk: chunkIdSchema, ticket: ticketSchema }),
+      response: z.object({ length: z.int(), acknowledgedLength: z.int(), sealed: z.boolean() }),
+      idempotent: true,
       access: WITH_TICKET,
     }),
     /**

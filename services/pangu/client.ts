@@ -4,11 +4,13 @@ import { newId } from '../base/ids.ts';
 import { type Logger, silentLogger } from '../base/log.ts';
 import { systemRandom } from '../base/random.ts';
 import type { KuafuClient } from '../kuafu/contract.ts';
+import type { NuwaClient } from '../nuwa/contract.ts';
 import { chunkServerService } from './chunk-contract.ts';
 import type { ClientContext } from './client/context.ts';
 import { FileReader } from './client/file-reader.ts';
-import { FileWriter } from './client/file-writer.ts';
+import { checkChunkBytes, FileWriter } from './client/file-writer.ts';
 import { glob } from './client/glob.ts';
+import { WriterPresence } from './client/lease.ts';
 import { connectMasters } from './client/masters.ts';
 import { createReadStream, createWriteStream } from './client/streams.ts';
 import {
@@ -21,6 +23,7 @@ import {
   type Publication,
   type Quota,
   type ReadOptions,
+  type StreamOptions,
   type Usage,
   type WriteOptions,
 } from './contract.ts';
@@ -34,6 +37,8 @@ export { pathResource } from './core/resources.ts';
 export interface PanguOptions {
   cluster: string;
   kuafu: KuafuClient;
+  /** Whose session keeps the leases of files that are written. Without it none are kept: another may open such a file for writing, and ends it. */
+  nuwa?: NuwaClient;
   /** The node this process runs on: first replicas go there, reads prefer it. */
   node?: string;
   clock?: Clock;
@@ -43,7 +48,7 @@ export interface PanguOptions {
 const READDIR_PAGE = 1_000;
 const encoder = new TextEncoder();
 
-export function createPangu({ cluster, kuafu, node, clock = systemClock, log = silentLogger }: PanguOptions): PanguClient {
+export function createPangu({ cluster, kuafu, nuwa, node, clock = systemClock, log = silentLogger }: PanguOptions): PanguClient {
   const context: ClientContext = {
     masters: connectMasters(kuafu, cluster),
     chunkServerAt: (address) => kuafu.service(chunkServerService, address),
@@ -52,6 +57,7 @@ export function createPangu({ cluster, kuafu, node, clock = systemClock, log = s
     random: systemRandom,
     log,
     failures: new NodeFailures(),
+    presence: new WriterPresence(nuwa, clock, log),
   };
   return new Client(cluster, context);
 }
@@ -67,16 +73,17 @@ class Client implements PanguClient {
     this.#masters = context.masters;
   }
 
-  async open(path: string, mode: 'r' | 'w' | 'wx', options?: WriteOptions & ReadOptions): Promise<PanguFile> {
+  async open(path: string, mode: 'r' | 'w' | 'wx' | 'a', options?: WriteOptions & ReadOptions): Promise<PanguFile> {
     if (mode === 'r') return this.#openReader(path, options);
+    if (mode === 'a') return FileWriter.append(this.#context, this.#path(path), options);
     return FileWriter.create(this.#context, this.#path(path), mode, options);
   }
 
-  createReadStream(path: string, range?: { start?: number; end?: number }): Readable {
+  createReadStream(path: string, range?: StreamOptions): Readable {
     return createReadStream(() => this.#openReader(path), range);
   }
 
-  createWriteStream(path: string, options: WriteOptions & { mode?: 'w' | 'wx' } = {}): Writable {
+  createWriteStream(path: string, options: WriteOptions & { mode?: 'w' | 'wx' | 'a' } = {}): Writable {
     return createWriteStream(() => this.open(path, options.mode ?? 'w', options));
   }
 
@@ -135,6 +142,11 @@ class Client implements PanguClient {
 
   async utimes(path: string, { modifiedAtMs }: { modifiedAtMs: number }): Promise<void> {
     await this.#masters.setTimes({ path: this.#path(path), modifiedAtMs: Math.round(modifiedAtMs) });
+  }
+
+  async setChunkBytes(directory: string, chunkBytes: number | null): Promise<void> {
+    if (chunkBytes !== null) checkChunkBytes(chunkBytes);
+    await this.#masters.setChunkBytes({ path: this.#path(directory), chunkBytes: chunkBytes ?? 0 });
   }
 
   async setReplicas(path: string, replicas: number): Promise<void> {
@@ -214,8 +226,10 @@ class Client implements PanguClient {
     });
   }
 
-  /** The connections are the Kuafu client's, whose owner closes it. */
-  async close(): Promise<void> {}
+  /** The connections are the Kuafu client's, whose owner closes it. Files that are still written are closed by masters. */
+  close(): Promise<void> {
+    return this.#context.presence.leave();
+  }
 
   #openReader(path: string, options?: ReadOptions): Promise<FileReader> {
     return FileReader.open(this.#context, this.#path(path), options);

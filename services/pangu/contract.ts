@@ -99,7 +99,7 @@ export interface ChunkLocation {
 }
 
 export interface WriteOptions {
-  /** A multiple of `BLOCK_BYTES`. @default CHUNK_BYTES_DEFAULT */
+  /** A multiple of `BLOCK_BYTES`. @default what the nearest directory above says (`setChunkBytes`), else CHUNK_BYTES_DEFAULT */
   chunkBytes?: number;
   /** @default REPLICAS_DEFAULT, or as many as there are chunk servers if fewer. */
   replicas?: number;
@@ -120,18 +120,32 @@ export interface ReadOptions {
   patienceMs?: number;
 }
 
+export interface StreamOptions {
+  start?: number;
+  end?: number;
+  /** Goes on with what is added to the file, however often it is opened for that, as `tail -f` does. @default false */
+  follow?: boolean;
+  /** Ends a stream that follows, without an error. */
+  signal?: AbortSignal;
+}
+
 /** An open file. Appends are sent on in the background within a bounded window; `sync` and `close` wait for all of them. */
 export interface PanguFile {
   readonly path: string;
-  /** Up to `length` bytes from `position`, fewer at the end of the file, none beyond it. Checksums are verified. */
+  /**
+   * Up to `length` bytes from `position`, fewer at the end of the file, none beyond it. Checksums are verified. Of a file that is being written the end is looked
+   * for anew when more is asked for than there was.
+   */
   read(position: number, length: number): Promise<Buffer>;
   /** Appends. Resolves when the bytes are accepted into the window (the buffer is then no longer used). */
   write(bytes: Uint8Array): Promise<void>;
+  /** What was written so far is at all live replicas, though maybe only in their memory, and seen by readers that open or look again from now on. */
+  flush(): Promise<void>;
   /** Everything appended so far is on the disks of all live replicas and visible to readers. */
   sync(): Promise<void>;
   /** Syncs a written file and closes it. Safe to call twice. */
   close(): Promise<FileStat>;
-  /** Gives up a file being written and removes it. */
+  /** Gives up a file being written and removes it; one that was opened with `a` is closed at what of the new bytes was synced. */
   abort(): Promise<void>;
 }
 
@@ -145,11 +159,14 @@ export interface Publication {
 
 export interface PanguClient {
   readonly cluster: string;
-  /** `r`: read; `w`: write, replacing a file that is there when the new one is closed; `wx`: write a new file, EEXIST if it is there. */
-  open(path: string, mode: 'r' | 'w' | 'wx', options?: WriteOptions & ReadOptions): Promise<PanguFile>;
+  /**
+   * `r`: read; `w`: write, replacing a file that is there when the new one is closed; `wx`: write a new file, EEXIST if it is there; `a`: write at the end of
+   * a file, made if it is not there: EBUSY while another writer has it open, EBADF for another kind than `append`.
+   */
+  open(path: string, mode: 'r' | 'w' | 'wx' | 'a', options?: WriteOptions & ReadOptions): Promise<PanguFile>;
   /** Bytes `start` to `end`, both inclusive as in node:fs. @default the whole file */
-  createReadStream(path: string, range?: { start?: number; end?: number }): Readable;
-  createWriteStream(path: string, options?: WriteOptions & { mode?: 'w' | 'wx' }): Writable;
+  createReadStream(path: string, range?: StreamOptions): Readable;
+  createWriteStream(path: string, options?: WriteOptions & { mode?: 'w' | 'wx' | 'a' }): Writable;
   readFile(path: string): Promise<Buffer>;
   writeFile(path: string, bytes: Uint8Array | string, options?: WriteOptions & { mode?: 'w' | 'wx' }): Promise<FileStat>;
   stat(path: string): Promise<FileStat>;
@@ -168,6 +185,8 @@ export interface PanguClient {
   /** Errors: ENOENT. */
   chown(path: string, owner: string): Promise<void>;
   utimes(path: string, times: { modifiedAtMs: number }): Promise<void>;
+  /** How long chunks are of files made at any depth below a directory from now on, unless a nearer one or the writer says otherwise; null: nothing said. Errors: ENOTDIR. */
+  setChunkBytes(directory: string, chunkBytes: number | null): Promise<void>;
   /** How many replicas the chunks of a file are to have; they are made, or removed, in the background. Errors: EISDIR. */
   setReplicas(path: string, replicas: number): Promise<void>;
   /** Extended attributes, by name. */

@@ -5,6 +5,7 @@ import { BLOCK_BYTES, PanguError } from './contract.ts';
 import { pathResource, publicationResources } from './core/resources.ts';
 import { CHUNK_STATES, FILE_KINDS, FILE_STATES, INODE_TYPES } from './core/states.ts';
 import { namespaceMethods, REPLICAS_MAX, serverSchema } from './namespace-contract.ts';
+import { leaseFields, writeMethods } from './write-contract.ts';
 
 export { type ChunkServerState, REPLICAS_MAX } from './namespace-contract.ts';
 
@@ -56,6 +57,10 @@ export const locatedChunkSchema = z.object({
   replicas: z.array(replicaSchema),
   /** To read it with, where chunk servers ask for tickets. */
   ticket: z.string().optional(),
+  /** Somebody writes to it: it may hold more than `length` by now, and its servers tell how much of it can be seen (`chunkState`). */
+  open: z.boolean().optional(),
+  /** Of a log: the node that puts its records in order. */
+  primary: nodeSchema.optional(),
 });
 export type LocatedChunk = z.infer<typeof locatedChunkSchema>;
 
@@ -131,12 +136,16 @@ export const masterService = defineService('pangu-master', {
         file: idSchema,
         path: pathSchema,
         mode: z.enum(['w', 'wx']),
-        chunkBytes: z.int().min(BLOCK_BYTES).max(CHUNK_BYTES_MAX).multipleOf(BLOCK_BYTES),
+        /** @default what the nearest directory above says, else CHUNK_BYTES_DEFAULT */
+        chunkBytes: z.int().min(BLOCK_BYTES).max(CHUNK_BYTES_MAX).multipleOf(BLOCK_BYTES).optional(),
         replicas: z.int().min(1).max(REPLICAS_MAX),
+        /** @default 1 */
+        minReplicas: z.int().min(1).max(REPLICAS_MAX).optional(),
         parents: z.boolean(),
         preferNode: nodeSchema.optional(),
+        writer: leaseFields.writer,
       }),
-      response: allocationSchema,
+      response: allocationSchema.extend({ epoch: bytesSchema, chunkBytes: bytesSchema }),
       idempotent: true,
       access: WRITE_PATH,
     }),
@@ -149,6 +158,9 @@ export const masterService = defineService('pangu-master', {
         exclude: z.array(nodeSchema).max(4096),
         /** Bytes of the file that the writer has taken so far: EDQUOT is told now if they are too many. */
         written: bytesSchema.optional(),
+        /** Where the chunk is to begin in the file, as whoever ends the file for a lost writer has to know. */
+        offset: bytesSchema.optional(),
+        epoch: leaseFields.epoch,
       }),
       response: allocationSchema,
       idempotent: true,
@@ -156,7 +168,7 @@ export const masterService = defineService('pangu-master', {
     }),
     /** Records what was written; with `close` also ends the file: chunks never recorded go, and a hidden file appears at its path. */
     commit: method({
-      request: z.object({ file: idSchema, chunks: z.array(writtenChunkSchema), close: z.boolean() }),
+      request: z.object({ file: idSchema, chunks: z.array(writtenChunkSchema), close: z.boolean(), epoch: leaseFields.epoch }),
       response: statSchema,
       idempotent: true,
       access: OF_FILE,
@@ -205,6 +217,7 @@ export const masterService = defineService('pangu-master', {
       access: { operation: 'write', on: ({ publications }, cluster) => publicationResources(publications, cluster) },
     }),
     ...namespaceMethods,
+    ...writeMethods,
     /** `dropped`: the master saw it too and took the replica off the chunk's list; its file is removed in the background. */
     reportBadReplica: method({
       request: z.object({ chunk: idSchema, node: nodeSchema, reason: z.string().max(1000) }),

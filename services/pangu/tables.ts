@@ -44,6 +44,8 @@ export const inodes = pangu.table(
     epoch: bytes('epoch').notNull().default(0),
     /** The writer: the id of a client in Nuwa (client/lease), which lives as long as its session; null when nobody writes. */
     writer: text('writer'),
+    /** A master closes it for a writer that is gone (master/recover-file.ts), and until then others leave it to that one. */
+    recoveryUntil: time('recovery_until'),
     /** Whose it is: the name of the identity that made it, or what `chown` said; empty where nobody was named. */
     owner: text('owner').notNull().default(''),
     createdAt: time('created_at').notNull().defaultNow(),
@@ -80,6 +82,8 @@ export const chunks = pangu.table(
     state: text('state', { enum: CHUNK_STATES }).notNull().default('open'),
     /** Of a chunk of a `random` file: grows whenever a replica missed a write. Replicas of another version are never read. */
     version: bytes('version').notNull().default(0),
+    /** Of a chunk of a `log` file: the node that puts its records in order. */
+    primary: text('primary_node'),
   },
   (table) => [
     unique('chunks_file_index_key').on(table.file, table.index),
@@ -153,6 +157,26 @@ export const attributes = pangu.table(
     value: binary('value').notNull(),
   },
   (table) => [primaryKey({ name: 'attributes_pkey', columns: [table.inode, table.name] })],
+);
+
+/**
+ * Where the last records that a writer sent to a log came to stand, of chunks that were sealed: a writer whose reply was lost learns here that they are in. Kept
+ * for far longer than a writer tries.
+ */
+export const logMarks = pangu.table(
+  'log_marks',
+  {
+    file: text('file')
+      .notNull()
+      .references(() => inodes.id, { onDelete: 'cascade' }),
+    writer: text('writer').notNull(),
+    /** The writer's own count of its calls. */
+    sequence: bytes('sequence').notNull(),
+    /** In the file. */
+    offset: bytes('offset').notNull(),
+    at: time('at').notNull().defaultNow(),
+  },
+  (table) => [primaryKey({ name: 'log_marks_pkey', columns: [table.file, table.writer] }), index('log_marks_at_index').on(table.at)],
 );
 
 /** What is set once for the whole cluster and read by every master, by name (core/settings.ts). */

@@ -39,7 +39,7 @@ export async function openCluster(options: Partial<Parameters<typeof startCluste
   const { info } = cluster;
   const temporal = await connectClient(info.temporal);
   const member = await joinAsAdmin(info, 'test');
-  const pangu = createPangu({ cluster: info.name, kuafu: member.kuafu });
+  const pangu = createPangu({ cluster: info.name, kuafu: member.kuafu, nuwa: member.nuwa });
   return {
     dir,
     cluster,

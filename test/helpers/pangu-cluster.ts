@@ -111,7 +111,8 @@ export async function startPanguCluster(options: PanguClusterOptions = {}): Prom
   await Promise.all([startOneMaster(), ...nodes.map(({ id }) => startOneChunkServer(id))]);
   const cluster = await joinCluster({ cluster: CLUSTER, nuwa: [nuwa.address], creator: 'test', log: silentLogger });
   await allRegistered(cluster, nodes.length);
-  const clientOn = (node?: string): PanguClient => createPangu({ cluster: CLUSTER, kuafu: cluster.kuafu, node, log: silentLogger });
+  const clientOn = (node?: string): PanguClient =>
+    createPangu({ cluster: CLUSTER, kuafu: cluster.kuafu, nuwa: cluster.nuwa, node, log: silentLogger });
 
   return {
     pangu: clientOn(),

@@ -44,9 +44,9 @@ export async function inCluster<T>(dir: string, use: (member: Membership) => Pro
 }
 
 export function withPangu<T>(dir: string, use: (pangu: PanguClient) => Promise<T>): Promise<T> {
-  return inCluster(dir, async ({ cluster, kuafu }) => {
+  return inCluster(dir, async ({ cluster, nuwa, kuafu }) => {
     const { createPangu } = await import('../../../services/pangu/client.ts');
-    const pangu = createPangu({ cluster: cluster.name, kuafu, log: silentLogger });
+    const pangu = createPangu({ cluster: cluster.name, kuafu, nuwa, log: silentLogger });
     try {
       return await use(pangu);
     } finally {

@@ -25,7 +25,7 @@ export async function startDayuAgent(config: RoleConfig, options: { log?: Logger
   // The process listens for Tubo at the configured port; the agent is found through Nuwa, wherever it listens.
   const { protocol, hostname: host } = new URL(config.listen);
   const member = await joinCluster({ cluster, nuwa, creator: `${DAYU_AGENT_SERVICE} on ${node.id}`, identity: config.identity, log });
-  const pangu = createPangu({ cluster, kuafu: member.kuafu, node: node.id, log });
+  const pangu = createPangu({ cluster, kuafu: member.kuafu, nuwa: member.nuwa, node: node.id, log });
   const facts = { node: node.id, rack: node.rack, cluster, nuwa, host, own: process.env };
   const agent = new Agent({ directory, facts, nuwa: member.nuwa, pangu, log });
   await agent.start();

@@ -28,7 +28,7 @@ export async function startDayuMaster(config: RoleConfig, ports: DayuMasterPorts
   const { cluster } = config;
   const { nuwa, kuafu, leave } = await joinCluster({ cluster, nuwa: config.nuwa, creator: instance, identity: config.identity, log });
   const database = openDatabase(config.databaseUrl, { connectionsMax: CONNECTIONS_MAX });
-  const pangu = createPangu({ cluster, kuafu, log });
+  const pangu = createPangu({ cluster, kuafu, nuwa, log });
   const context: MasterContext = { db: database.db, workflows, pangu, nodes: () => listNodes(nuwa), log };
   const stopTelling = tellMetrics({ db: database.db, clock: systemClock, log });
   const server = await serve({

@@ -66,7 +66,7 @@ export async function startTubo(config: RoleConfig, ports: { workflows: Workflow
   for (const directory of Object.values(directories)) await mkdir(directory, { recursive: true });
 
   const member = await joinCluster({ cluster, nuwa, creator: `${TUBO_SERVICE} on ${node.id}`, identity: config.identity, log });
-  const pangu = createPangu({ cluster, kuafu: member.kuafu, node: node.id, log });
+  const pangu = createPangu({ cluster, kuafu: member.kuafu, nuwa: member.nuwa, node: node.id, log });
   const table = new AttemptTable();
   const telling = tellAttempts(table);
   const handlers = { attempts: createAttempts(table, directories.logs), log: createLog(directories.logs) };

@@ -2,7 +2,7 @@ import { backoffMs } from '../../base/backoff.ts';
 import { hasCode } from '../../base/errors.ts';
 import type { Logger } from '../../base/log.ts';
 import { systemRandom } from '../../base/random.ts';
-import type { NuwaEvent, NuwaNode, Registration, ServiceInfo } from '../contract.ts';
+import type { NuwaEvent, NuwaNode, Presence, Registration, ServiceInfo } from '../contract.ts';
 import { serviceInfoSchema } from '../contract.ts';
 import { pause } from './rpc.ts';
 
@@ -17,7 +17,7 @@ export interface RegistrationPort {
 }
 
 /**
- * Keeps a node that says where a service instance answers.
+ * Keeps a node that stands for as long as its client lives, such as one that says where a service instance answers.
  *
  *   held     the node is ours: its `createRevision` is the one we were given
  *   waiting  another process stands there under the same name; the later start wins, so we wait until it goes
@@ -25,7 +25,7 @@ export interface RegistrationPort {
  * Registering replaces what stands there, since it is what a predecessor left; coming back after an expired session does not,
  * since what stands there then came after us.
  */
-export class RegistrationKeeper implements Registration {
+export class RegistrationKeeper implements Registration, Presence {
   readonly path: string;
   readonly #port: RegistrationPort;
   readonly #log: Logger;
@@ -36,11 +36,15 @@ export class RegistrationKeeper implements Registration {
   /** One change at a time, or a late one could bring back an old value. */
   #turn: Promise<unknown> = Promise.resolve();
 
-  constructor(path: string, info: ServiceInfo, port: RegistrationPort, log: Logger) {
+  constructor(path: string, value: Uint8Array, port: RegistrationPort, log: Logger) {
     this.path = path;
-    this.#value = encodeInfo(info);
+    this.#value = value;
     this.#port = port;
     this.#log = log;
+  }
+
+  get token(): number | undefined {
+    return this.#held;
   }
 
   async start(): Promise<void> {
@@ -133,7 +137,7 @@ export class RegistrationKeeper implements Registration {
   }
 }
 
-function encodeInfo(info: ServiceInfo): Uint8Array {
+export function encodeInfo(info: ServiceInfo): Uint8Array {
   return new TextEncoder().encode(JSON.stringify(serviceInfoSchema.parse(info)));
 }
 

@@ -14,6 +14,7 @@ import { ChunkStore } from './chunk-store.ts';
 import type { Attributes, ChunkServerContext } from './context.ts';
 import { Draining } from './draining.ts';
 import { append } from './ops/append.ts';
+import { chunkState } from './ops/chunk-state.ts';
 import { copy } from './ops/copy.ts';
 import { deleteChunks } from './ops/delete.ts';
 import { list } from './ops/list.ts';
@@ -73,6 +74,7 @@ export async function startChunkServer(config: RoleConfig, options: ChunkServerO
       implement(chunkServerService, {
         append: (request, call) => append(context, request, call),
         seal: (request, call) => seal(context, request, call),
+        chunkState: (request, call) => chunkState(context, request, call),
         copy: (request, call) => copy(context, request, call),
         setDraining: (request) => setDraining(context, request),
         read: (request, call) => read(context, request, call),

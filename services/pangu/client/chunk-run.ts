@@ -27,10 +27,12 @@ export interface RunOwner {
   readonly file: string;
   readonly chunkBytes: number;
   readonly durable: boolean;
+  /** Bytes that fewer servers have are not acknowledged. */
+  readonly minReplicas: number;
   /** The same chunk again, with a ticket that is good from now on. */
   again(index: number): Promise<Allocation>;
-  /** Another chunk, away from `exclude`. */
-  allocate(exclude: readonly string[], noSpace: boolean): Promise<Allocation>;
+  /** Another chunk, to begin at `offset` of the file, away from `exclude`. */
+  allocate(offset: number, exclude: readonly string[], noSpace: boolean): Promise<Allocation>;
   /** These bytes are where they shall be; their buffer is free if `reusable`. */
   acknowledged(piece: WritePiece, reusable: boolean): void;
   /** What the master shall know of a chunk now. */
@@ -98,7 +100,8 @@ export class ChunkRun {
         this.#attempt = attempt;
         this.#attempts++;
         if (this.#stopped) return;
-        if (present.length === 0) return this.#break(attempt, absent, new Error('no chunk server of the new chunk is there'));
+        if (present.length < Math.max(1, this.#owner.minReplicas))
+          return this.#break(attempt, absent, new Error(`of the new chunk's servers ${present.length} are there`));
         for (const piece of [...this.#window.pending]) void this.#send(attempt, piece);
       },
       (error) => this.#fail(error),
@@ -183,25 +186,28 @@ export class ChunkRun {
   async #recover(attempt: Attempt, culprits: string[], error: unknown): Promise<void> {
     const length = this.#window.acknowledgedEnd - attempt.base;
     if (length > 0) {
-      await this.#sealSurvivors(attempt, length, culprits, error);
-      if (this.#onlySealLeft()) return;
+      const survivors = await this.#sealSurvivors(attempt, length, culprits, error);
+      if (this.#onlySealLeft(survivors)) return;
     }
     if (this.#attempts >= ATTEMPTS_MAX)
       throw this.#ioError(attempt, `${ATTEMPTS_MAX} chunks failed, the last one with ${messageOf(error)}`, error);
     if (this.#stopped) return;
     this.#window.rewind();
-    this.#begin(this.#owner.allocate([...this.#excluded], this.#noSpace));
+    this.#begin(this.#owner.allocate(this.#window.acknowledgedEnd, [...this.#excluded], this.#noSpace));
   }
 
   /** All bytes are there and the chunk is sealed: nothing is left to send. */
-  #onlySealLeft(): boolean {
+  #onlySealLeft(survivors: number): boolean {
     const { pending } = this.#window;
     if (pending.at(-1)?.finish !== 'seal' || pending.some((piece) => piece.length > 0)) return false;
+    const { minReplicas } = this.#owner;
+    if (survivors < minReplicas)
+      throw new PanguError('EIO', `${survivors} servers have the end of the file, it wants ${minReplicas} at least`);
     for (const piece of [...pending]) for (const done of this.#window.acknowledge(piece)) this.#owner.acknowledged(done, false);
     return true;
   }
 
-  async #sealSurvivors(attempt: Attempt, length: number, culprits: string[], error: unknown): Promise<void> {
+  async #sealSurvivors(attempt: Attempt, length: number, culprits: string[], error: unknown): Promise<number> {
     const { context, durable } = this.#owner;
     // A node that does not answer is worth asking only when it is the last.
     const hopeless = (node: string): boolean =>
@@ -223,9 +229,12 @@ export class ChunkRun {
         }
       }),
     );
+    // Also so when the file is somebody else's by now, which says more.
+    if (!sealed.includes(true)) await this.#owner.again(attempt.index);
     if (!sealed.includes(true)) throw this.#ioError(attempt, `no replica of chunk ${attempt.chunk} is left: ${messageOf(error)}`, error);
     const lost = attempt.replicas.filter((_, i) => !sealed[i]).map(({ node }) => node);
     this.#owner.wrote({ chunk: attempt.chunk, offset: attempt.base, length, state: 'sealed', lost: [...attempt.absent, ...lost] });
+    return attempt.replicas.length - lost.length;
   }
 
   #ioError(attempt: Attempt, reason: string, cause: unknown): PanguError {

@@ -4,6 +4,7 @@ import type { Random } from '../../base/random.ts';
 import type { ServiceClient } from '../../kuafu/contract.ts';
 import type { ChunkServerContract } from '../chunk-contract.ts';
 import type { NodeFailures } from '../core/node-failures.ts';
+import type { WriterPresence } from './lease.ts';
 import type { Masters } from './masters.ts';
 
 /** What the parts of a client share. */
@@ -16,4 +17,5 @@ export interface ClientContext {
   readonly random: Random;
   readonly log: Logger;
   readonly failures: NodeFailures;
+  readonly presence: WriterPresence;
 }

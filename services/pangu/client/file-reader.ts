@@ -7,6 +7,7 @@ import { orderReplicas } from '../core/replica-order.ts';
 import { crc } from '../crc.ts';
 import type { LocatedChunk, Replica } from '../master-contract.ts';
 import type { ClientContext } from './context.ts';
+import { visibleLength } from './visible-length.ts';
 
 const READ_TIMEOUT_MS = 10_000;
 /** Reads of one call in flight at once. */
@@ -27,6 +28,7 @@ export class FileReader implements PanguFile {
   readonly #patienceMs: number;
   #chunks: LocatedChunk[];
   #relocating: Promise<void> | undefined;
+  #looking: Promise<void> | undefined;
   #closed = false;
 
   private constructor(
@@ -46,7 +48,32 @@ export class FileReader implements PanguFile {
 
   static async open(context: ClientContext, path: string, options: ReadOptions = {}): Promise<FileReader> {
     const { file, stat, chunks } = await context.masters.open({ path });
-    return new FileReader(context, { path, ...stat }, file, chunks, options);
+    const reader = new FileReader(context, { path, ...stat }, file, chunks, options);
+    if (chunks.at(-1)?.open) await reader.#lookAtEnd();
+    return reader;
+  }
+
+  /** Looks how long the file is by now; while somebody writes it, mostly without a call to a master. */
+  look(): Promise<void> {
+    this.#looking ??= this.#look().finally(() => {
+      this.#looking = undefined;
+    });
+    return this.#looking;
+  }
+
+  async #look(): Promise<void> {
+    if (this.#chunks.at(-1)?.open && !(await this.#lookAtEnd())) return;
+    this.#chunks = (await this.#locate()).chunks;
+    if (this.#chunks.at(-1)?.open) await this.#lookAtEnd();
+  }
+
+  /** @returns whether a master knows more. */
+  async #lookAtEnd(): Promise<boolean> {
+    const last = this.#chunks.at(-1)!;
+    const { length, changed } = await visibleLength(this.#context, last);
+    // What was seen stays, whatever a server says that comes back.
+    if (length > last.length && this.#chunks.at(-1) === last) this.#chunks = [...this.#chunks.slice(0, -1), { ...last, length }];
+    return changed;
   }
 
   get chunks(): readonly LocatedChunk[] {
@@ -62,6 +89,8 @@ export class FileReader implements PanguFile {
     if (this.#closed) throw new PanguError('EBADF', `${this.path} is closed`);
     if (!Number.isSafeInteger(position) || position < 0) throw new PanguError('EINVAL', `position ${position}`);
     if (!Number.isSafeInteger(length) || length < 0) throw new PanguError('EINVAL', `length ${length}`);
+    // Whoever asks for more than there was asks for what has come since.
+    if (position + length > this.length && this.#chunks.at(-1)?.open) await this.look();
     const ranges = cutAtChunks(this.#chunks, position, length, TRANSFER_BYTES_MAX);
     if (ranges.length === 0) return Buffer.alloc(0);
     if (ranges.length === 1) return this.#readRange(ranges[0]!.chunk, ranges[0]!.offset, ranges[0]!.length);
@@ -88,6 +117,10 @@ export class FileReader implements PanguFile {
   }
 
   async write(): Promise<void> {
+    throw new PanguError('EBADF', `${this.path} is open for reading`);
+  }
+
+  async flush(): Promise<void> {
     throw new PanguError('EBADF', `${this.path} is open for reading`);
   }
 
@@ -171,25 +204,27 @@ export class FileReader implements PanguFile {
 
   /** Shared by all reads that need it at the moment. */
   #relocate(): Promise<void> {
-    this.#relocating ??= this.#context.masters
-      .locate({ file: this.#file })
-      .then(
-        ({ chunks }) => {
-          // Only as much as there was when the file was opened: a file being written has grown meanwhile.
-          const known = new Map(this.#chunks.map((chunk) => [chunk.chunk, chunk]));
-          this.#chunks = chunks
-            .filter(({ chunk }) => known.has(chunk))
-            .map((chunk) => ({ ...chunk, length: known.get(chunk.chunk)!.length }));
-        },
-        (error) => {
-          if (hasCode(error, 'ENOENT')) throw new PanguError('ENOENT', `${this.path} was removed while it was read`, { cause: error });
-          throw error;
-        },
-      )
+    this.#relocating ??= this.#locate()
+      .then(({ chunks }) => {
+        // Only as much as was seen: a file being written has grown meanwhile.
+        const known = new Map(this.#chunks.map((chunk) => [chunk.chunk, chunk]));
+        this.#chunks = chunks
+          .filter(({ chunk }) => known.has(chunk))
+          .map((chunk) => ({ ...chunk, length: known.get(chunk.chunk)!.length }));
+      })
       .finally(() => {
         this.#relocating = undefined;
       });
     return this.#relocating;
+  }
+
+  async #locate(): Promise<{ chunks: LocatedChunk[] }> {
+    try {
+      return await this.#context.masters.locate({ file: this.#file });
+    } catch (error) {
+      if (hasCode(error, 'ENOENT')) throw new PanguError('ENOENT', `${this.path} was removed while it was read`, { cause: error });
+      throw error;
+    }
   }
 }
 

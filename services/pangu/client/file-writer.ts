@@ -1,25 +1,19 @@
 import { hasCode } from '../../base/errors.ts';
 import { newId } from '../../base/ids.ts';
 import { TRANSFER_BYTES_MAX } from '../chunk-contract.ts';
-import {
-  BLOCK_BYTES,
-  CHUNK_BYTES_DEFAULT,
-  type FileStat,
-  PanguError,
-  type PanguFile,
-  REPLICAS_DEFAULT,
-  type WriteOptions,
-} from '../contract.ts';
+import { BLOCK_BYTES, type FileStat, PanguError, type PanguFile, REPLICAS_DEFAULT, type WriteOptions } from '../contract.ts';
 import type { Allocation, WrittenChunk } from '../master-contract.ts';
+import type { Opened } from '../write-contract.ts';
 import { giveBuffer, takeBuffer } from './buffers.ts';
 import { ChunkRun, type RunOwner, type WritePiece } from './chunk-run.ts';
 import type { ClientContext } from './context.ts';
 
 /** Bytes on their way at once: enough for a chain of three to be busy in all its links and for the next chunk to begin while one is synced. */
 const WINDOW_BYTES = 8 * TRANSFER_BYTES_MAX;
-/** With no chunk server left, one that restarts gets this long to come back. */
 const ALLOCATE_TRIES = 6;
 const ALLOCATE_PAUSE_MS = 1_000;
+/** Between finding that no file is there and making one, others may make and remove one. */
+const APPEND_TRIES = 5;
 
 /**
  * A file being written. Bytes are gathered into pieces, pieces go to runs (one for each chunk-sized range of the file, see
@@ -31,17 +25,20 @@ export class FileWriter implements PanguFile, RunOwner {
   readonly file: string;
   readonly chunkBytes: number;
   readonly durable: boolean;
+  readonly minReplicas: number;
   readonly #preferNode: string | undefined;
   #state: 'open' | 'closing' | 'closed' | 'aborted' = 'open';
-  /** Bytes accepted so far. */
-  #position = 0;
+  /** Where the file ends, with all that was accepted so far. */
+  #position: number;
   #buffer: Buffer | undefined;
   #filled = 0;
   #run: ChunkRun | undefined;
   #runs: ChunkRun[] = [];
   /** Until the current run has had its last piece. */
-  #runEnd = 0;
-  #nextIndex = 1;
+  #runEnd: number;
+  /** The one whose chunk a master was told of last. */
+  #toldRun: ChunkRun | undefined;
+  #nextIndex: number;
   #nextAllocation: Promise<Allocation> | undefined;
   #unacknowledgedBytes = 0;
   #unacknowledgedPieces = 0;
@@ -51,40 +48,71 @@ export class FileWriter implements PanguFile, RunOwner {
   /** What the master has not been told. */
   #unreported = new Map<string, WrittenChunk>();
   #stat: Promise<FileStat> | undefined;
+  /** The writer's lease (master/lease.ts). */
+  readonly #epoch: number;
+  readonly #token: number | undefined;
+  /** It was there before: giving up removes only what is new. */
+  readonly #appending: boolean;
 
   private constructor(
     context: ClientContext,
     path: string,
-    file: string,
-    options: Required<Pick<WriteOptions, 'chunkBytes' | 'sync'>>,
-    preferNode?: string,
+    opened: Pick<Opened, 'file' | 'epoch' | 'size' | 'chunkBytes' | 'minReplicas' | 'nextIndex'>,
+    { sync = true, preferNode = context.node }: WriteOptions,
+    appending: boolean,
   ) {
     this.context = context;
     this.path = path;
-    this.file = file;
-    this.chunkBytes = options.chunkBytes;
-    this.durable = options.sync;
+    this.file = opened.file;
+    this.chunkBytes = opened.chunkBytes;
+    this.minReplicas = opened.minReplicas;
+    this.durable = sync;
     this.#preferNode = preferNode;
+    this.#epoch = opened.epoch;
+    this.#nextIndex = opened.nextIndex;
+    this.#position = opened.size;
+    this.#runEnd = opened.size;
+    this.#appending = appending;
+    this.#token = context.presence.token;
   }
 
   static async create(context: ClientContext, path: string, mode: 'w' | 'wx', options: WriteOptions = {}): Promise<FileWriter> {
-    const {
-      chunkBytes = CHUNK_BYTES_DEFAULT,
-      replicas = REPLICAS_DEFAULT,
-      sync = true,
-      parents = false,
-      preferNode = context.node,
-    } = options;
-    if (!Number.isInteger(chunkBytes) || chunkBytes < BLOCK_BYTES || chunkBytes % BLOCK_BYTES !== 0)
-      throw new PanguError('EINVAL', `chunkBytes is ${chunkBytes}, not a multiple of ${BLOCK_BYTES}`);
+    const { chunkBytes, replicas = REPLICAS_DEFAULT, minReplicas = 1, parents = false, preferNode = context.node } = options;
+    if (chunkBytes !== undefined) checkChunkBytes(chunkBytes);
     if (!Number.isInteger(replicas) || replicas < 1) throw new PanguError('EINVAL', `replicas is ${replicas}`);
+    if (!Number.isInteger(minReplicas) || minReplicas < 1 || minReplicas > replicas)
+      throw new PanguError('EINVAL', `minReplicas is ${minReplicas}, replicas ${replicas}`);
     const file = newId('f');
-    const writer = new FileWriter(context, path, file, { chunkBytes, sync }, preferNode);
-    const allocation = await writer.#patiently(() =>
-      context.masters.create({ file, path, mode, chunkBytes, replicas, parents, preferNode }),
+    const writer = await context.presence.writer();
+    const {
+      epoch,
+      chunkBytes: chunkBytesGiven,
+      ...allocation
+    } = await patiently(context, () =>
+      context.masters.create({ file, path, mode, chunkBytes, replicas, minReplicas, parents, preferNode, writer }),
     );
-    writer.#nextAllocation = Promise.resolve(allocation);
-    return writer;
+    const opened = { file, epoch, size: 0, chunkBytes: chunkBytesGiven, minReplicas, nextIndex: 1 };
+    const created = new FileWriter(context, path, opened, options, false);
+    created.#nextAllocation = Promise.resolve(allocation);
+    return created;
+  }
+
+  /** At the end of a file that is there; makes one that is not. */
+  static async append(context: ClientContext, path: string, options: WriteOptions = {}): Promise<FileWriter> {
+    const writer = await context.presence.writer();
+    for (let tries = 1; ; tries++) {
+      try {
+        return new FileWriter(context, path, await context.masters.openForWrite({ requestId: newId(), path, writer }), options, true);
+      } catch (error) {
+        if (!hasCode(error, 'ENOENT')) throw error;
+      }
+      try {
+        return await FileWriter.create(context, path, 'wx', options);
+      } catch (error) {
+        // Somebody else was quicker, and it may be gone again by the next look.
+        if (!hasCode(error, 'EEXIST') || tries === APPEND_TRIES) throw error;
+      }
+    }
   }
 
   async read(): Promise<Buffer> {
@@ -96,13 +124,25 @@ export class FileWriter implements PanguFile, RunOwner {
     return this.#inTurn(() => this.#write(bytes));
   }
 
+  /** The first time in a chunk it is a sync, so that a master knows of it, whatever becomes of writer and servers; from then on no master is asked. */
+  async flush(): Promise<void> {
+    this.#checkOpen();
+    return this.#inTurn(async () => {
+      this.#checkOpen('closing');
+      const known = this.#run !== undefined && this.#run === this.#toldRun && this.#unreported.size === 0 && this.#position < this.#runEnd;
+      if (!known) return this.#sync();
+      if (this.#filled > 0) this.#dispatch('none');
+      await this.#settled();
+      // A chunk that broke meanwhile was sealed, and readers must hear where the rest is.
+      if (this.#unreported.size > 0) await this.#sync();
+    });
+  }
+
   async sync(): Promise<void> {
     this.#checkOpen();
     return this.#inTurn(async () => {
       this.#checkOpen('closing');
-      if (this.#run) this.#dispatch(this.#position === this.#runEnd ? 'seal' : 'sync');
-      await this.#settled();
-      await this.#commit(false);
+      await this.#sync();
     });
   }
 
@@ -119,7 +159,8 @@ export class FileWriter implements PanguFile, RunOwner {
     if (this.#state === 'closed' || this.#state === 'aborted') return;
     this.#state = 'aborted';
     this.failed(new PanguError('EBADF', `${this.path} was given up`));
-    await this.context.masters.abandon({ file: this.file });
+    if (this.#appending) await this.context.masters.release({ file: this.file, epoch: this.#epoch });
+    else await this.context.masters.abandon({ file: this.file });
   }
 
   async #write(bytes: Uint8Array): Promise<void> {
@@ -143,6 +184,14 @@ export class FileWriter implements PanguFile, RunOwner {
     this.#allocateAhead();
   }
 
+  async #sync(): Promise<void> {
+    const run = this.#run;
+    if (run) this.#dispatch(this.#position === this.#runEnd ? 'seal' : 'sync');
+    await this.#settled();
+    await this.#commit(false);
+    this.#toldRun = run;
+  }
+
   async #close(): Promise<FileStat> {
     if (this.#run) this.#dispatch('seal');
     await this.#settled();
@@ -156,32 +205,49 @@ export class FileWriter implements PanguFile, RunOwner {
     const chunks = [...this.#unreported.values()];
     this.#unreported.clear();
     try {
-      return await this.context.masters.commit({ file: this.file, chunks, close });
+      return await this.context.masters.commit({ file: this.file, chunks, close, epoch: this.#epoch });
     } catch (error) {
-      this.failed(error);
-      throw error;
+      const failure = this.#told(error);
+      this.failed(failure);
+      throw failure;
     }
   }
 
   // For runs.
 
-  again(index: number): Promise<Allocation> {
-    return this.context.masters.allocate({ file: this.file, index, exclude: [] });
+  async again(index: number): Promise<Allocation> {
+    try {
+      return await this.context.masters.allocate({ file: this.file, index, exclude: [], epoch: this.#epoch });
+    } catch (error) {
+      throw this.#told(error);
+    }
   }
 
-  async allocate(exclude: readonly string[], noSpace: boolean): Promise<Allocation> {
+  async allocate(offset: number, exclude: readonly string[], noSpace: boolean): Promise<Allocation> {
     const index = this.#nextIndex++;
     const { context, file } = this;
     const ask = (avoid: readonly string[]): Promise<Allocation> =>
-      context.masters.allocate({ file, index, preferNode: this.#preferNode, exclude: [...new Set(avoid)], written: this.#position });
+      context.masters.allocate({
+        file,
+        index,
+        offset,
+        preferNode: this.#preferNode,
+        exclude: [...new Set(avoid)],
+        written: this.#position,
+        epoch: this.#epoch,
+      });
     const failedLately = context.failures.recent(context.clock.monotonicMs());
     try {
       if (noSpace) return await ask(exclude);
       // Nodes that failed once are better than none.
-      return await this.#patiently((attempt) => ask(attempt === 1 ? [...exclude, ...failedLately] : []));
+      return await patiently(
+        context,
+        (attempt) => ask(attempt === 1 ? [...exclude, ...failedLately] : []),
+        () => this.#state === 'aborted',
+      );
     } catch (error) {
       if (noSpace && hasCode(error, 'EIO')) throw new PanguError('ENOSPC', 'no chunk server has room', { cause: error });
-      throw error;
+      throw this.#told(error);
     }
   }
 
@@ -230,7 +296,7 @@ export class FileWriter implements PanguFile, RunOwner {
 
   #startRun(): void {
     this.#runEnd = this.#position + this.chunkBytes;
-    this.#run = new ChunkRun(this, this.#position, this.#nextAllocation ?? this.allocate([], false));
+    this.#run = new ChunkRun(this, this.#position, this.#nextAllocation ?? this.allocate(this.#position, [], false));
     this.#nextAllocation = undefined;
     this.#runs = this.#unacknowledgedPieces === 0 ? [this.#run] : [...this.#runs, this.#run];
   }
@@ -239,7 +305,7 @@ export class FileWriter implements PanguFile, RunOwner {
   #allocateAhead(): void {
     const left = this.#runEnd - this.#position;
     if (!this.#run || this.#nextAllocation || left > Math.min(this.chunkBytes / 2, WINDOW_BYTES)) return;
-    this.#nextAllocation = this.allocate([], false);
+    this.#nextAllocation = this.allocate(this.#runEnd, [], false);
     this.#nextAllocation.catch(() => {}); // heard by the run that needs it
   }
 
@@ -254,15 +320,12 @@ export class FileWriter implements PanguFile, RunOwner {
     if (this.#state !== 'open' && this.#state !== also) throw new PanguError('EBADF', `${this.path} is closed`);
   }
 
-  async #patiently(ask: (attempt: number) => Promise<Allocation>): Promise<Allocation> {
-    for (let attempt = 1; ; attempt++) {
-      try {
-        return await ask(attempt);
-      } catch (error) {
-        if (!hasCode(error, 'EIO') || attempt === ALLOCATE_TRIES || this.#state === 'aborted') throw error;
-        await this.context.clock.sleep(ALLOCATE_PAUSE_MS);
-      }
-    }
+  /** A file that a master removed because its writer seemed gone is stale to this one, not missing. */
+  #told(error: unknown): unknown {
+    if (!hasCode(error, 'ENOENT') || this.context.presence.token === this.#token) return error;
+    return new PanguError('ESTALE', `${this.path}: this writer was away for too long, and what it had written was removed`, {
+      cause: error,
+    });
   }
 
   /** Calls take effect in the order they were made, also when their caller does not wait for one before the next. */
@@ -280,5 +343,23 @@ export class FileWriter implements PanguFile, RunOwner {
     const waiters = this.#waiters;
     this.#waiters = [];
     for (const wake of waiters) wake();
+  }
+}
+
+/** Errors: EINVAL. */
+export function checkChunkBytes(chunkBytes: number): void {
+  if (!Number.isInteger(chunkBytes) || chunkBytes < BLOCK_BYTES || chunkBytes % BLOCK_BYTES !== 0)
+    throw new PanguError('EINVAL', `chunkBytes is ${chunkBytes}, not a multiple of ${BLOCK_BYTES}`);
+}
+
+/** With no chunk server left, one that restarts gets some time to come back. */
+async function patiently<T>(context: ClientContext, ask: (attempt: number) => Promise<T>, givenUp = (): boolean => false): Promise<T> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await ask(attempt);
+    } catch (error) {
+      if (!hasCode(error, 'EIO') || attempt === ALLOCATE_TRIES || givenUp()) throw error;
+      await context.clock.sleep(ALLOCATE_PAUSE_MS);
+    }
   }
 }

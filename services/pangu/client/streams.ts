@@ -1,24 +1,33 @@
 import { Readable, Writable } from 'node:stream';
+import { setTimeout as delay } from 'node:timers/promises';
 import { TRANSFER_BYTES_MAX } from '../chunk-contract.ts';
-import { PanguError, type PanguFile } from '../contract.ts';
+import { PanguError, type PanguFile, type StreamOptions } from '../contract.ts';
 import type { FileReader } from './file-reader.ts';
 
 /** Pieces read before they are asked for: with 1 MiB each, enough to hide a round trip and a seek. */
 const READ_AHEAD = 4;
 
+/** Between two looks at a file that is followed: while it grows, and when nothing came for a while. */
+const FOLLOW_MS_MIN = 100;
+const FOLLOW_MS_MAX = 1_000;
+
 /** `start` and `end` are inclusive, as in node:fs. */
-export function createReadStream(open: () => Promise<FileReader>, range: { start?: number; end?: number } = {}): Readable {
+export function createReadStream(open: () => Promise<FileReader>, range: StreamOptions = {}): Readable {
   const start = range.start ?? 0;
   const end = Math.min(range.end ?? Number.POSITIVE_INFINITY, Number.MAX_SAFE_INTEGER - 1);
   async function* pieces(): AsyncGenerator<Buffer> {
     if (!Number.isSafeInteger(start) || start < 0 || !Number.isSafeInteger(end) || end < start - 1)
       throw new PanguError('EINVAL', `no range: ${start} to ${end}`);
     const file = await open();
-    const stop = Math.min(end + 1, file.length);
+    let stop = Math.min(end + 1, file.length);
     const ahead: Promise<Buffer>[] = [];
     let at = start;
     try {
-      while (at < stop || ahead.length > 0) {
+      for (;;) {
+        if (at >= stop && ahead.length === 0) {
+          if (!range.follow || at > end || !(await grown(file, at, range.signal))) return;
+          stop = Math.min(end + 1, file.length);
+        }
         while (at < stop && ahead.length < READ_AHEAD) {
           // Ends at multiples of the transfer size, where blocks end too, whatever the start.
           const next = Math.min(stop, (Math.floor(at / TRANSFER_BYTES_MAX) + 1) * TRANSFER_BYTES_MAX);
@@ -27,13 +36,23 @@ export function createReadStream(open: () => Promise<FileReader>, range: { start
           ahead.push(piece);
           at = next;
         }
-        yield await ahead.shift()!;
+        if (ahead.length > 0) yield await ahead.shift()!;
       }
     } finally {
       await file.close();
     }
   }
   return Readable.from(pieces(), { objectMode: false, highWaterMark: TRANSFER_BYTES_MAX });
+}
+
+/** Waits until a file is longer than `at`; false when the signal aborts first. */
+async function grown(file: FileReader, at: number, signal: AbortSignal | undefined): Promise<boolean> {
+  for (let pauseMs = FOLLOW_MS_MIN; ; pauseMs = Math.min(pauseMs * 1.5, FOLLOW_MS_MAX)) {
+    if (signal?.aborted) return false;
+    await file.look();
+    if (file.length > at) return true;
+    await delay(pauseMs, undefined, { signal }).catch(() => {});
+  }
 }
 
 /** Closes the file at its end; gives it up when it is destroyed before. */

@@ -15,10 +15,19 @@ export interface PlacedChunk {
 }
 
 /** Chooses an id and nodes; writes nothing. Errors: ENOSPC, EIO (no chunk server is there). */
-export function placeChunk({ chunkServers, random }: MasterContext, wish: PlacementWish): PlacedChunk {
+export function placeChunk({ chunkServers, random }: MasterContext, wish: PlacementWish & { minReplicas?: number }): PlacedChunk {
+  const { minReplicas = 1 } = wish;
   const placement = placeReplicas(chunkServers.list(), wish, random);
   switch (placement.kind) {
     case 'placed':
+      if (placement.nodes.length < minReplicas)
+        throw new PanguError(
+          'EIO',
+          `${placement.nodes.length} chunk servers are there to write to, the file wants ${minReplicas} at least`,
+          {
+            details: { excluded: wish.exclude ?? [], minReplicas },
+          },
+        );
       return { chunk: newId('c'), nodes: placement.nodes };
     case 'noSpace':
       throw new PanguError(
@@ -46,13 +55,18 @@ export async function findAllocation(context: MasterContext, file: string, index
 
 /** A file's chunks in order, as far as readers may see them. */
 export async function locateChunks(context: MasterContext, file: string): Promise<LocatedChunk[]> {
-  const found = await rows<{ chunk: string; offset: number; length: number; nodes: string[] }>(
+  const found = await rows<{ chunk: string; offset: number; length: number; open: boolean; primary: string | null; nodes: string[] }>(
     context.db,
     sql`
-      select c.id as chunk, c."offset", c.length, ${NODES} as nodes
-      from pangu.chunks c where c.file = ${file} and c.length > 0 order by c."offset"`,
+      select c.id as chunk, c."offset", c.length, c.state = 'open' as open, c.primary_node as primary, ${NODES} as nodes
+      from pangu.chunks c where c.file = ${file} and (c.length > 0 or c.primary_node is not null) order by c."offset", c.index`,
   );
-  return found.map(({ nodes, ...chunk }) => ({ ...chunk, replicas: nodes.map((node) => toReplica(context, node)) }));
+  return found.map(({ nodes, open, primary, ...chunk }) => ({
+    ...chunk,
+    ...(open ? { open } : {}),
+    ...(open && primary ? { primary } : {}),
+    replicas: nodes.map((node) => toReplica(context, node)),
+  }));
 }
 
 /** Hands replicas over to the garbage loop. */

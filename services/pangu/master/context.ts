@@ -5,6 +5,7 @@ import type { ServiceClient } from '../../kuafu/contract.ts';
 import type { ChunkServerContract } from '../chunk-contract.ts';
 import type { PlacementNode } from '../core/placement.ts';
 import type { Tickets } from '../tickets.ts';
+import type { Writers } from './lease.ts';
 
 export interface ChunkServerInfo extends PlacementNode {
   address: string;
@@ -27,6 +28,8 @@ export interface MasterContext {
   replicaDropped?(): void;
   /** Absent where nobody asks who calls. */
   readonly tickets?: Tickets;
+  /** Absent where nobody keeps leases: then every writer is held to be there. */
+  readonly writers?: Writers;
   readonly random: Random;
   readonly log: Logger;
 }

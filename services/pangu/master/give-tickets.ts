@@ -19,7 +19,7 @@ export function readers(context: MasterContext) {
 }
 
 export function writers(context: MasterContext) {
-  return <Request>(handle: (request: Request, call: CallContext) => Promise<Allocation>) =>
-    async (request: Request, call: CallContext): Promise<Allocation> =>
+  return <Request, Reply extends Allocation>(handle: (request: Request, call: CallContext) => Promise<Reply>) =>
+    async (request: Request, call: CallContext): Promise<Reply> =>
       ticketFor(context, call, 'write')(await handle(request, call));
 }

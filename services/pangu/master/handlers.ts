@@ -18,14 +18,17 @@ import { locate } from './ops/locate.ts';
 import { mkdir } from './ops/mkdir.ts';
 import { moveReplica } from './ops/move-replica.ts';
 import { open } from './ops/open.ts';
+import { openForWrite } from './ops/open-for-write.ts';
 import { publish } from './ops/publish.ts';
 import { quotasOf } from './ops/quotas-of.ts';
 import { readdir } from './ops/readdir.ts';
+import { release } from './ops/release.ts';
 import { remove } from './ops/remove.ts';
 import { rename } from './ops/rename.ts';
 import { replicate } from './ops/replicate.ts';
 import { reportBadReplica } from './ops/report-bad-replica.ts';
 import { servers } from './ops/servers.ts';
+import { setChunkBytes } from './ops/set-chunk-bytes.ts';
 import { setDraining } from './ops/set-draining.ts';
 import { setOwner } from './ops/set-owner.ts';
 import { setQuota } from './ops/set-quota.ts';
@@ -74,6 +77,9 @@ export function masterHandlers(context: MasterContext): ServiceHandlers<MasterCo
     allocate: writers(context)(handleFile('write', allocate)),
     commit: handleFile('write', commit),
     abandon: handleFile('write', abandon),
+    openForWrite: handle(openForWrite),
+    release: handleFile('write', release),
+    setChunkBytes: handle(setChunkBytes),
     mkdir: handleAs(mkdir),
     rename: handle(rename),
     remove: handleAs(remove),

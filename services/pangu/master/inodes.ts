@@ -14,6 +14,9 @@ export interface Inode {
   size: number;
   chunkBytes: number;
   replicas: number;
+  minReplicas: number;
+  epoch: number;
+  writer: string | null;
   owner: string;
   createdAtMs: number;
   modifiedAtMs: number;
@@ -23,7 +26,7 @@ export interface Inode {
 
 /** The columns of an `Inode`, of a table or alias `i`. */
 export const INODE_COLUMNS = sql.raw(`
-  i.id, i.parent, i.name, i.type, i.kind, i.state, i.size, i.chunk_bytes as "chunkBytes", i.replicas, i.owner, i.target, i.deleted_at is not null as "deleted",
+  i.id, i.parent, i.name, i.type, i.kind, i.state, i.size, i.chunk_bytes as "chunkBytes", i.replicas, i.min_replicas as "minReplicas", i.epoch, i.writer, i.owner, i.target, i.deleted_at is not null as "deleted",
   (extract(epoch from i.created_at) * 1000)::float8 as "createdAtMs", (extract(epoch from i.modified_at) * 1000)::float8 as "modifiedAtMs"`);
 
 export function statOf(inode: Inode) {

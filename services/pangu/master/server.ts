@@ -10,6 +10,7 @@ import { chunkServerService } from '../chunk-contract.ts';
 import { MASTER_SERVICE, masterService } from '../master-contract.ts';
 import { Tickets } from '../tickets.ts';
 import { type GarbageOptions, startGarbageLoop } from './background/garbage.ts';
+import { type LeaseOptions, startLeaseLoop } from './background/leases.ts';
 import { startMeasuring } from './background/measure.ts';
 import { type RepairOptions, startRepairLoop } from './background/repair.ts';
 import { startTrashLoop, type TrashOptions } from './background/trash.ts';
@@ -18,10 +19,12 @@ import type { MasterContext } from './context.ts';
 import { masterHandlers } from './handlers.ts';
 import { tellMaster } from './tell.ts';
 import { followTicketKeys } from './ticket-keys.ts';
+import { watchWriters } from './writers.ts';
 
 export interface MasterOptions {
   garbage?: GarbageOptions;
   repair?: RepairOptions;
+  leases?: LeaseOptions;
   trash?: TrashOptions;
   measure?: { pauseMs?: number };
   log?: Logger;
@@ -35,6 +38,7 @@ export async function startMaster(config: RoleConfig, options: MasterOptions = {
   const database = openDatabase(config.databaseUrl);
   const cluster = await joinCluster({ cluster: config.cluster, nuwa: config.nuwa, creator: instance, identity: config.identity, log });
   const chunkServers = await watchChunkServers(cluster.nuwa, log);
+  const writers = await watchWriters(cluster.nuwa, log);
   const tickets = config.guard && new Tickets();
   const ticketKeys = tickets && (await followTicketKeys({ db: database.db, tickets, clock: systemClock, log }));
   const context: MasterContext = {
@@ -44,6 +48,7 @@ export async function startMaster(config: RoleConfig, options: MasterOptions = {
     ...(tickets ? { tickets } : {}),
     chunkServers,
     chunkServerAt: (address) => cluster.kuafu.service(chunkServerService, address),
+    writers,
     random: systemRandom,
     log,
   };
@@ -60,6 +65,7 @@ export async function startMaster(config: RoleConfig, options: MasterOptions = {
   const garbage = startGarbageLoop(context, options.garbage);
   const trash = startTrashLoop(context, options.trash);
   const repair = startRepairLoop(context, options.repair);
+  const leases = startLeaseLoop(context, writers, options.leases);
   const registration = await cluster.nuwa.register(MASTER_SERVICE, instance, {
     address: server.address,
     node: config.node?.id,
@@ -73,10 +79,12 @@ export async function startMaster(config: RoleConfig, options: MasterOptions = {
     await registration.unregister().catch(() => {});
     await server.close();
     chunkServers.stop();
+    writers.stop();
     ticketKeys?.stop();
     await garbage.stop();
     await trash.stop();
     await repair.stop();
+    await leases.stop();
     await measuring.stop();
     telling.stop();
     await cluster.leave();

@@ -6,6 +6,6 @@ import { find, statOf } from '../inodes.ts';
 export async function open(context: MasterContext, { path }: { path: string }) {
   const inode = await find(context.db, path);
   if (inode.type === 'directory') throw new PanguError('EISDIR', `${path} is a directory`);
-  const chunks = inode.size > 0 ? await locateChunks(context, inode.id) : [];
+  const chunks = inode.size > 0 || (inode.kind === 'log' && inode.state === 'open') ? await locateChunks(context, inode.id) : [];
   return { file: inode.id, stat: statOf(inode), chunks };
 }
