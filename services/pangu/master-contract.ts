@@ -5,6 +5,7 @@ import { BLOCK_BYTES, PanguError } from './contract.ts';
 import { pathResource, publicationResources } from './core/resources.ts';
 import { CHUNK_STATES, FILE_KINDS, FILE_STATES, INODE_TYPES } from './core/states.ts';
 import { namespaceMethods, REPLICAS_MAX, serverSchema } from './namespace-contract.ts';
+import { randomMethods } from './random-contract.ts';
 import { leaseFields, writeMethods } from './write-contract.ts';
 
 export { type ChunkServerState, REPLICAS_MAX } from './namespace-contract.ts';
@@ -218,6 +219,7 @@ export const masterService = defineService('pangu-master', {
     }),
     ...namespaceMethods,
     ...writeMethods,
+    ...randomMethods,
     /** `dropped`: the master saw it too and took the replica off the chunk's list; its file is removed in the background. */
     reportBadReplica: method({
       request: z.object({ chunk: idSchema, node: nodeSchema, reason: z.string().max(1000) }),

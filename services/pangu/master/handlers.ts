@@ -41,6 +41,7 @@ import { emptyTrash, setTrashRetention, trashSettings } from './ops/trash.ts';
 import { underReplicated } from './ops/under-replicated.ts';
 import { usage } from './ops/usage.ts';
 import { quotaRefusal } from './quotas.ts';
+import { randomHandlers } from './random-handlers.ts';
 
 export function masterHandlers(context: MasterContext): ServiceHandlers<MasterContract> {
   const whilePostgres = unavailableWhile(isDatabaseAway, 'Postgres');
@@ -107,5 +108,6 @@ export function masterHandlers(context: MasterContext): ServiceHandlers<MasterCo
     replicate: handle(replicate),
     forgetNode: handle(forgetNode),
     ticketKeys: handle(tellTicketKeys),
+    ...randomHandlers(context, { handle, handleAs, handleFile }),
   };
 }

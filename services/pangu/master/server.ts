@@ -12,6 +12,7 @@ import { Tickets } from '../tickets.ts';
 import { type GarbageOptions, startGarbageLoop } from './background/garbage.ts';
 import { type LeaseOptions, startLeaseLoop } from './background/leases.ts';
 import { startMeasuring } from './background/measure.ts';
+import { startRandomRepair } from './background/random-repair.ts';
 import { type RepairOptions, startRepairLoop } from './background/repair.ts';
 import { startTrashLoop, type TrashOptions } from './background/trash.ts';
 import { watchChunkServers } from './chunk-servers.ts';
@@ -65,6 +66,7 @@ export async function startMaster(config: RoleConfig, options: MasterOptions = {
   const garbage = startGarbageLoop(context, options.garbage);
   const trash = startTrashLoop(context, options.trash);
   const repair = startRepairLoop(context, options.repair);
+  const randomRepair = startRandomRepair(context, options.repair);
   const leases = startLeaseLoop(context, writers, options.leases);
   const registration = await cluster.nuwa.register(MASTER_SERVICE, instance, {
     address: server.address,
@@ -84,6 +86,7 @@ export async function startMaster(config: RoleConfig, options: MasterOptions = {
     await garbage.stop();
     await trash.stop();
     await repair.stop();
+    await randomRepair.stop();
     await leases.stop();
     await measuring.stop();
     telling.stop();
