@@ -14,6 +14,7 @@ async function carryOut(command: WriterCommand): Promise<unknown> {
   const { path } = command;
   if (command.what === 'open') return void files.set(path, await pangu.open(path, command.mode, command.options));
   const file = files.get(path)!;
+  if (command.what === 'pwrite') return file.pwrite(command.position, Buffer.from(command.text));
   if (command.what === 'write') return file.write(Buffer.from(command.text));
   return file[command.what]();
 }

@@ -36,7 +36,7 @@ type Send = (
   named: { node: string; chunk: string; version: number; ticket?: string },
 ) => Promise<{ boot: string }>;
 
-/** A replica that takes longer than this is left out. */
+/** A replica that takes longer than this, or than its writer has patience, is left out. */
 const WRITE_TIMEOUT_MS = 5_000;
 const PROBE_TIMEOUT_MS = 2_000;
 const PAUSE_MS = 250;
@@ -61,6 +61,10 @@ export class RandomChunkWriter {
     this.#index = index;
   }
 
+  get #timeoutMs(): number {
+    return Math.min(WRITE_TIMEOUT_MS, this.#owner.patienceMs);
+  }
+
   get place(): RandomPlace | undefined {
     return this.#place;
   }
@@ -73,19 +77,19 @@ export class RandomChunkWriter {
     const { durable } = this.#owner;
     const sum = crc(bytes);
     const boots = await this.#onAll((server, named) =>
-      server.randomWrite({ ...named, offset, crc: sum, durable }, { attachment: bytes, timeoutMs: WRITE_TIMEOUT_MS }),
+      server.randomWrite({ ...named, offset, crc: sum, durable }, { attachment: bytes, timeoutMs: this.#timeoutMs }),
     );
     if (!durable) for (const [node, boot] of boots) if (!this.#unsynced.has(node)) this.#unsynced.set(node, boot);
   }
 
   async cut(length: number): Promise<void> {
-    await this.#onAll((server, named) => server.randomCut({ ...named, length, durable: true }, { timeoutMs: WRITE_TIMEOUT_MS }));
+    await this.#onAll((server, named) => server.randomCut({ ...named, length, durable: true }, { timeoutMs: this.#timeoutMs }));
   }
 
   /** What was acknowledged is on disk, on all replicas. A machine that started anew since has lost it, and its replica does not count any more. */
   async sync(): Promise<void> {
     await this.#onAll(async (server, named) => {
-      const reply = await server.randomSync(named, { timeoutMs: WRITE_TIMEOUT_MS });
+      const reply = await server.randomSync(named, { timeoutMs: this.#timeoutMs });
       const before = this.#unsynced.get(named.node);
       if (before !== undefined && before !== reply.boot)
         throw new ChunkError('NoChunk', `${named.node} started anew and lost what was not synced`);

@@ -18,7 +18,7 @@ const PARALLEL_MAX = 8;
 /** A master hears so often that the file has become longer: readers see it then. `sync`, `flush` and `close` tell it at once. */
 const TELL_SIZE_MS = 500;
 /** A chunk with too few replicas gets more: how often that is looked at. */
-const MEND_MS = 5_000;
+const MEND_MS = 2_000;
 const ALLOCATE_TRIES = 6;
 const ALLOCATE_PAUSE_MS = 1_000;
 const END = Number.POSITIVE_INFINITY;

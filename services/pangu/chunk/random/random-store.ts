@@ -1,4 +1,4 @@
-import { mkdir, readdir, statfs } from 'node:fs/promises';
+import { mkdir, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { messageOf } from '../../../base/errors.ts';
@@ -11,12 +11,12 @@ import { DirectorySync } from '../directory-sync.ts';
 import { type Commit, Journal, SEGMENT_BYTES_DEFAULT } from './journal.ts';
 import { OpenRandomChunks } from './open-random-chunks.ts';
 import type { RandomChunk } from './random-chunk.ts';
+import { SpareSpace } from './spare-space.ts';
 
 /** A checkpoint that the disk refused is tried again. */
 const SINK_AGAIN_MS = 500;
 /** Left alone on a disk: what the journal holds must find its place. */
 const SPARE_SEGMENTS = 3;
-const SPACE_LOOK_MS = 1_000;
 
 export interface RandomStoreOptions {
   segmentBytes?: number;
@@ -42,7 +42,7 @@ export class RandomStore {
   #journal: Promise<Journal> | undefined;
   #sinking: Promise<void> = Promise.resolve();
   #sinkFailure: ChunkError | undefined;
-  #space = { atMs: Number.NEGATIVE_INFINITY, freeBytes: Number.POSITIVE_INFINITY };
+  readonly #space: SpareSpace;
   #closed = false;
 
   private constructor(path: string, { segmentBytes = SEGMENT_BYTES_DEFAULT, log = silentLogger }: RandomStoreOptions) {
@@ -50,6 +50,7 @@ export class RandomStore {
     this.#segmentBytes = segmentBytes;
     this.#log = log;
     this.#directory = new DirectorySync(join(path, 'chunks'));
+    this.#space = new SpareSpace(path, SPARE_SEGMENTS * this.#segmentBytes);
     this.#chunks = new OpenRandomChunks(join(path, 'chunks'));
   }
 
@@ -79,7 +80,7 @@ export class RandomStore {
       await this.#use(chunk, async (there) => there.assertVersion(version));
       return this.sync();
     }
-    await this.#assertSpace();
+    await this.#assertRoom();
     const commit = await this.#withRoom(recordBytes(chunk, 0), (journal) => {
       if (this.#chunks.isOpen(chunk)) return undefined;
       const made = this.#chunks.make(chunk, capacityBytes, version);
@@ -98,7 +99,7 @@ export class RandomStore {
       const end = offset + bytes.length;
       if (end > file.capacityBytes) throw badRange(file, `${end} bytes do not fit into ${file.capacityBytes}`);
       if (bytes.length === 0) return;
-      await this.#assertSpace();
+      await this.#assertRoom();
       const first = Math.floor(offset / RANDOM_BLOCK_BYTES);
       const count = Math.ceil(end / RANDOM_BLOCK_BYTES) - first;
       const at = offset - first * RANDOM_BLOCK_BYTES;
@@ -372,24 +373,15 @@ export class RandomStore {
     }
   }
 
+  async #assertRoom(): Promise<void> {
+    if (this.#sinkFailure) throw this.#sinkFailure;
+    await this.#space.assert();
+  }
+
   async #use<T>(chunk: string, work: (file: RandomChunk) => Promise<T>): Promise<T> {
     // Until the journal has been read nobody knows what a chunk holds.
     await journalOf(this.#journal);
     return this.#chunks.use(chunk, work);
-  }
-
-  /** What is acknowledged must find room for its place later. */
-  async #assertSpace(): Promise<void> {
-    if (this.#sinkFailure) throw this.#sinkFailure;
-    const nowMs = performance.now();
-    if (nowMs - this.#space.atMs > SPACE_LOOK_MS) {
-      this.#space.atMs = nowMs;
-      const { bavail, bsize } = await statfs(this.#path);
-      this.#space.freeBytes = bavail * bsize;
-    }
-    const spareBytes = SPARE_SEGMENTS * this.#segmentBytes;
-    if (this.#space.freeBytes < spareBytes)
-      throw new ChunkError('NoSpace', `${this.#space.freeBytes} bytes are free, ${spareBytes} are kept for what the journal holds`);
   }
 }
 
