@@ -27,6 +27,8 @@ export interface RandomOwner {
   allocate(index: number): Promise<RandomPlace>;
   /** Replicas of a chunk are others than they were. */
   moved(index: number): void;
+  /** A server did not answer: other chunks may have replicas there. */
+  suspect(node: string): void;
   /** Nothing can be written any more. */
   failed(error: unknown): void;
 }
@@ -105,6 +107,20 @@ export class RandomChunkWriter {
     this.#owner.moved(this.#index);
   }
 
+  /**
+   * Goes on without a replica on a node that did not answer for another chunk, and does not for this one: all chunks wait together until nobody reads it
+   * any more, rather than each when it is written to.
+   */
+  async suspect(node: string): Promise<void> {
+    const place = this.#place;
+    const replica = place?.replicas.find((each) => each.node === node);
+    if (!place || !replica || this.#mending || place.replicas.length <= Math.max(1, this.#owner.minReplicas)) return;
+    if (replica.address !== undefined && (await this.#isSound(place, node, replica.address))) return;
+    if (this.#place !== place || this.#mending) return;
+    this.#accuse(place, node, new Error(`${node} does not answer`));
+    await this.#startMending(place, undefined);
+  }
+
   /** @returns what each node said of its boot. */
   async #onAll(send: Send): Promise<[string, string][]> {
     for (let attempt = 1; ; attempt++) {
@@ -120,13 +136,15 @@ export class RandomChunkWriter {
         throw new PanguError('ENOSPC', `${this.#owner.path}: the disks of chunk ${place.chunk} are full`, { cause: failures[0]!.error });
       if (attempt === TRIES_MAX) throw this.#lost(failures[0]!.error);
       for (const { node, error } of failures) this.#accuse(place, node, error);
-      if (this.#place === place) {
-        this.#mending ??= this.#mend(place, failures[0]!.error).finally(() => {
-          this.#mending = undefined;
-        });
-        await this.#mending;
-      }
+      if (this.#place === place) await this.#startMending(place, failures[0]!.error);
     }
+  }
+
+  #startMending(place: RandomPlace, error: unknown): Promise<void> {
+    this.#mending ??= this.#mend(place, error).finally(() => {
+      this.#mending = undefined;
+    });
+    return this.#mending;
   }
 
   async #sendTo(
@@ -155,7 +173,10 @@ export class RandomChunkWriter {
         this.#place = await this.#owner.allocate(this.#index);
         return;
       }
-      for (const node of this.#accused.keys()) context.failures.note(node, context.clock.monotonicMs());
+      for (const [node, { guilty }] of this.#accused) {
+        context.failures.note(node, context.clock.monotonicMs());
+        if (!guilty) this.#owner.suspect(node);
+      }
       const survivors = place.replicas.map(({ node }) => node).filter((node) => !this.#accused.has(node));
       if (survivors.length < Math.max(1, minReplicas) && !(await this.#awaitOthers(place, survivors))) throw this.#lost(error);
       this.moveTo(

@@ -241,6 +241,13 @@ export class RandomFile implements PanguFile, RandomOwner {
     this.#mendLater();
   }
 
+  suspect(node: string): void {
+    for (const chunk of this.#chunks.values())
+      void chunk
+        .suspect(node)
+        .catch((error) => this.context.log.warn({ file: this.file, node, error: messageOf(error) }, 'random.not-left'));
+  }
+
   failed(error: unknown): void {
     this.#failure ??= error;
     clearTimeout(this.#tellTimer);
