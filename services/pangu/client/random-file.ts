@@ -47,6 +47,8 @@ export class RandomFile implements PanguFile, RandomOwner {
   #appendAt = 0;
   #toldSize: number;
   #telling: Promise<unknown> = Promise.resolve();
+  /** Chunks that leave a server which did not answer. */
+  readonly #suspecting = new Set<Promise<void>>();
   #tellTimer: NodeJS.Timeout | undefined;
   #mendTimer: NodeJS.Timeout | undefined;
   #state: 'open' | 'closing' | 'closed' = 'open';
@@ -138,7 +140,7 @@ export class RandomFile implements PanguFile, RandomOwner {
     checkRange(length, 0);
     await this.#ranges.hold(0, END, async () => {
       if (this.#failure) throw this.#failure;
-      await this.#telling.catch(() => {});
+      await Promise.all([this.#telling, ...this.#suspecting]);
       const { masters } = this.context;
       const before = this.#size;
       if (length >= before) {
@@ -204,6 +206,7 @@ export class RandomFile implements PanguFile, RandomOwner {
 
   async #close(): Promise<FileStat> {
     return this.#ranges.hold(0, END, async () => {
+      await Promise.all(this.#suspecting);
       if (this.#torn) await this.context.masters.release({ file: this.file, epoch: this.#epoch });
       if (this.#failure) throw this.#failure;
       await this.#syncChunks();
@@ -242,10 +245,13 @@ export class RandomFile implements PanguFile, RandomOwner {
   }
 
   suspect(node: string): void {
-    for (const chunk of this.#chunks.values())
-      void chunk
+    for (const chunk of this.#chunks.values()) {
+      const done = chunk
         .suspect(node)
-        .catch((error) => this.context.log.warn({ file: this.file, node, error: messageOf(error) }, 'random.not-left'));
+        .catch((error) => this.context.log.warn({ file: this.file, node, error: messageOf(error) }, 'random.not-left'))
+        .finally(() => this.#suspecting.delete(done));
+      this.#suspecting.add(done);
+    }
   }
 
   failed(error: unknown): void {
