@@ -140,7 +140,7 @@ export class RandomFile implements PanguFile, RandomOwner {
     checkRange(length, 0);
     await this.#ranges.hold(0, END, async () => {
       if (this.#failure) throw this.#failure;
-      await Promise.all([this.#telling, ...this.#suspecting]);
+      await Promise.all(this.#suspecting);
       const { masters } = this.context;
       const before = this.#size;
       if (length >= before) {
@@ -148,13 +148,14 @@ export class RandomFile implements PanguFile, RandomOwner {
         await this.#tellSize(false);
         return;
       }
-      const { epoch, cutting } = await this.#orFail(
-        masters.randomTruncate({ requestId: newId(), file: this.file, epoch: this.#epoch, length }),
-      );
-      this.#epoch = epoch;
-      this.#size = length;
-      this.#toldSize = length;
-      this.#appendAt = length;
+      const cutting = await this.#inTurn(async () => {
+        const cut = await masters.randomTruncate({ requestId: newId(), file: this.file, epoch: this.#epoch, length });
+        this.#epoch = cut.epoch;
+        this.#size = length;
+        this.#toldSize = length;
+        this.#appendAt = length;
+        return cut.cutting;
+      });
       for (const index of this.#chunks.keys()) if (index * this.#chunkBytes >= length) this.#chunks.delete(index);
       this.#reader.forget();
       if (!cutting) return;
@@ -298,20 +299,24 @@ export class RandomFile implements PanguFile, RandomOwner {
     }, TELL_SIZE_MS).unref();
   }
 
-  /** One after the other. */
-  #tellSize(close: boolean) {
-    const tell = this.#telling
-      .catch(() => {})
-      .then(async () => {
-        if (this.#failure) throw this.#failure;
-        const size = this.#size;
-        if (!close && size === this.#toldSize) return undefined;
-        const stat = await this.#orFail(this.context.masters.randomCommit({ file: this.file, epoch: this.#epoch, size, close }));
-        this.#toldSize = size;
-        return stat;
-      });
-    this.#telling = tell.catch(() => {});
-    return tell as Promise<Omit<FileStat, 'path'>>;
+  #tellSize(close: boolean): Promise<Omit<FileStat, 'path'>> {
+    return this.#inTurn(async () => {
+      const size = this.#size;
+      if (!close && size === this.#toldSize) return undefined as never; // only who closes looks at it
+      const stat = await this.context.masters.randomCommit({ file: this.file, epoch: this.#epoch, size, close });
+      this.#toldSize = size;
+      return stat;
+    });
+  }
+
+  /** What a master is told of the file's size, one after the other, each with the epoch that the one before it has left. */
+  #inTurn<T>(tell: () => Promise<T>): Promise<T> {
+    const told = this.#telling.then(async () => {
+      if (this.#failure) throw this.#failure;
+      return this.#orFail(tell());
+    });
+    this.#telling = told.catch(() => {});
+    return told;
   }
 
   /** Looks again and again while some chunk has too few replicas. */
