@@ -5,6 +5,7 @@ import { wholeOf } from '../kuafu/resource-contract.ts';
 import { BLOCK_BYTES } from './contract.ts';
 import { logChunkMethods } from './log-contract.ts';
 import { CHUNK_BYTES_MAX, chunkIdSchema } from './master-contract.ts';
+import { randomChunkMethods } from './random-chunk-contract.ts';
 
 /**
  * What chunk servers are asked: by Pangu's client to write and read, by each other along a chain, by masters to verify and delete.
@@ -22,6 +23,7 @@ export const CHUNK_CODES = [
   'NoTicket', // the caller may not do this to this chunk, or not any more: a master gives tickets
   'Draining', // this server takes no new chunks: it is about to leave
   'SourceFailed', // the server to copy from did not give the bytes; details.node, details.cause (its code)
+  'StaleVersion', // of a chunk of a random file: its version here is another, so one of the two missed a write; details.version
   'ChainBroken', // bytes are here, but a server further down did not take them; details.node, details.cause (its code)
 ] as const;
 export type ChunkCode = (typeof CHUNK_CODES)[number];
@@ -172,6 +174,7 @@ export const chunkServerService = defineService(CHUNK_SERVICE, {
       idempotent: true,
       access: PEER,
     }),
+    ...randomChunkMethods,
   },
 });
 export type ChunkServerContract = typeof chunkServerService;

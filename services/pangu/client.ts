@@ -7,12 +7,13 @@ import type { KuafuClient } from '../kuafu/contract.ts';
 import type { NuwaClient } from '../nuwa/contract.ts';
 import { chunkServerService } from './chunk-contract.ts';
 import type { ClientContext } from './client/context.ts';
-import { FileReader } from './client/file-reader.ts';
 import { checkChunkBytes, FileWriter } from './client/file-writer.ts';
 import { glob } from './client/glob.ts';
 import { WriterPresence } from './client/lease.ts';
 import { LogWriter } from './client/log-writer.ts';
 import { connectMasters } from './client/masters.ts';
+import { type OpenedReader, openReader } from './client/open-reader.ts';
+import { RandomFile } from './client/random-file.ts';
 import { createReadStream, createWriteStream } from './client/streams.ts';
 import {
   type ChunkLocation,
@@ -76,8 +77,10 @@ class Client implements PanguClient {
     this.#masters = context.masters;
   }
 
-  async open(path: string, mode: 'r' | 'w' | 'wx' | 'a', options?: WriteOptions & ReadOptions): Promise<PanguFile> {
+  async open(path: string, mode: 'r' | 'w' | 'wx' | 'a' | 'r+', options?: WriteOptions & ReadOptions): Promise<PanguFile> {
     if (mode === 'r') return this.#openReader(path, options);
+    if (mode === 'r+') return RandomFile.open(this.#context, this.#path(path), options);
+    if (options?.kind === 'random' && mode !== 'a') return RandomFile.create(this.#context, this.#path(path), mode, options);
     if (mode === 'a') return FileWriter.append(this.#context, this.#path(path), options);
     return FileWriter.create(this.#context, this.#path(path), mode, options);
   }
@@ -238,8 +241,8 @@ class Client implements PanguClient {
     return this.#context.presence.leave();
   }
 
-  #openReader(path: string, options?: ReadOptions): Promise<FileReader> {
-    return FileReader.open(this.#context, this.#path(path), options);
+  #openReader(path: string, options?: ReadOptions): Promise<OpenedReader> {
+    return openReader(this.#context, this.#path(path), options);
   }
 
   /** Checked here, so that a bad path is told without a call; a `/` at the end is kept. */

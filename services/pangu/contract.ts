@@ -147,6 +147,13 @@ export interface PanguFile {
   read(position: number, length: number): Promise<Buffer>;
   /** Appends. Resolves when the bytes are accepted into the window (the buffer is then no longer used). */
   write(bytes: Uint8Array): Promise<void>;
+  /**
+   * Writes anywhere in a `random` file, also beyond its end: what lies between reads as zeros. Resolves when all replicas have it, on disk unless opened with
+   * `sync: false`. Those that overlap are done in the order in which they were asked for. `bytes` must stay as they are until then. Errors: EBADF for other kinds.
+   */
+  pwrite(position: number, bytes: Uint8Array): Promise<void>;
+  /** A `random` file is `length` bytes long from now on; what is added is zeros. Errors: EBADF for other kinds. */
+  truncate(length: number): Promise<void>;
   /** What was written so far is at all live replicas, though maybe only in their memory, and seen by readers that open or look again from now on. */
   flush(): Promise<void>;
   /** Everything appended so far is on the disks of all live replicas and visible to readers. */
@@ -182,9 +189,10 @@ export interface PanguClient {
   readonly cluster: string;
   /**
    * `r`: read; `w`: write, replacing a file that is there when the new one is closed; `wx`: write a new file, EEXIST if it is there; `a`: write at the end of
-   * a file, made if it is not there: EBUSY while another writer has it open, EBADF for another kind than `append`.
+   * a file, made if it is not there: EBUSY while another writer has it open, EBADF for another kind than `append`; `r+`: read and write anywhere in a `random` file
+   * that is there: EBUSY as for `a`, EBADF for other kinds.
    */
-  open(path: string, mode: 'r' | 'w' | 'wx' | 'a', options?: WriteOptions & ReadOptions): Promise<PanguFile>;
+  open(path: string, mode: 'r' | 'w' | 'wx' | 'a' | 'r+', options?: WriteOptions & ReadOptions): Promise<PanguFile>;
   /** To add records to a log, made if it is not there. Errors: EBADF (a file of another kind), EISDIR. */
   openLog(path: string, options?: WriteOptions): Promise<PanguLog>;
   /** Bytes `start` to `end`, both inclusive as in node:fs. @default the whole file */

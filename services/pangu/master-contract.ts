@@ -7,6 +7,7 @@ import { CHUNK_STATES, FILE_KINDS, FILE_STATES, INODE_TYPES } from './core/state
 import { healingMethods } from './healing-contract.ts';
 import { logMethods } from './log-contract.ts';
 import { namespaceMethods, REPLICAS_MAX, serverSchema } from './namespace-contract.ts';
+import { randomMethods } from './random-contract.ts';
 import { reportMethods } from './report-contract.ts';
 import { leaseFields, writeMethods } from './write-contract.ts';
 
@@ -226,6 +227,7 @@ export const masterService = defineService('pangu-master', {
     ...healingMethods,
     ...writeMethods,
     ...logMethods,
+    ...randomMethods,
     /** `dropped`: the master saw it too and took the replica off the chunk's list; its file is removed in the background. */
     reportBadReplica: method({
       request: z.object({ chunk: idSchema, node: nodeSchema, reason: z.string().max(1000) }),

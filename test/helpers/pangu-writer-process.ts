@@ -17,6 +17,7 @@ async function carryOut(command: WriterCommand): Promise<unknown> {
   if (command.what === 'openLog') return void logs.set(path, await pangu.openLog(path));
   if (command.what === 'append') return logs.get(path)!.append(command.text);
   const file = files.get(path)!;
+  if (command.what === 'pwrite') return file.pwrite(command.position, Buffer.from(command.text));
   if (command.what === 'write') return file.write(Buffer.from(command.text));
   return file[command.what]();
 }

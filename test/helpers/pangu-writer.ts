@@ -3,8 +3,9 @@ import { once } from 'node:events';
 import type { WriteOptions } from '../../services/pangu/contract.ts';
 
 export type WriterCommand = { path: string } & (
-  | { what: 'open'; mode: 'w' | 'wx' | 'a'; options?: WriteOptions }
+  | { what: 'open'; mode: 'w' | 'wx' | 'a' | 'r+'; options?: WriteOptions }
   | { what: 'write' | 'append'; text: string }
+  | { what: 'pwrite'; position: number; text: string }
   | { what: 'openLog' }
   | { what: 'sync' | 'flush' | 'close' | 'abort' }
 );

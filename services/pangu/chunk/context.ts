@@ -5,6 +5,7 @@ import type { ChunkStore } from './chunk-store.ts';
 import type { Draining } from './draining.ts';
 import type { Logs } from './log/logs.ts';
 import type { ChunkPermission } from './permission.ts';
+import type { RandomStore } from './random/random-store.ts';
 
 /** Figures of this server in its registration. */
 export type Attributes = Record<string, number | boolean | string>;
@@ -14,6 +15,8 @@ export interface ChunkServerContext {
   readonly node: string;
   readonly store: ChunkStore;
   readonly logs: Logs;
+  /** Chunks of random files. */
+  readonly random: RandomStore;
   readonly draining: Draining;
   /** Absent where nobody asks who calls. */
   readonly permission?: ChunkPermission;

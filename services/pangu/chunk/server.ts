@@ -1,3 +1,4 @@
+import { join } from 'node:path';
 import { systemClock } from '../../base/clock.ts';
 import { createLogger, type Logger } from '../../base/log.ts';
 import { systemRandom } from '../../base/random.ts';
@@ -30,6 +31,8 @@ import { seal } from './ops/seal.ts';
 import { setDraining } from './ops/set-draining.ts';
 import { verify } from './ops/verify.ts';
 import { ChunkPermission } from './permission.ts';
+import { randomHandlers } from './random/ops.ts';
+import { RandomStore } from './random/random-store.ts';
 import { tellChunkServer } from './tell.ts';
 
 export interface ChunkServerOptions {
@@ -51,6 +54,7 @@ export async function startChunkServer(config: RoleConfig, options: ChunkServerO
   const log = options.log ?? createLogger({ role: CHUNK_SERVICE, node });
   const { dataDir, disks } = config;
   const store = await ChunkStore.open({ node, cluster: config.cluster, dataDir, disks, log, calls: options.calls });
+  const random = await RandomStore.open(join(config.dataDir, 'random'), { log });
   const cluster = await joinCluster({
     cluster: config.cluster,
     nuwa: config.nuwa,
@@ -67,6 +71,7 @@ export async function startChunkServer(config: RoleConfig, options: ChunkServerO
     node,
     store,
     logs: new Logs(store, chunkServerAt),
+    random,
     draining,
     announce: async (changed) => {
       attributes = { ...attributes, ...changed };
@@ -95,6 +100,7 @@ export async function startChunkServer(config: RoleConfig, options: ChunkServerO
         verify: (request) => verify(context, request),
         delete: (request) => deleteChunks(context, request),
         list: (request) => list(context, request),
+        ...randomHandlers(context),
       }),
     ].map((implementation) => telling.outcomes.counted(implementation)),
   });
@@ -123,6 +129,7 @@ export async function startChunkServer(config: RoleConfig, options: ChunkServerO
     await cluster.leave();
     telling.stop();
     await store.close();
+    await random.close();
   };
   return { address: server.address, stop: () => (stopping ??= stop()) };
 }

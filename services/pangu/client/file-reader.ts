@@ -46,8 +46,13 @@ export class FileReader implements PanguFile {
     this.#chunks = chunks;
   }
 
-  static async open(context: ClientContext, path: string, options: ReadOptions = {}): Promise<FileReader> {
-    const { file, stat, chunks } = await context.masters.open({ path });
+  static async open(
+    context: ClientContext,
+    path: string,
+    options: ReadOptions = {},
+    opened = context.masters.open({ path }),
+  ): Promise<FileReader> {
+    const { file, stat, chunks } = await opened;
     const reader = new FileReader(context, { path, ...stat }, file, chunks, options);
     if (chunks.at(-1)?.open) await reader.#lookAtEnd();
     return reader;
@@ -117,6 +122,14 @@ export class FileReader implements PanguFile {
   }
 
   async write(): Promise<void> {
+    throw new PanguError('EBADF', `${this.path} is open for reading`);
+  }
+
+  async pwrite(): Promise<void> {
+    throw new PanguError('EBADF', `${this.path} is open for reading`);
+  }
+
+  async truncate(): Promise<void> {
     throw new PanguError('EBADF', `${this.path} is open for reading`);
   }
 

@@ -124,6 +124,14 @@ export class FileWriter implements PanguFile, RunOwner {
     return this.#inTurn(() => this.#write(bytes));
   }
 
+  async pwrite(): Promise<void> {
+    throw new PanguError('EBADF', `${this.path} is not a random file`);
+  }
+
+  async truncate(): Promise<void> {
+    throw new PanguError('EBADF', `${this.path} is not a random file`);
+  }
+
   /** The first time in a chunk it is a sync, so that a master knows of it, whatever becomes of writer and servers; from then on no master is asked. */
   async flush(): Promise<void> {
     this.#checkOpen();

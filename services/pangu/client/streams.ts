@@ -2,7 +2,7 @@ import { Readable, Writable } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
 import { TRANSFER_BYTES_MAX } from '../chunk-contract.ts';
 import { PanguError, type PanguFile, type StreamOptions } from '../contract.ts';
-import type { FileReader } from './file-reader.ts';
+import type { OpenedReader } from './open-reader.ts';
 
 /** Pieces read before they are asked for: with 1 MiB each, enough to hide a round trip and a seek. */
 const READ_AHEAD = 4;
@@ -12,7 +12,7 @@ const FOLLOW_MS_MIN = 100;
 const FOLLOW_MS_MAX = 1_000;
 
 /** `start` and `end` are inclusive, as in node:fs. */
-export function createReadStream(open: () => Promise<FileReader>, range: StreamOptions = {}): Readable {
+export function createReadStream(open: () => Promise<OpenedReader>, range: StreamOptions = {}): Readable {
   const start = range.start ?? 0;
   const end = Math.min(range.end ?? Number.POSITIVE_INFINITY, Number.MAX_SAFE_INTEGER - 1);
   async function* pieces(): AsyncGenerator<Buffer> {
@@ -46,7 +46,7 @@ export function createReadStream(open: () => Promise<FileReader>, range: StreamO
 }
 
 /** Waits until a file is longer than `at`; false when the signal aborts first. */
-async function grown(file: FileReader, at: number, signal: AbortSignal | undefined): Promise<boolean> {
+async function grown(file: OpenedReader, at: number, signal: AbortSignal | undefined): Promise<boolean> {
   for (let pauseMs = FOLLOW_MS_MIN; ; pauseMs = Math.min(pauseMs * 1.5, FOLLOW_MS_MAX)) {
     if (signal?.aborted) return false;
     await file.look();

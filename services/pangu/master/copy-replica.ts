@@ -10,6 +10,8 @@ import type { ChunkServerInfo, MasterContext } from './context.ts';
 import { DEAD } from './dead-nodes.ts';
 import { noteInLedger } from './ledger.ts';
 import { reportBadReplica } from './ops/report-bad-replica.ts';
+import { copyRandomReplica } from './random-copy.ts';
+import { findRandomChunk } from './random-replicas.ts';
 
 /**
  * One replica of one chunk is copied to another node. With `from`, the one there goes in the same transaction in which the new one is counted, so that
@@ -65,6 +67,7 @@ interface Chunk {
 }
 
 export async function copyReplica(context: MasterContext, wish: CopyWish): Promise<CopyOutcome> {
+  if (await findRandomChunk(context.db, wish.chunk)) return copyRandomReplica(context, wish.chunk, wish);
   for (let look = 1; ; look++) {
     const outcome = await copyOnce(context, wish);
     if (outcome !== 'moved') return outcome;

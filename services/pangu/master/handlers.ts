@@ -48,6 +48,7 @@ import { emptyTrash, setTrashRetention, trashSettings } from './ops/trash.ts';
 import { underReplicated } from './ops/under-replicated.ts';
 import { usage } from './ops/usage.ts';
 import { quotaRefusal } from './quotas.ts';
+import { randomHandlers } from './random-handlers.ts';
 
 export function masterHandlers(context: MasterContext): ServiceHandlers<MasterContract> {
   const whilePostgres = unavailableWhile(isDatabaseAway, 'Postgres');
@@ -126,5 +127,6 @@ export function masterHandlers(context: MasterContext): ServiceHandlers<MasterCo
     controlState: handle(controlState),
     healingSettings: handle(healingSettings),
     setHealing: handle(setHealingSettings),
+    ...randomHandlers(context, { handle, handleAs, handleFile }),
   };
 }

@@ -5,6 +5,7 @@ import { messageOf } from '../../../base/errors.ts';
 import { NODES } from '../chunks.ts';
 import type { MasterContext } from '../context.ts';
 import { endLogChunk } from '../log-places.ts';
+import { recoverRandomFile } from '../random-recovery.ts';
 import { recoverFile } from '../recover-file.ts';
 import type { WatchedWriters } from '../writers.ts';
 
@@ -78,17 +79,18 @@ async function recoverOnce(context: MasterContext, writers: WatchedWriters, stop
   const named = await rows<{ writer: string }>(context.db, sql`select distinct writer from pangu.inodes where writer is not null`);
   for (const { writer } of named) {
     if (writers.seen(writer) || !(await writers.isGone(writer))) continue;
-    const left = await rows<{ id: string }>(
+    const left = await rows<{ id: string; kind: string }>(
       context.db,
       sql`
-        select id from pangu.inodes where writer = ${writer} and kind <> 'random' and deleted_at is null
+        select id, kind from pangu.inodes where writer = ${writer} and deleted_at is null
           and (recovery_until is null or recovery_until < now()) limit ${BATCH}`,
     );
     let next = 0;
     const worker = async (): Promise<void> => {
       while (next < left.length && !stopped()) {
-        const { id } = left[next++]!;
-        const outcome = await recoverFile(context, id, { writer });
+        const { id, kind } = left[next++]!;
+        const recover = kind === 'random' ? recoverRandomFile : recoverFile;
+        const outcome = await recover(context, id, { writer });
         if (outcome === 'missing') context.log.warn({ file: id, writer }, 'file.not-recovered');
       }
     };

@@ -30,7 +30,7 @@ export async function commit({ db }: MasterContext, { file, chunks, close, epoch
 }
 
 /** Where a hidden file appears. The path is followed anew: directories may have moved since the file was opened. */
-async function makeRoomAtTarget(tx: Queryable, path: string): Promise<{ parent: string; name: string }> {
+export async function makeRoomAtTarget(tx: Queryable, path: string): Promise<{ parent: string; name: string }> {
   const parsed = parsePath(path);
   const [inodes] = await walk(tx, [parsed.names]);
   const parent = parentOf(inodes!, parsed, path);
