@@ -332,7 +332,7 @@ export class RandomFile implements PanguFile, RandomOwner {
     clearTimeout(this.#mendTimer);
     this.#mendAtMs = performance.now() + ms;
     this.#mendTimer = setTimeout(async () => {
-      // One at a time: what is told to be soon meanwhile is so.
+      // One round at a time.
       this.#mendAtMs = 0;
       const more = await this.#mendChunks().catch((error) => {
         this.context.log.warn({ file: this.file, error: messageOf(error) }, 'random.not-mended');
