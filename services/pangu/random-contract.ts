@@ -142,6 +142,13 @@ export const randomMethods = {
     idempotent: true,
     access: OF_FILE,
   }),
+  /** Chunks with fewer replicas than the file wants and servers could hold. */
+  randomShort: method({
+    request: z.object({ file: idSchema }),
+    response: z.object({ indexes: z.array(indexSchema) }),
+    idempotent: true,
+    access: OF_FILE,
+  }),
   /**
    * One more replica for a chunk that its writer keeps open, in two steps: first most of it is copied while the writer goes on; then, with `target` and no write
    * under way, the rest, and it counts. Nothing to do: no `target` in the reply.

@@ -67,8 +67,8 @@ export class RandomChunkWriter {
     return Math.min(WRITE_TIMEOUT_MS, this.#owner.patienceMs);
   }
 
-  get place(): RandomPlace | undefined {
-    return this.#place;
+  async place(): Promise<RandomPlace> {
+    return (this.#place ??= await this.#owner.allocate(this.#index));
   }
 
   get isUnsynced(): boolean {

@@ -17,8 +17,11 @@ const PATIENCE_MS_DEFAULT = 8_000;
 const PARALLEL_MAX = 8;
 /** A master hears so often that the file has become longer: readers see it then. `sync`, `flush` and `close` tell it at once. */
 const TELL_SIZE_MS = 500;
-/** A chunk with too few replicas gets more: how often that is looked at. */
+/** Chunks with too few replicas get more: how often that is looked at, and when some have. */
+const LOOK_MS = 10_000;
 const MEND_MS = 2_000;
+/** A chunk of 1 GiB, from a busy disk to another. */
+const MEND_TIMEOUT_MS = 150_000;
 const ALLOCATE_TRIES = 6;
 const ALLOCATE_PAUSE_MS = 1_000;
 const END = Number.POSITIVE_INFINITY;
@@ -51,6 +54,7 @@ export class RandomFile implements PanguFile, RandomOwner {
   readonly #suspecting = new Set<Promise<void>>();
   #tellTimer: NodeJS.Timeout | undefined;
   #mendTimer: NodeJS.Timeout | undefined;
+  #mendAtMs = 0;
   #state: 'open' | 'closing' | 'closed' = 'open';
   #failure: unknown;
   /** A write failed. */
@@ -73,6 +77,7 @@ export class RandomFile implements PanguFile, RandomOwner {
     this.#toldSize = opened.size;
     const stat = { path, type: 'file', kind: 'random', state: 'open', size: opened.size, chunkBytes: opened.chunkBytes } as FileStat;
     this.#reader = new RandomReader(context, opened.file, stat, { patienceMs });
+    this.#mendIn(isNew ? LOOK_MS : MEND_MS);
   }
 
   static async create(context: ClientContext, path: string, mode: 'w' | 'wx', options: Options = {}): Promise<RandomFile> {
@@ -230,7 +235,7 @@ export class RandomFile implements PanguFile, RandomOwner {
         const end = Math.max(this.#size, index * this.#chunkBytes);
         const request = { file, epoch: this.#epoch, index, preferNode: this.#preferNode, end };
         const place = await context.masters.randomAllocate(request);
-        if (place.replicas.length < place.wanted) this.#mendLater();
+        if (place.replicas.length < place.wanted) this.#mendSoon();
         return place;
       } catch (error) {
         if (hasCode(error, 'ESTALE', 'ENOENT')) this.failed(error);
@@ -242,7 +247,7 @@ export class RandomFile implements PanguFile, RandomOwner {
 
   moved(index: number): void {
     this.#reader.forget(index);
-    this.#mendLater();
+    this.#mendSoon();
   }
 
   suspect(node: string): void {
@@ -319,30 +324,47 @@ export class RandomFile implements PanguFile, RandomOwner {
     return told;
   }
 
-  /** Looks again and again while some chunk has too few replicas. */
-  #mendLater(): void {
-    this.#mendTimer ??= setTimeout(async () => {
-      this.#mendTimer = undefined;
-      for (const [index, chunk] of this.#chunks) {
-        if (this.#state !== 'open' || this.#failure) return;
-        await this.#mendChunk(index, chunk).catch((error) =>
-          this.context.log.warn({ file: this.file, index, error: messageOf(error) }, 'random.not-mended'),
-        );
-      }
-      if ([...this.#chunks.values()].some(({ place }) => place && place.replicas.length < place.wanted)) this.#mendLater();
-    }, MEND_MS).unref();
+  #mendSoon(): void {
+    if (this.#mendAtMs > performance.now() + MEND_MS) this.#mendIn(MEND_MS);
   }
 
+  #mendIn(ms: number): void {
+    clearTimeout(this.#mendTimer);
+    this.#mendAtMs = performance.now() + ms;
+    this.#mendTimer = setTimeout(async () => {
+      // One round at a time.
+      this.#mendAtMs = 0;
+      const more = await this.#mendChunks().catch((error) => {
+        this.context.log.warn({ file: this.file, error: messageOf(error) }, 'random.not-mended');
+        return true;
+      });
+      if (this.#state === 'open' && !this.#failure) this.#mendIn(more ? MEND_MS : LOOK_MS);
+    }, ms).unref();
+  }
+
+  /** Also of chunks that this writer has not touched: while the file is open nobody else does it. @returns whether there may be more to do. */
+  async #mendChunks(): Promise<boolean> {
+    const { indexes } = await this.context.masters.randomShort({ file: this.file });
+    for (const index of indexes) {
+      if (this.#state !== 'open' || this.#failure) return false;
+      await this.#mendChunk(index, this.#chunk(index));
+    }
+    return indexes.length > 0;
+  }
+
+  /** While the rest of it is fetched nobody writes to the chunk. */
   async #mendChunk(index: number, chunk: RandomChunkWriter): Promise<void> {
-    const { place } = chunk;
-    if (!place || place.replicas.length >= place.wanted) return;
     const { masters } = this.context;
-    const asked = { file: this.file, chunk: place.chunk };
-    const { target } = await masters.randomMend({ ...asked, epoch: this.#epoch, version: place.version }, { timeoutMs: 150_000 });
+    const { chunk: id, version } = await chunk.place();
+    const asked = { file: this.file, chunk: id };
+    const { target } = await masters.randomMend({ ...asked, epoch: this.#epoch, version }, { timeoutMs: MEND_TIMEOUT_MS });
     if (target === undefined) return;
     await this.#ranges.hold(index * this.#chunkBytes, (index + 1) * this.#chunkBytes, async () => {
-      const version = chunk.place!.version;
-      const mended = await masters.randomMend({ ...asked, epoch: this.#epoch, version, target }, { timeoutMs: 150_000 });
+      const now = await chunk.place();
+      const mended = await masters.randomMend(
+        { ...asked, epoch: this.#epoch, version: now.version, target },
+        { timeoutMs: MEND_TIMEOUT_MS },
+      );
       if (mended.place) chunk.moveTo(mended.place);
     });
   }

@@ -9,6 +9,7 @@ import { randomCreate } from './ops/random-create.ts';
 import { randomLocate } from './ops/random-locate.ts';
 import { randomMend } from './ops/random-mend.ts';
 import { randomOpen } from './ops/random-open.ts';
+import { randomShort } from './ops/random-short.ts';
 import { randomCutDone, randomTruncate } from './ops/random-truncate.ts';
 
 type Operation<Request, Reply> = (context: MasterContext, request: Request) => Promise<Reply>;
@@ -31,6 +32,7 @@ export function randomHandlers(context: MasterContext, { handle, handleAs, handl
     randomTruncate: handleFile('write', randomTruncate),
     randomCutDone: handleFile('write', randomCutDone),
     bumpVersion: writers(context)(handleFile('write', bumpVersion)),
+    randomShort: handleFile('read', randomShort),
     randomMend: handleFile('write', randomMend),
   };
 }

@@ -142,4 +142,24 @@ describe('a random file', () => {
     const there = async () => (await readdir(join(cluster.chunkDirectory(nodes[0]!), 'random', 'chunks'))).includes(chunk);
     await expect.poll(there, { timeout: 10_000 }).toBe(false);
   });
+
+  it('has its replicas moved and added when it is closed, and not behind the back of its writer', async () => {
+    const bytes = randomBytes(40 * KIB);
+    const file = await pangu.open('/moved', 'wx', { kind: 'random', chunkBytes: 64 * KIB, replicas: 2 });
+    await file.pwrite(0, bytes);
+    const [{ chunk, nodes }] = (await pangu.locate('/moved')) as [ChunkLocation];
+    const { masters, digests, places } = replicasOf(cluster);
+    const move = () => masters.moveReplica({ chunk, from: nodes[0]!, seal: true });
+    expect((await move()).outcome).toBe('open');
+    await file.close();
+    expect((await move()).outcome).toBe('done');
+    const [{ nodes: after }] = (await pangu.locate('/moved')) as [ChunkLocation];
+    expect(after).not.toContain(nodes[0]);
+    expect(after).toContain(nodes[1]);
+    await pangu.setReplicas('/moved', 3);
+    await expect.poll(async () => (await places('/moved', [0]))[0]!.replicas.length, { timeout: 10_000 }).toBe(3);
+    const [all] = await digests('/moved', [0]);
+    expect(new Set(all).size).toBe(1);
+    expect((await pangu.readFile('/moved')).equals(bytes)).toBe(true);
+  }, 20_000);
 });
