@@ -103,7 +103,7 @@ class Client implements KuafuClient {
     this.#clock = clock;
     this.#random = random;
     this.#alarm = new Alarm(clock);
-    const ways = transportsThrough(proxy, { tls, transports, log });
+    const ways = transportsThrough(proxy, { tls, transports, log, clock });
     this.#connections = new Connections({ clock, random, log, alarm: this.#alarm, transports: ways });
     this.#instances = new Instances(() => clock.monotonicMs());
   }

@@ -1,5 +1,4 @@
 import { Socket } from 'node:net';
-import type { TLSSocket } from 'node:tls';
 import { takeAttachmentBuffer } from '../buffers.ts';
 import { type Frame, type FrameHeader, type FrameLimits, HELLO_LIMITS } from '../core/frame.ts';
 import { type DropCause, FrameParser } from '../core/frame-parser.ts';
@@ -109,10 +108,10 @@ export function readInto(accepted: Socket, reader: { readonly onread: FrameReade
 }
 
 /**
- * The same for the server's side of a TLS connection. It cannot be moved, for the session is bound to it; but Node asks each socket where to read to
- * under three symbols that every socket has, and those can be set. Where they are not found it is read as it is.
+ * The same for a socket that is read already and cannot be moved, such as the server's side of a TLS connection, for the session is bound to it. Node asks each
+ * socket where to read to under three symbols that every socket has, and those can be set. Where they are not found it is read as it is.
  */
-export function readSecurely(socket: TLSSocket, reader: FrameReader): void {
+export function readOn(socket: Socket, reader: FrameReader): void {
   const { _handle: handle } = socket as { _handle?: { useUserBuffer?: (buffer: Uint8Array) => void } };
   const [buffer, generator, callback] = ['kBuffer', 'kBufferGen', 'kBufferCb'].map((name) =>
     Object.getOwnPropertySymbols(socket).find(({ description }) => description === name),
@@ -121,7 +120,7 @@ export function readSecurely(socket: TLSSocket, reader: FrameReader): void {
     socket.on('data', (chunk: Buffer) => reader.read(chunk));
     return;
   }
-  // What came with the end of the handshake.
+  // What came before.
   for (let chunk = socket.read(); chunk !== null; chunk = socket.read()) reader.read(chunk);
   const first = reader.onread.buffer();
   Object.assign(socket, { [buffer]: first, [generator]: reader.onread.buffer, [callback]: reader.onread.callback });

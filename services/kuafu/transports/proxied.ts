@@ -1,5 +1,7 @@
 import { connect as connectSocket, type Socket } from 'node:net';
 import { hostname, networkInterfaces } from 'node:os';
+import { type Clock, systemClock } from '../../base/clock.ts';
+import { messageOf } from '../../base/errors.ts';
 import { type Logger, silentLogger } from '../../base/log.ts';
 import { encodeBody } from '../codec.ts';
 import { KuafuError } from '../contract.ts';
@@ -8,12 +10,12 @@ import { FRAME_KINDS } from '../core/frame.ts';
 import { openingOf } from '../core/proxy-opening.ts';
 import { hostOf } from '../core/proxy-route.ts';
 import type { TlsMaterial } from '../tls-contract.ts';
-import type { OutgoingFrame, Transport } from '../transport.ts';
-import { FrameReader } from './frame-reader.ts';
+import type { Channel, Transport } from '../transport.ts';
+import { FrameReader, readOn } from './frame-reader.ts';
 import { machineTls, type Transports, transportsWith } from './index.ts';
 import { Outbox } from './outbox.ts';
+import { ProxyAbsent, ProxyWatch } from './proxy-watch.ts';
 import { SocketChannel } from './socket-channel.ts';
-import { connectThrough } from './sockets.ts';
 import { tcpTransport } from './tcp.ts';
 import { secureChannel } from './tls.ts';
 
@@ -27,49 +29,25 @@ export function useProxy(address: string): void {
 /** The transports of one client: those given, the others through `proxy`, if there is to be one. */
 export function transportsThrough(
   proxy: string = proxyOfProcess,
-  { tls, transports, log }: { tls?: TlsMaterial; transports?: Transports; log?: Logger },
+  { tls, transports, log, clock }: { tls?: TlsMaterial; transports?: Transports; log?: Logger; clock?: Clock },
 ): Transports {
-  return proxy === 'none' ? transportsWith(tls, transports) : { ...proxiedTransports(proxy, { tls, log }), ...transports };
+  return proxy === 'none' ? transportsWith(tls, transports) : { ...proxiedTransports(proxy, { tls, log, clock }), ...transports };
 }
 
 /**
  * Channels to other machines through the proxy of this one (proxy/README.md): the process says whom it wants in a first frame, and then speaks with whoever that is,
- * TLS and all. What is on this machine is connected to directly, and so is everything while the proxy is not there.
+ * TLS and all. What is on this machine is connected to directly, and so is everything while the proxy is not there or stands still (proxy-watch.ts).
  */
-function proxiedTransports(proxy: string, options: { tls?: TlsMaterial; log?: Logger } = {}): Transports {
-  const { tls, log = silentLogger } = options;
+function proxiedTransports(proxy: string, options: { tls?: TlsMaterial; log?: Logger; clock?: Clock } = {}): Transports {
+  const { tls, log = silentLogger, clock = systemClock } = options;
   const { path } = addressOf('unix', proxy);
-  let absent = false;
-
-  /** Undefined: the proxy is not there. */
-  const open = async <C>(connect: () => Promise<C>): Promise<C | undefined> => {
-    try {
-      const opened = await connect();
-      absent = false;
-      return opened;
-    } catch (error) {
-      if (!absent) log.warn({ proxy, err: error }, 'kuafu.proxy.absent');
-      absent = true;
-      return undefined;
-    }
-  };
+  const watch = new ProxyWatch(path, opening(''), { clock, log });
 
   const plain: Transport = {
     async connect(address, signal) {
       if (isHere(addressOf('tcp', address).host)) return tcpTransport.connect(address, signal);
-      const reader = new FrameReader();
-      const channel = await open(() =>
-        connectThrough(
-          proxy,
-          signal,
-          'connect',
-          () => connectSocket({ path, onread: reader.onread }),
-          (socket) => new SocketChannel(socket, reader, `${address} through ${proxy}`, { pauses: false }),
-        ),
-      );
-      if (!channel) return tcpTransport.connect(address, signal);
-      channel.send(openingFrame(address));
-      return channel;
+      const past = (until: AbortSignal): Promise<Channel> => tcpTransport.connect(address, until);
+      return watch.connect({ through: (until) => plainChannel(path, address, `${address} through ${proxy}`, until), past }, signal);
     },
     listen: noListening,
   };
@@ -78,28 +56,56 @@ function proxiedTransports(proxy: string, options: { tls?: TlsMaterial; log?: Lo
       const { host } = addressOf('tls', address);
       const material = tls ?? machineTls();
       if (!material) throw new KuafuError('InvalidRequest', `${address} needs certificates, and here are none`);
-      const socket = isHere(host) ? undefined : await open(() => openSocket(path, address, signal));
-      return secureChannel(material, address, signal, socket);
+      const past = (until: AbortSignal): Promise<Channel> => secureChannel(material, address, until);
+      if (isHere(host)) return past(signal);
+      const through = async (until: AbortSignal): Promise<Channel> =>
+        secureChannel(material, address, until, await openSocket(path, address, until));
+      return watch.connect({ through, past }, signal);
     },
     listen: noListening,
   };
   return { tcp: plain, tls: secure };
 }
 
-function openingFrame(address: string): OutgoingFrame {
-  return { kind: FRAME_KINDS.hello, id: 0, body: encodeBody(openingOf(address)) };
+/** The first frame to a proxy. An address that is none makes it answer at once that there is nobody. */
+function opening(address: string): Buffer {
+  const outbox = new Outbox();
+  outbox.push({ kind: FRAME_KINDS.hello, id: 0, body: encodeBody(openingOf(address)) });
+  return Buffer.concat(outbox.take());
 }
 
-/** A socket to the proxy on which the first frame has been sent. */
+/** Resolves with the first bytes that come back, or when it is clear that none will: then its owner hears of that. */
+async function plainChannel(path: string, address: string, peer: string, signal: AbortSignal): Promise<Channel> {
+  const socket = await openSocket(path, address, signal);
+  const reader = new FrameReader();
+  const channel = new SocketChannel(socket, reader, peer, { pauses: false });
+  await new Promise<void>((resolve, reject) => {
+    const abort = (): void => {
+      socket.destroy();
+      reject(new KuafuError('Unavailable', `no connection to ${peer}: ${messageOf(signal.reason)}`, { cause: signal.reason }));
+    };
+    signal.addEventListener('abort', abort);
+    const heard = (): void => {
+      signal.removeEventListener('abort', abort);
+      resolve();
+    };
+    socket.once('readable', heard);
+    socket.once('close', heard);
+    if (signal.aborted) abort();
+  });
+  readOn(socket, reader);
+  return channel;
+}
+
+/** A socket to the proxy on which the first frame has been sent. Rejects with ProxyAbsent. */
 function openSocket(path: string, address: string, signal: AbortSignal): Promise<Socket> {
   return new Promise((resolve, reject) => {
+    const absent = (error: unknown): void => reject(signal.aborted ? error : new ProxyAbsent(messageOf(error)));
     const socket = connectSocket({ path, signal });
-    socket.once('error', reject);
+    socket.once('error', absent);
     socket.once('connect', () => {
-      const outbox = new Outbox();
-      outbox.push(openingFrame(address));
-      socket.write(Buffer.concat(outbox.take()), () => {
-        socket.off('error', reject);
+      socket.write(opening(address), () => {
+        socket.off('error', absent);
         resolve(socket);
       });
     });

@@ -4,7 +4,7 @@ import { reachableHost } from '../../base/reachable-host.ts';
 import { addressOf, formatAddress } from '../core/address.ts';
 import type { TlsMaterial } from '../tls-contract.ts';
 import type { Channel, Transport } from '../transport.ts';
-import { FrameReader, readSecurely } from './frame-reader.ts';
+import { FrameReader, readOn } from './frame-reader.ts';
 import { refusePeer } from './refuse.ts';
 import { SocketChannel } from './socket-channel.ts';
 import { connectThrough, KEEP_ALIVE, listenThrough, portOf } from './sockets.ts';
@@ -55,7 +55,7 @@ export function tlsTransport(material: TlsMaterial, { strangers = false }: { str
         const problem = strangers && !showsOne(socket) ? undefined : certificateProblem(socket);
         const channel = new SocketChannel(socket, reader, peer, { pauses: true, binding: bindingOf(socket) });
         if (problem === undefined) {
-          readSecurely(socket, reader);
+          readOn(socket, reader);
           onChannel(channel);
         } else {
           refusePeer(channel, `your certificate ${problem}`);
@@ -97,7 +97,7 @@ export function secureChannel(material: TlsMaterial, address: string, signal: Ab
       const problem = material.problemOf ? material.problemOf(chainOf(socket)) : certificateProblem(socket);
       const channel = new SocketChannel(socket, reader, address, { pauses: false, binding: bindingOf(socket) });
       if (problem === undefined) {
-        if (over) readSecurely(socket, reader);
+        if (over) readOn(socket, reader);
         return channel;
       }
       refusePeer(channel, `your certificate ${problem}`);

@@ -89,6 +89,11 @@ export class Machine {
     await exited;
   }
 
+  /** It stands still, or goes on. */
+  signal(signal: 'SIGSTOP' | 'SIGCONT'): void {
+    this.#child!.kill(signal);
+  }
+
   kill(): void {
     this.#child?.kill('SIGKILL');
     this.#child = undefined;

@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { statSync } from 'node:fs';
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { systemClock } from '../../../../services/base/clock.ts';
 import { createKuafuClient, type KuafuClientOptions } from '../../../../services/kuafu/client.ts';
 import { encodeBody } from '../../../../services/kuafu/codec.ts';
 import { FRAME_KINDS } from '../../../../services/kuafu/core/frame.ts';
@@ -208,6 +209,40 @@ describe('what a proxy does not open', () => {
     }
     await untilChannels(here, 0);
   });
+});
+
+describe('a proxy that stands still', () => {
+  test.each(['tcp', 'tls'] as const)(
+    'holds up one connection for a moment; the others are made directly until it answers again (%s)',
+    async (scheme) => {
+      const authority = scheme === 'tls' ? new TestAuthority() : undefined;
+      cleanups.push(() => authority?.close());
+      const tls = authority && new TestMaterial(authority.cert, authority.issue(`IP:${there.host}`));
+      const servers = await Promise.all([1, 2, 3].map((i) => startServer({ address: `${scheme}://${there.host}:0`, tls }, `server ${i}`)));
+      let laterMs = 0;
+      const clock = { ...systemClock, monotonicMs: () => systemClock.monotonicMs() + laterMs };
+      const client = newClient({ tls, clock });
+      const ask = (i: number) => client.service(echoService, servers[i]!.server.address).who({}, { timeoutMs: 3_000 });
+      here.signal('SIGSTOP');
+      cleanups.push(() => here.signal('SIGCONT'));
+      expect(await ask(0)).toEqual({ who: 'server 1' });
+      const startedMs = performance.now();
+      expect(await ask(1)).toEqual({ who: 'server 2' });
+      expect(performance.now() - startedMs).toBeLessThan(1_000);
+      here.signal('SIGCONT');
+      await expect
+        .poll(
+          async () => {
+            laterMs += 6_000; // it is asked again only now and then
+            const { server } = await startServer({ address: `${scheme}://${there.host}:0`, tls });
+            await client.service(echoService, server.address).who({});
+            return (await here.count()).channels;
+          },
+          { timeout: 10_000, interval: 50 },
+        )
+        .toBeGreaterThan(0);
+    },
+  );
 });
 
 describe('a proxy that goes', () => {
