@@ -176,7 +176,10 @@ export function nuwaDashboard(settings: Settings): Dashboard {
         title: 'Snapshots that failed',
         description: 'Since the last one that could be made; one is tried a minute. Above zero the log of that server only grows.',
         unit: 'short',
-        queries: [{ expression: series(NUWA_METRICS.snapshotFailures), legend: '{{instance}}' }],
+        queries: [
+          { expression: series(NUWA_METRICS.snapshotFailures), legend: 'not made, {{instance}}' },
+          { expression: series(NUWA_METRICS.snapshotFetchFailures), legend: 'not fetched, {{instance}}' },
+        ],
       }),
     )
     .withPanel(

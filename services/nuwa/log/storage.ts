@@ -32,10 +32,7 @@ import { loadSnapshot, snapshotMark, writeSnapshot } from './snapshot-file.ts';
 
 /** 32 MiB replay in well under a second, and a snapshot of a small tree every 32 MiB costs little beside writing them. */
 const LOG_BYTES_MAX = 32 * 1024 * 1024;
-/**
- * A segment ends here even when no snapshot takes the log before it out of use, for want of room or time: a start reads each as a whole. Usually a
- * snapshot is made, and a segment begun, at half of it.
- */
+/** Where a segment ends when no snapshot was made at half of it, for want of room or time: a start reads each as a whole. */
 const SEGMENT_BYTES_MAX = 2 * LOG_BYTES_MAX;
 /**
  * The open segment is filled with zeros ahead of its end: a sync of bytes that the file had already has no size to write into the file system's
