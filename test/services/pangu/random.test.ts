@@ -147,6 +147,7 @@ describe('a random file', () => {
     const bytes = randomBytes(40 * KIB);
     const file = await pangu.open('/moved', 'wx', { kind: 'random', chunkBytes: 64 * KIB, replicas: 2 });
     await file.pwrite(0, bytes);
+    await file.flush();
     const [{ chunk, nodes }] = (await pangu.locate('/moved')) as [ChunkLocation];
     const { masters, digests, places } = replicasOf(cluster);
     const move = () => masters.moveReplica({ chunk, from: nodes[0]!, seal: true });
