@@ -142,7 +142,7 @@ export const randomMethods = {
     idempotent: true,
     access: OF_FILE,
   }),
-  /** Chunks with fewer replicas than the file wants and servers could hold. */
+  /** Chunks with fewer replicas than the file wants and servers could hold; those on servers that are about to leave do not count. */
   randomShort: method({
     request: z.object({ file: idSchema }),
     response: z.object({ indexes: z.array(indexSchema) }),

@@ -18,7 +18,7 @@ const PARALLEL_MAX = 8;
 /** A master hears so often that the file has become longer: readers see it then. `sync`, `flush` and `close` tell it at once. */
 const TELL_SIZE_MS = 500;
 /** Chunks with too few replicas get more: how often that is looked at, and when some have. */
-const LOOK_MS = 10_000;
+const LOOK_MS = 5_000;
 const MEND_MS = 2_000;
 /** A chunk of 1 GiB, from a busy disk to another. */
 const MEND_TIMEOUT_MS = 150_000;

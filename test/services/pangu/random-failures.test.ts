@@ -111,6 +111,30 @@ describe('random files when processes are killed', () => {
     await file.close();
   }, 30_000);
 
+  it('keep all that was acknowledged when every chunk server is killed, and are written on when they are back', async () => {
+    const file = await pangu.open('/all', 'wx', { kind: 'random', chunkBytes: CHUNK_BYTES, patienceMs: 20_000 });
+    const model = Buffer.alloc(2 * CHUNK_BYTES);
+    const writes = Array.from({ length: 60 }, (_, i) => ({
+      position: (i * 7_919) % (model.length - 3_000),
+      bytes: Buffer.alloc(3_000, `${i}.`),
+    }));
+    const write = async (from: number, to: number): Promise<void> => {
+      for (const { position, bytes } of writes.slice(from, to)) {
+        await file.pwrite(position, bytes);
+        bytes.copy(model, position);
+      }
+    };
+    await write(0, 20);
+    const going = write(20, 60); // the servers die under it
+    await Promise.all(cluster.nodes.map((node) => cluster.killChunkServer(node)));
+    await Promise.all(cluster.nodes.map((node) => cluster.startChunkServer(node)));
+    await going;
+    const { size } = await file.close();
+    const expected = model.subarray(0, size);
+    expect((await pangu.readFile('/all')).equals(expected)).toBe(true);
+    for (const digests of await replicasOf(cluster).digests('/all', [0, 1])) expect(new Set(digests).size).toBe(1);
+  }, 40_000);
+
   it('never read a replica that missed a write, also by those who knew of it before', async () => {
     const file = await pangu.open('/missed', 'wx', { kind: 'random', chunkBytes: CHUNK_BYTES, patienceMs: 500 });
     await file.pwrite(0, Buffer.from('old'));

@@ -147,6 +147,7 @@ describe('a random file', () => {
     const bytes = randomBytes(40 * KIB);
     const file = await pangu.open('/moved', 'wx', { kind: 'random', chunkBytes: 64 * KIB, replicas: 2 });
     await file.pwrite(0, bytes);
+    await file.flush();
     const [{ chunk, nodes }] = (await pangu.locate('/moved')) as [ChunkLocation];
     const { masters, digests, places } = replicasOf(cluster);
     const move = () => masters.moveReplica({ chunk, from: nodes[0]!, seal: true });
@@ -161,5 +162,25 @@ describe('a random file', () => {
     const [all] = await digests('/moved', [0]);
     expect(new Set(all).size).toBe(1);
     expect((await pangu.readFile('/moved')).equals(bytes)).toBe(true);
+  }, 20_000);
+
+  it('leaves a server that drains while its writer has it open', async () => {
+    const bytes = randomBytes(40 * KIB);
+    const file = await pangu.open('/draining', 'wx', { kind: 'random', chunkBytes: 64 * KIB });
+    await file.pwrite(0, bytes);
+    await file.flush();
+    const { masters, places } = replicasOf(cluster);
+    const nodes = async () => (await places('/draining', [0]))[0]!.replicas.map(({ node }) => node);
+    const [leaving] = await nodes();
+    await masters.setDraining({ node: leaving!, draining: true });
+    try {
+      await expect.poll(async () => (await nodes()).includes(leaving!), { timeout: 15_000 }).toBe(false);
+      expect((await nodes()).length).toBe(3);
+      await file.pwrite(40 * KIB, Buffer.from('more'));
+      await file.close();
+      expect((await pangu.readFile('/draining')).equals(Buffer.concat([bytes, Buffer.from('more')]))).toBe(true);
+    } finally {
+      await masters.setDraining({ node: leaving!, draining: false });
+    }
   }, 20_000);
 });

@@ -18,10 +18,12 @@ export async function randomMend(
 ): Promise<{ target?: string; place?: RandomPlace }> {
   const row = await findRandomChunk(context.db, wish.chunk);
   if (row?.file !== file) throw new PanguError('ENOENT', 'the chunk is not of this file, or was removed');
+  // One that is on a server about to leave goes when the new one counts.
+  const from = row.nodes.length >= row.wanted ? row.nodes.find((node) => context.chunkServers.get(node)?.draining) : undefined;
   if (target === undefined) {
-    const begun = await beginRandomCopy(context, row);
+    const begun = await beginRandomCopy(context, row, { from });
     return begun.outcome === 'begun' ? { target: begun.node } : {};
   }
-  const counted = await countRandomCopy(context, { ...row, version: wish.version }, target, { epoch: wish.epoch });
+  const counted = await countRandomCopy(context, { ...row, version: wish.version }, target, { epoch: wish.epoch, from });
   return counted ? { place: placeOf(context, counted) } : {};
 }
