@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import { backoffMs } from '../base/backoff.ts';
 import { type Clock, systemClock } from '../base/clock.ts';
 import { hasCode, messageOf } from '../base/errors.ts';
@@ -103,6 +104,7 @@ class Client implements KuafuClient {
     this.#clock = clock;
     this.#random = random;
     this.#alarm = new Alarm(clock);
+    setMaxListeners(0, this.#closing.signal); // one for each call that pauses
     const ways = transportsThrough(proxy, { tls, transports, log, clock });
     this.#connections = new Connections({ clock, random, log, alarm: this.#alarm, transports: ways });
     this.#instances = new Instances(() => clock.monotonicMs());

@@ -1,4 +1,5 @@
 import { Packr } from 'msgpackr';
+import { messageOf } from '../base/errors.ts';
 import { messageProblem } from './core/message-bounds.ts';
 
 /**
@@ -27,6 +28,15 @@ export function decodeBody(body: Buffer): unknown {
   const problem = messageProblem(body);
   if (problem !== undefined) throw new Error(problem);
   return packr.unpack(wholeOf(body), { start: body.byteOffset, end: body.byteOffset + body.length });
+}
+
+/** The same, with what is wrong as a value. */
+export function tryDecodeBody(body: Buffer): { readonly value: unknown; readonly problem: string | undefined } {
+  try {
+    return { value: decodeBody(body), problem: undefined };
+  } catch (error) {
+    return { value: undefined, problem: messageOf(error) };
+  }
 }
 
 export function goAwayReason(frame: { body: Buffer }): string {

@@ -10,6 +10,7 @@ import { meterOf, totals } from './meter.ts';
 import { REFLECTION_SERVICE } from './reflection-contract.ts';
 import { Admission } from './server/admission.ts';
 import { ServerConnection } from './server/connection.ts';
+import { FRAMES_CHECK_MS } from './server/frame-watch.ts';
 import { reflectionOf } from './server/reflection.ts';
 import type { ServedMethods, ServerShared } from './server/shared.ts';
 import { UnreadAccount } from './streams/unread.ts';
@@ -78,8 +79,6 @@ export interface ServeOptions {
 
 /** How long a call whose caller's credentials ended may run on. Each look costs next to nothing, and revocations take longer to spread. */
 const CALLERS_CHECK_MS = 10_000;
-/** How often it is looked whether frames that are half read go on. */
-const FRAMES_CHECK_MS = 5_000;
 /** What is hinted to a caller that was refused: about the time a full server needs to work off a good part of its calls. */
 const RETRY_AFTER_MS = 50;
 

@@ -58,6 +58,8 @@ export interface Channel {
   readonly binding?: Uint8Array;
   /** Grows with every byte that arrives: tells a silent peer from a slow one. */
   readonly receivedBytes: number;
+  /** A simulated network may bring a frame twice; no other does. */
+  readonly doubles?: boolean;
   /** Handed over and not yet taken by the peer, or by what carries it there. */
   readonly unsentBytes: number;
   /** Which frame, counted from 1, has come in part; 0 between frames, and while this side does not read. */

@@ -2,10 +2,13 @@
  * What a MessagePack body may be, checked before it is decoded. A few bytes can claim four thousand million elements, nest a
  * thousand arrays, or name an extension that a decoder turns into code; walking the tokens first costs little and lets none of it through.
  *
+ * Strings must be UTF-8, for decoders make other bytes into U+FFFD: what is checked would not be what was sent.
+ *
  * Allowed: nil, booleans, integers, floats, strings, binaries, arrays, maps with string or integer keys, and the timestamp extension (type -1).
  */
 export const NESTING_MAX = 64;
 const TIMESTAMP = 0xff;
+export const NO_UTF8 = 'a string that is no UTF-8';
 
 // Used by one walk at a time; remade for each they would cost more than a small body does.
 /** How many values are still to come at each depth. A map of n counts as 2n, with a key at every even remainder. */
@@ -31,12 +34,15 @@ export function messageProblem(body: Buffer): string | undefined {
     if (token < 0x80 || token >= 0xe0) continue;
     let children = -1;
     let map = false;
+    let textAt = -1;
     if (token < 0x90) {
       children = (token & 0x0f) * 2;
       map = true;
     } else if (token < 0xa0) children = token & 0x0f;
-    else if (token < 0xc0) at += token & 0x1f;
-    else {
+    else if (token < 0xc0) {
+      textAt = at;
+      at += token & 0x1f;
+    } else {
       if (at + LENGTH_BYTES[token - 0xc0]! > end) return 'the body ends within a value';
       if (key && !(token >= 0xd9 && token <= 0xdb) && !(token >= 0xcc && token <= 0xd3))
         return 'a map key is neither a string nor an integer';
@@ -44,16 +50,25 @@ export function messageProblem(body: Buffer): string | undefined {
         case 0xc1:
           return 'the byte 0xc1, which MessagePack never uses';
         case 0xc4:
-        case 0xd9:
           at += 1 + body[at]!;
           break;
         case 0xc5:
-        case 0xda:
           at += 2 + body.readUInt16BE(at);
           break;
         case 0xc6:
-        case 0xdb:
           at += 4 + body.readUInt32BE(at);
+          break;
+        case 0xd9:
+          textAt = at + 1;
+          at = textAt + body[at]!;
+          break;
+        case 0xda:
+          textAt = at + 2;
+          at = textAt + body.readUInt16BE(at);
+          break;
+        case 0xdb:
+          textAt = at + 4;
+          at = textAt + body.readUInt32BE(at);
           break;
         case 0xc7:
           if (body[at + 1] !== TIMESTAMP) return `an extension of type ${body.readInt8(at + 1)}`;
@@ -99,8 +114,26 @@ export function messageProblem(body: Buffer): string | undefined {
       remaining[depth] = children;
       isMap[depth] = map ? 1 : 0;
     } else if (at > end) return 'the body ends within a value';
+    else if (textAt >= 0 && !isUtf8(body, textAt, at)) return NO_UTF8;
   }
   return at === end ? undefined : 'bytes after the end of the body';
+}
+
+/** As the Unicode standard has it (table 3-7): nothing longer than it need be, no surrogates, nothing beyond U+10FFFF. */
+export function isUtf8(bytes: Uint8Array, from: number, to: number): boolean {
+  let at = from;
+  while (at < to) {
+    const first = bytes[at++]!;
+    if (first < 0x80) continue;
+    const more = first < 0xc2 ? -1 : first < 0xe0 ? 1 : first < 0xf0 ? 2 : first < 0xf5 ? 3 : -1;
+    if (more < 0 || at + more > to) return false;
+    const low = first === 0xe0 ? 0xa0 : first === 0xf0 ? 0x90 : 0x80;
+    const high = first === 0xed ? 0x9f : first === 0xf4 ? 0x8f : 0xbf;
+    if (bytes[at]! < low || bytes[at]! > high) return false;
+    for (let i = 1; i < more; i++) if ((bytes[at + i]! & 0xc0) !== 0x80) return false;
+    at += more;
+  }
+  return true;
 }
 
 /** Bytes that must be there after each token from 0xc0 on for its length (or its number) to be read. */

@@ -1,4 +1,4 @@
-import { type ErrorClass, FeitianError, messageOf } from '../../base/errors.ts';
+import { type ErrorClass, FeitianError } from '../../base/errors.ts';
 import { KUAFU_CODES, type KuafuCode, KuafuError, type ServiceContract } from '../contract.ts';
 
 /** What the bodies of frames say. Each `parse…` returns undefined for what is no such message. */
@@ -24,8 +24,8 @@ const HELLO_WINDOW_BYTES_MAX = 64 * 1024 * 1024;
 /** In one sentence what is wrong with the peer's hello, or undefined. */
 export function helloProblem(body: unknown): string | undefined {
   if (!isRecord(body) || body.magic !== MAGIC) return 'the peer does not speak Kuafu';
-  if (body.version !== VERSION) return `the peer speaks version ${String(body.version)} of Kuafu, here it is ${VERSION}`;
-  if (windowOf(body) === undefined) return `the peer's streams begin with a window of ${String(body.windowBytes)} bytes`;
+  if (body.version !== VERSION) return `the peer speaks version ${said(body.version)} of Kuafu, here it is ${VERSION}`;
+  if (windowOf(body) === undefined) return `the peer's streams begin with a window of ${said(body.windowBytes)} bytes`;
   return undefined;
 }
 
@@ -41,7 +41,8 @@ export type RequestBody = [service: string, method: string, remainingMs: number,
 export function parseRequest(body: unknown): RequestBody | undefined {
   if (!Array.isArray(body) || body.length < 3 || body.length > 5) return undefined;
   const [service, method, remainingMs, request, trace] = body;
-  if (typeof service !== 'string' || typeof method !== 'string' || typeof remainingMs !== 'number') return undefined;
+  if (typeof service !== 'string' || typeof method !== 'string' || typeof remainingMs !== 'number' || !Number.isFinite(remainingMs))
+    return undefined;
   if (trace === undefined) return body as RequestBody;
   return typeof trace === 'string' ? [service, method, remainingMs, request ?? undefined, trace] : undefined;
 }
@@ -53,9 +54,11 @@ export interface ErrorBody {
   details: Record<string, unknown>;
 }
 
-export function errorToBody(error: unknown): ErrorBody {
+/** Typed errors were written to be told. What else went wrong is not for callers, who may be anybody: they get the number under which the server's log has it. */
+export function errorToBody(error: unknown, logged: string): ErrorBody {
   if (error instanceof FeitianError) return { name: error.name, code: error.code, reason: error.reason, details: error.details };
-  return { name: KuafuError.name, code: 'Internal', reason: messageOf(error), details: {} };
+  const reason = `it failed for a reason that is not told; the server's log has it as ${logged}`;
+  return { name: KuafuError.name, code: 'Internal', reason, details: { logged } };
 }
 
 /** The contract's own error class when the body names it, so that `catch` looks the same as for a local call; KuafuError otherwise. */
@@ -79,6 +82,11 @@ export function neverRan(error: unknown): boolean {
 
 function isKuafuCode(code: string): code is KuafuCode {
   return (KUAFU_CODES as readonly string[]).includes(code);
+}
+
+/** A text in quotes, so that "2" is told from 2. */
+function said(value: unknown): string {
+  return typeof value === 'string' ? `"${value}"` : String(value);
 }
 
 function isRecord(value: unknown): value is Record<string, unknown> {

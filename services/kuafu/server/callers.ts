@@ -1,5 +1,5 @@
 import type { Clock } from '../../base/clock.ts';
-import { FeitianError, messageOf } from '../../base/errors.ts';
+import { FeitianError } from '../../base/errors.ts';
 import type { Logger } from '../../base/log.ts';
 import type { Alarm, Alarmed } from '../alarm.ts';
 import { KuafuError } from '../contract.ts';
@@ -99,7 +99,6 @@ export class Callers {
   maybeWait(frame: Frame): boolean {
     const slot = this.#slots[frame.number];
     if (slot?.state !== 'admitting') return false;
-    if (this.#calls.has(frame.id)) return true; // the same one, twice: it waits once
     this.#calls.set(frame.id, slot);
     this.#keep(slot, frame);
     this.#options.counted(1, bytesOf(frame));
@@ -122,6 +121,10 @@ export class Callers {
   /** Somebody was let in over this connection, or may be in a moment. */
   get known(): boolean {
     return this.#slots.some((slot) => slot !== undefined && slot.state !== 'refused');
+  }
+
+  isWaiting(id: number): boolean {
+    return this.#calls.has(id);
   }
 
   /** Calls that wait. */
@@ -170,7 +173,8 @@ export class Callers {
       this.#admitted(number, slot, admitted);
       return undefined;
     }
-    const due = (): void => this.#refused(number, slot, new Error(`the guard has not decided within ${ADMISSION_TIMEOUT_MS / 1000} s`));
+    const late = `the guard has not decided within ${ADMISSION_TIMEOUT_MS / 1000} s`;
+    const due = (): void => this.#refused(number, slot, new Error(late), late);
     slot.timeout = { atMs: clock.monotonicMs() + ADMISSION_TIMEOUT_MS, due };
     alarm.add(slot.timeout);
     admitted.then(
@@ -198,12 +202,13 @@ export class Callers {
     this.#decided(slot, 'admitted');
   }
 
-  #refused(number: number, slot: Slot, error: unknown): void {
+  /** `told`: to the caller, of what is no typed error. */
+  #refused(number: number, slot: Slot, error: unknown, told = 'the guard failed'): void {
     if (this.#isOver(number, slot)) return;
     this.#refusedInARow++;
     const known = error instanceof FeitianError;
     if (!known) this.#options.log.error({ err: error }, 'kuafu.guard.failed');
-    slot.failure = new KuafuError('Unauthenticated', known ? `${error.code}: ${error.reason}` : messageOf(error), {
+    slot.failure = new KuafuError('Unauthenticated', known ? `${error.code}: ${error.reason}` : told, {
       details: { cause: known ? error.code : 'Internal' },
     });
     this.#decided(slot, 'refused');

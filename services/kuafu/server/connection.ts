@@ -1,11 +1,11 @@
-import { FeitianError, messageOf } from '../../base/errors.ts';
 import type { Alarmed } from '../alarm.ts';
-import { decodeBody, encodeBody, goAwayReason } from '../codec.ts';
-import { type AnyMethod, type Attachment, type KuafuCode, KuafuError, type Priority, type StreamMethod } from '../contract.ts';
-import { FRAME_KINDS, FRAME_LIMITS, type Frame, type FrameHeader, sizeProblem, UNKNOWN_LIMITS } from '../core/frame.ts';
+import { encodeBody, goAwayReason, tryDecodeBody } from '../codec.ts';
+import { type AnyMethod, type KuafuCode, KuafuError, type StreamMethod } from '../contract.ts';
+import { FRAME_KINDS, FRAME_LIMITS, type Frame, type FrameHeader, UNKNOWN_LIMITS } from '../core/frame.ts';
 import type { DropCause } from '../core/frame-parser.ts';
-import { errorToBody, type Hello, helloProblem, MAGIC, parseRequest, VERSION, WINDOW_BYTES, windowOf } from '../core/messages.ts';
-import { priorityOf, replyFlagsOf, roomWithin } from '../core/priority.ts';
+import { NO_UTF8 } from '../core/message-bounds.ts';
+import { type Hello, helloProblem, MAGIC, parseRequest, VERSION, WINDOW_BYTES, windowOf } from '../core/messages.ts';
+import { priorityOf, replyFlagsOf } from '../core/priority.ts';
 import { type Caller, NOBODY } from '../guard-contract.ts';
 import { type CallMeter, codeOf, meterOf, totals } from '../meter.ts';
 import { REFLECTION_SERVICE } from '../reflection-contract.ts';
@@ -13,18 +13,17 @@ import { parseWith } from '../schema.ts';
 import type { Wire } from '../streams/outgoing.ts';
 import { SendRoom } from '../streams/send-room.ts';
 import type { Channel, ChannelEvents } from '../transport.ts';
-import { byteLength } from '../transports/outbox.ts';
 import { type CallFacts, ServerCall } from './call.ts';
 import { Callers } from './callers.ts';
+import { encodeReply } from './encode-reply.ts';
+import { FrameWatch } from './frame-watch.ts';
+import { callOverload, frameOverload, streamOverload } from './overload.ts';
 import type { ServerShared } from './shared.ts';
 import { ServerStream } from './stream.ts';
+import { encodeError, logUntold, ownError } from './told.ts';
 
 /** A peer that does not say hello in this time is no peer. */
 const HELLO_TIMEOUT_MS = 5_000;
-/** A frame that moves by less than this from one look to the next (FRAMES_CHECK_MS in server.ts) stands still. No line that anybody waits for is so slow. */
-const MOVED_BYTES_MIN = 1024;
-/** Looks at which a frame stood still before its connection is ended: one may come right after this process itself stood still. */
-const LOOKS_MAX = 2;
 const NOTHING = Buffer.alloc(0);
 /** Calls that were refused before anybody looked which method they are for. */
 const UNROUTED = meterOf('server', '', '');
@@ -45,17 +44,15 @@ export class ServerConnection implements ChannelEvents {
   readonly #callers: Callers | undefined;
   /** What streams write to. */
   readonly #wire: Wire;
+  readonly #frameWatch: FrameWatch;
   /** What each stream may send to the peer at its beginning. */
   #windowBytes = 0;
   #state: 'greeting' | 'open' | 'draining' | 'closed' = 'greeting';
-  /** Which frame was half read at the last look, what had come by then, and at how many looks it stood still. */
-  #halfRead = 0;
-  #receivedBytesSeen = 0;
-  #stoodStill = 0;
 
   constructor(channel: Channel, shared: ServerShared) {
     this.#channel = channel;
     this.#shared = shared;
+    this.#frameWatch = new FrameWatch(channel);
     this.#wire = { send: (frame) => channel.send(frame), room: new SendRoom(channel, shared.unsent) };
     this.#helloTimeout = { atMs: shared.clock.monotonicMs() + HELLO_TIMEOUT_MS, due: () => this.violated('no hello in time') };
     const { admission, clock, alarm, log } = shared;
@@ -145,22 +142,18 @@ export class ServerConnection implements ChannelEvents {
     if (this.#state === 'closed') return;
     if (kind === FRAME_KINDS.request) {
       if (cause === 'unknown') return this.#refuseUnknown(id, number, bytes);
-      return this.#refuse(id, 'Overloaded', this.#crowded(bytes), { retryAfterMs: this.#shared.retryAfterMs });
+      return this.#refuse(id, 'Overloaded', frameOverload(this.#shared, bytes), { retryAfterMs: this.#shared.retryAfterMs });
     }
     if (kind !== FRAME_KINDS.data) return this.violated(`a frame of kind ${kind} and ${bytes} bytes, which nobody keeps`);
     const call = this.#calls.get(id);
-    if (call instanceof ServerStream) this.#failEarly(call, new KuafuError('Unavailable', this.#crowded(bytes)));
-    else if (this.#callers?.withdraw(id)) this.#refuse(id, 'Overloaded', this.#crowded(bytes), { retryAfterMs: this.#shared.retryAfterMs });
+    if (call instanceof ServerStream) this.#failEarly(call, new KuafuError('Unavailable', frameOverload(this.#shared, bytes)));
+    else if (this.#callers?.withdraw(id))
+      this.#refuse(id, 'Overloaded', frameOverload(this.#shared, bytes), { retryAfterMs: this.#shared.retryAfterMs });
   }
 
-  /** Time to look whether a frame that is half read goes on: what is held of it is held from others. */
+  /** Time to look whether a frame that is half read goes on. */
   checkFrame(): void {
-    const { halfRead = 0, receivedBytes } = this.#channel;
-    const still = halfRead > 0 && halfRead === this.#halfRead && receivedBytes - this.#receivedBytesSeen < MOVED_BYTES_MIN;
-    this.#stoodStill = still ? this.#stoodStill + 1 : 0;
-    this.#halfRead = halfRead;
-    this.#receivedBytesSeen = receivedBytes;
-    if (this.#stoodStill >= LOOKS_MAX) this.violated('a frame that does not go on');
+    if (this.#frameWatch.look()) this.violated('a frame that does not go on');
   }
 
   roomy(): void {
@@ -183,27 +176,19 @@ export class ServerConnection implements ChannelEvents {
 
   #handleIdentify(frame: Frame): void {
     if (!this.#callers) return this.violated('credentials for a server that asked for none');
-    let problem: string | undefined;
-    try {
-      problem = this.#callers.identify(frame, decodeBody(frame.body));
-    } catch (error) {
-      problem = `credentials that are no MessagePack: ${messageOf(error)}`;
-    }
+    const body = tryDecodeBody(frame.body);
+    if (body.problem !== undefined) return this.violated(`credentials that are no MessagePack: ${body.problem}`);
+    const problem = this.#callers.identify(frame, body.value);
     if (problem !== undefined) this.violated(problem);
   }
 
   #handleHello(frame: Frame): void {
     if (frame.kind === FRAME_KINDS.goAway) return this.#handleRefusal(frame);
     if (frame.kind !== FRAME_KINDS.hello) return this.violated('the first frame is no hello');
-    let problem: string | undefined;
-    try {
-      const hello = decodeBody(frame.body);
-      problem = helloProblem(hello);
-      if (problem === undefined) this.#windowBytes = windowOf(hello)!;
-    } catch (error) {
-      problem = messageOf(error);
-    }
+    const hello = tryDecodeBody(frame.body);
+    const problem = hello.problem ?? helloProblem(hello.value);
     if (problem !== undefined) return this.violated(problem);
+    this.#windowBytes = windowOf(hello.value)!;
     this.#shared.alarm.remove(this.#helloTimeout);
     this.#limit();
     this.#state = 'open';
@@ -220,10 +205,6 @@ export class ServerConnection implements ChannelEvents {
     this.#refuse(id, 'Unauthenticated', reason, failure?.details);
   }
 
-  #crowded(bytes: number): string {
-    return `no room for ${bytes} bytes: ${this.#shared.halfRead.bytes} bytes of frames have come in part`;
-  }
-
   /** The peer does not want this server: its certificate is no good, for example. */
   #handleRefusal(frame: Frame): void {
     const reason = `refused by the peer: ${goAwayReason(frame)}`;
@@ -235,21 +216,25 @@ export class ServerConnection implements ChannelEvents {
   #handleRequest(frame: Frame, waitedMs = 0): void {
     const shared = this.#shared;
     const { id } = frame;
-    // Over a network that duplicates frames the same call may come twice while it runs: it runs once.
-    if (this.#calls.has(id)) return;
+    if (id === 0) return this.violated('a request without an id');
+    if (frame.number !== 0 && !this.#callers) return this.violated('a request as somebody, to a server that asked for nobody');
+    if (this.#calls.has(id) || this.#callers?.isWaiting(id)) {
+      // Over a network that doubles frames the same call may come twice while it runs: it runs once.
+      if (this.#channel.doubles) return;
+      return this.violated(`a request with the id ${id} of one that is under way`);
+    }
     const requestBytes = frame.body.length + frame.attachment.length;
-    const overload = this.#overload(requestBytes, priorityOf(frame.flags));
+    const underWay = this.#calls.size + (this.#callers?.waiting ?? 0);
+    const overload = callOverload(shared, underWay, requestBytes, priorityOf(frame.flags));
     if (overload) return this.#refuse(id, 'Overloaded', overload, { retryAfterMs: shared.retryAfterMs });
     const callers = this.#callers;
     if (callers?.maybeWait(frame)) return;
 
-    let body: unknown;
-    try {
-      body = decodeBody(frame.body);
-    } catch (error) {
-      return this.violated(`a request that is no MessagePack: ${messageOf(error)}`);
-    }
-    const parsed = parseRequest(body);
+    const body = tryDecodeBody(frame.body);
+    // Half of a surrogate pair in somebody's text becomes such a string; the others on the connection have nothing to do with it.
+    if (body.problem === NO_UTF8) return this.#refuse(id, 'InvalidRequest', NO_UTF8);
+    if (body.problem !== undefined) return this.violated(`a request that is no MessagePack: ${body.problem}`);
+    const parsed = parseRequest(body.value);
     if (!parsed) return this.violated('a request without service, method and remaining time');
     const [service, name, leftMs, rawRequest, trace] = parsed;
     const remainingMs = leftMs - waitedMs;
@@ -277,35 +262,18 @@ export class ServerConnection implements ChannelEvents {
         const refusal = shared.admission!.refuseRequest(served, caller, request.value, requestBytes);
         if (refusal) return this.#refuseWith(id, refusal, meter);
       } catch (error) {
-        if (!(error instanceof FeitianError)) shared.log.error({ err: error, service, method: name }, 'kuafu.access.failed');
-        return this.#refuseWith(id, error, meter);
+        return this.#refuseWith(id, error, meter, 'kuafu.access.failed', { service, method: name });
       }
     }
 
     meter.received(requestBytes);
     const { clock, alarm } = shared;
-    const facts: CallFacts = {
-      id,
-      requestBytes,
-      attachment: frame.attachment,
-      clock,
-      alarm,
-      remainingMs,
-      meter,
-      caller,
-      trace,
-      flags: frame.flags,
-    };
+    const { attachment, flags } = frame;
+    const facts: CallFacts = { id, requestBytes, attachment, clock, alarm, remainingMs, meter, caller, trace, flags };
     let call: ServerCall;
     if (method.kind === 'stream') {
-      if (shared.unread.bytes >= shared.unread.bytesMax) {
-        const reason = `${shared.unread.bytes} bytes of messages are unread`;
-        return this.#refuse(id, 'Overloaded', reason, { retryAfterMs: shared.retryAfterMs }, meter);
-      }
-      if (shared.unsent.full) {
-        const reason = `${shared.unsent.bytes} bytes of replies and messages are not taken`;
-        return this.#refuse(id, 'Overloaded', reason, { retryAfterMs: shared.retryAfterMs }, meter);
-      }
+      const full = streamOverload(shared);
+      if (full) return this.#refuse(id, 'Overloaded', full, { retryAfterMs: shared.retryAfterMs }, meter);
       call = this.#openStream(facts, `${service}.${name}`, method);
     } else call = new ServerCall(facts);
     this.#calls.set(id, call);
@@ -365,17 +333,6 @@ export class ServerConnection implements ChannelEvents {
     else if (!this.#callers?.withdraw(id)) this.#channel.withdraw(id); // a reply that nobody waits for
   }
 
-  #overload(requestBytes: number, priority: Priority): string | undefined {
-    const shared = this.#shared;
-    const underWay = this.#calls.size + (this.#callers?.waiting ?? 0);
-    if (underWay >= roomWithin(shared.callsPerConnectionMax, priority)) return `${underWay} calls of this connection are under way`;
-    if (shared.calls >= roomWithin(shared.callsMax, priority)) return `${shared.calls} calls are under way`;
-    // One call always fits, however large, so that a bound below the largest frame cannot shut anybody out for ever.
-    if (shared.calls > 0 && shared.requestBytes + requestBytes > roomWithin(shared.requestBytesMax, priority))
-      return `${shared.requestBytes} bytes of requests are under way`;
-    return undefined;
-  }
-
   #reply(call: ServerCall, service: string, name: string, method: AnyMethod, value: unknown): void {
     const stream = call instanceof ServerStream ? call : undefined;
     if (stream?.abortedWith) return this.#fail(call, service, name, stream.abortedWith);
@@ -383,24 +340,24 @@ export class ServerConnection implements ChannelEvents {
       call.meter.failed('Cancelled', call.tookMs());
       return this.#finish(call);
     }
-    let body: Buffer;
-    let attachment: Attachment | undefined;
+    let reply: ReturnType<typeof encodeReply>;
     try {
-      if (method.kind === 'unary' && method.replyAttachment) {
-        const withAttachment = value as { body: unknown; attachment: Attachment };
-        body = encodeBody(withAttachment.body);
-        attachment = withAttachment.attachment;
-      } else body = encodeBody(value);
-      const tooLarge = sizeProblem(body.length, byteLength(attachment));
-      if (tooLarge) throw new Error(`the reply is ${tooLarge}`);
+      reply = encodeReply(method, value);
     } catch (error) {
       return this.#fail(call, service, name, error);
     }
     call.meter.succeeded(call.tookMs());
-    call.meter.sent(body.length + byteLength(attachment));
+    call.meter.sent(reply.bytes);
     this.#finish(call);
     const flags = replyFlagsOf(call.flags);
-    this.#channel.send({ kind: FRAME_KINDS.reply, flags, number: stream?.messagesSent ?? 0, id: call.id, body, attachment });
+    this.#channel.send({
+      kind: FRAME_KINDS.reply,
+      flags,
+      number: stream?.messagesSent ?? 0,
+      id: call.id,
+      body: reply.body,
+      attachment: reply.attachment,
+    });
   }
 
   #fail(call: ServerCall, service: string, name: string, error: unknown): void {
@@ -410,10 +367,9 @@ export class ServerConnection implements ChannelEvents {
     call.meter.failed(codeOf(told), call.tookMs());
     if (told instanceof KuafuError && told.code === 'PermissionDenied')
       this.#shared.admission?.refusedByHandler(`${service}.${name}`, call.caller, told);
-    if (!(told instanceof FeitianError))
-      this.#shared.log.error({ err: error, service, method: name, trace: call.trace }, 'kuafu.handler.failed');
+    const logged = logUntold(this.#shared.log, told, error, 'kuafu.handler.failed', { service, method: name, trace: call.trace });
     const toldAlready = call instanceof ServerStream && call.told;
-    if (this.#state !== 'closed' && !toldAlready) this.#sendError(call.id, told);
+    if (this.#state !== 'closed' && !toldAlready) this.#sendError(call.id, told, logged);
   }
 
   #finish(call: ServerCall): void {
@@ -428,27 +384,12 @@ export class ServerConnection implements ChannelEvents {
     this.#refuseWith(id, new KuafuError(code, reason, { details }), meter);
   }
 
-  #refuseWith(id: number, error: unknown, meter: CallMeter): void {
+  #refuseWith(id: number, error: unknown, meter: CallMeter, event = 'kuafu.refusal.failed', fields: object = {}): void {
     meter.refused(codeOf(error));
-    this.#sendError(id, error);
+    this.#sendError(id, error, logUntold(this.#shared.log, error, error, event, fields));
   }
 
-  #sendError(id: number, error: unknown): void {
-    let body: Buffer;
-    try {
-      body = encodeBody(errorToBody(error));
-    } catch {
-      body = encodeBody({ ...errorToBody(error), details: {} }); // details that are no JSON
-    }
-    this.#channel.send({ kind: FRAME_KINDS.error, id, body });
+  #sendError(id: number, error: unknown, logged = ''): void {
+    this.#channel.send({ kind: FRAME_KINDS.error, id, body: encodeError(error, logged) });
   }
-}
-
-/**
- * What a handler that called others was told about its own identity says nothing of its caller's: `Unauthenticated` is what this server says of a call that it did not
- * run, and callers act on that.
- */
-function ownError(error: unknown): unknown {
-  if (!(error instanceof KuafuError) || error.code !== 'Unauthenticated') return error;
-  return new KuafuError('Internal', `a call that this one needed was refused: ${error.message}`, { cause: error });
 }

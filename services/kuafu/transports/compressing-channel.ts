@@ -48,6 +48,10 @@ export class CompressingChannel implements Channel, ChannelEvents {
     return this.#inner.receivedBytes;
   }
 
+  get doubles(): boolean {
+    return this.#inner.doubles ?? false;
+  }
+
   get unsentBytes(): number {
     return this.#inner.unsentBytes + this.#packingBytes;
   }

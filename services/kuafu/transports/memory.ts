@@ -60,6 +60,7 @@ export class MemoryNetwork {
 class MemoryChannel implements Channel {
   readonly peer: string;
   receivedBytes = 0;
+  readonly doubles = true;
   /** What is sent is the other end's. */
   readonly unsentBytes = 0;
   readonly #faults: Faults;

@@ -57,6 +57,7 @@ export class ProxyWatch {
     };
     signal.addEventListener('abort', abort);
     if (signal.aborted) abort();
+    let direct: Promise<Channel> | undefined;
     try {
       const proxied = through(first.signal).then((channel) => {
         this.#absent = false;
@@ -68,24 +69,21 @@ export class ProxyWatch {
       );
       const early = await Promise.race([proxied, late]);
       if (early) return early;
-      const direct = past(second.signal).then((channel) => {
+      direct = past(second.signal).then((channel) => {
         this.#becomeSilent();
         return channel;
       });
       const channel = await firstOf(proxied, direct);
-      const lost = channel.viaProxy ? direct : proxied;
-      (channel.viaProxy ? second : first).abort(new Error('another way was there first'));
-      // Should both have come.
-      lost.then(
-        (other) => other.close('another way was there first'),
-        () => {},
-      );
+      giveUp(channel.viaProxy ? second : first, channel.viaProxy ? direct : proxied);
       return channel.channel;
     } catch (error) {
-      if (!(error instanceof ProxyAbsent)) throw error;
+      if (!(error instanceof ProxyAbsent)) {
+        if (direct) giveUp(second, direct);
+        throw error;
+      }
       if (!this.#absent) this.#log.warn({ proxy: this.#path, reason: error.message }, 'kuafu.proxy.absent');
       this.#absent = true;
-      return past(signal);
+      return direct ?? past(signal);
     } finally {
       patience.abort();
       signal.removeEventListener('abort', abort);
@@ -126,6 +124,15 @@ export class ProxyWatch {
       () => {},
     );
   }
+}
+
+function giveUp(controller: AbortController, way: Promise<Channel>): void {
+  controller.abort(new Error('another way was there first'));
+  // Should both have come.
+  way.then(
+    (channel) => channel.close('another way was there first'),
+    () => {},
+  );
 }
 
 /** Whichever is there first; the proxy's refusal is final, and where the direct way fails the proxy is waited for. */

@@ -88,11 +88,13 @@ test('requests and the messages that follow them go on in the order in which the
   expect(callers.maybeFollow(frame(data, 7, 'm2'))).toBe(false);
 });
 
-test('a request that comes twice waits once', async () => {
+test('a request that waits is known by its id until it goes on', async () => {
   identify(1, 'user/a');
-  for (let i = 0; i < 2; i++) expect(callers.maybeWait(frame(request, 7, 'once', 1))).toBe(true);
+  expect(callers.maybeWait(frame(request, 7, 'once', 1))).toBe(true);
+  expect([callers.isWaiting(7), callers.isWaiting(8)]).toEqual([true, false]);
   open();
   await settled();
+  expect(callers.isWaiting(7)).toBe(false);
   expect(resumed).toEqual([`${request} 7 once user/a`]);
 });
 

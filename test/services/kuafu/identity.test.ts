@@ -60,7 +60,7 @@ describe('a caller', () => {
   test.each([
     ['read', { names: [] }, 'PermissionDenied', /finds nothing/],
     ['unsaid', {}, 'PermissionDenied', /says not who may call it/],
-    ['broken', {}, 'Internal', /not a function/],
+    ['broken', {}, 'Internal', /server's log has it/],
   ] as const)('is refused where the contract is at fault: %s', async (name, request, code, reason) => {
     const { service } = world.client(new TestIdentity('user/root', 'read pangu://local/'));
     await expect((service[name] as (request: unknown) => Promise<unknown>)(request)).rejects.toMatchObject({

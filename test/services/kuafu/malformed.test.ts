@@ -28,9 +28,15 @@ afterEach(async () => {
   await server.close({ graceMs: 0 });
 });
 
-function frame(kind: FrameKind, id: number, body: Uint8Array = Buffer.alloc(0), attachment: Uint8Array = Buffer.alloc(0)): Buffer {
+function frame(
+  kind: FrameKind,
+  id: number,
+  body: Uint8Array = Buffer.alloc(0),
+  attachment: Uint8Array = Buffer.alloc(0),
+  number = 0,
+): Buffer {
   const bytes = Buffer.alloc(HEADER_BYTES + body.length + attachment.length);
-  writeHeader(bytes, 0, { kind, flags: 0, number: 0, id, bodyBytes: body.length, attachmentBytes: attachment.length });
+  writeHeader(bytes, 0, { kind, flags: 0, number, id, bodyBytes: body.length, attachmentBytes: attachment.length });
   bytes.set(body, HEADER_BYTES);
   bytes.set(attachment, HEADER_BYTES + body.length);
   return bytes;
@@ -69,6 +75,35 @@ test.each([
     /no MessagePack/,
   ],
   ['a request without its parts', Buffer.concat([HELLO, frame(FRAME_KINDS.request, 1, encodeBody(['echo', 'who']))]), /without service/],
+  [
+    'a hello whose version is a text',
+    frame(FRAME_KINDS.hello, 0, encodeBody({ magic: 'kuafu', version: '2' })),
+    /version "2" of Kuafu, here it is 2/,
+  ],
+  [
+    'a request with the id of one that is under way',
+    Buffer.concat([
+      HELLO,
+      frame(FRAME_KINDS.request, 1, encodeBody(['echo', 'wait', 10_000, { name: 'a' }])),
+      frame(FRAME_KINDS.request, 1, encodeBody(['echo', 'who', 10_000, {}])),
+    ]),
+    /the id 1 of one that is under way/,
+  ],
+  [
+    'a request without an id',
+    Buffer.concat([HELLO, frame(FRAME_KINDS.request, 0, encodeBody(['echo', 'who', 1_000, {}]))]),
+    /without an id/,
+  ],
+  [
+    'a request as somebody, where nobody is asked',
+    Buffer.concat([HELLO, frame(FRAME_KINDS.request, 1, encodeBody(['echo', 'who', 1_000, {}]), undefined, 5)]),
+    /asked for nobody/,
+  ],
+  ...[Number.NaN, Number.POSITIVE_INFINITY].map((ms): [string, Buffer, RegExp] => [
+    `a request with ${ms} ms left`,
+    Buffer.concat([HELLO, frame(FRAME_KINDS.request, 1, encodeBody(['echo', 'who', ms, {}]))]),
+    /remaining time/,
+  ]),
   ['a second hello', Buffer.concat([HELLO, HELLO]), /kind 1 from a caller/],
   ['a reply from a caller', Buffer.concat([HELLO, frame(FRAME_KINDS.reply, 1)]), /kind 3 from a caller/],
 ])('%s ends the connection with the reason', async (_name, bytes, reason) => {
@@ -77,6 +112,30 @@ test.each([
   const last = frames.at(-1)!;
   expect(last.kind).toBe(FRAME_KINDS.goAway);
   expect(decodeBody(last.body)).toMatchObject({ reason: expect.stringMatching(reason) });
+});
+
+test('a text that is no UTF-8 is refused and never repaired, and its connection goes on', async () => {
+  const [before, after] = String(encodeBody(['echo', 'echo', 1_000, { text: '??' }]).toString('latin1')).split('??');
+  const body = Buffer.from(`${before}\xff\xfe${after}`, 'latin1');
+  const socket = await dial();
+  const answers: unknown[] = [];
+  const parser = new FrameParser(({ id, body }) => {
+    answers.push([id, decodeBody(body)]);
+    if (answers.length === 3) socket.end();
+  });
+  socket.on('data', (chunk: Buffer) => parser.push(chunk));
+  socket.write(
+    Buffer.concat([
+      HELLO,
+      frame(FRAME_KINDS.request, 1, body),
+      frame(FRAME_KINDS.request, 2, encodeBody(['echo', 'echo', 1_000, { text: '飞天 🚀 \ufffd' }])),
+    ]),
+  );
+  await once(socket, 'close');
+  expect(answers.slice(1)).toEqual([
+    [1, expect.objectContaining({ code: 'InvalidRequest', reason: expect.stringMatching(/no UTF-8/) })],
+    [2, { text: '飞天 🚀 \ufffd' }],
+  ]);
 });
 
 test('any bytes after a hello leave the server standing', async () => {

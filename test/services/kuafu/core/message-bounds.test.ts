@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { Packr } from 'msgpackr';
 import { expect, test } from 'vitest';
 import { decodeBody, encodeBody } from '../../../../services/kuafu/codec.ts';
-import { messageProblem, NESTING_MAX } from '../../../../services/kuafu/core/message-bounds.ts';
+import { isUtf8, messageProblem, NESTING_MAX } from '../../../../services/kuafu/core/message-bounds.ts';
 
 const value = fc.letrec<{ value: unknown }>((tie) => ({
   value: fc.oneof(
@@ -107,4 +107,36 @@ test('integers that fit are numbers, whatever width another language gave them',
 test('timestamps pass', () => {
   const date = new Date('2026-01-02T03:04:05.678Z');
   expect(decodeBody(new Packr({ useRecords: false }).pack({ date }))).toEqual({ date });
+});
+
+test('a string is UTF-8 exactly where a strict decoder says so', () => {
+  const strict = new TextDecoder('utf-8', { fatal: true });
+  const says = (bytes: Uint8Array): boolean => {
+    try {
+      strict.decode(bytes);
+      return true;
+    } catch {
+      return false;
+    }
+  };
+  const edges = [0x00, 0x7f, 0x80, 0x8f, 0x90, 0x9f, 0xa0, 0xbf, 0xc0, 0xc1, 0xc2, 0xdf, 0xe0, 0xed, 0xef, 0xf0, 0xf4, 0xf5, 0xff];
+  for (const first of edges)
+    for (const second of edges)
+      for (const third of edges)
+        for (const last of [0x41, 0x80, 0xbf, 0xc2]) {
+          const bytes = Uint8Array.of(first, second, third, last);
+          for (const to of [1, 2, 3, 4])
+            if (isUtf8(bytes, 0, to) !== says(bytes.subarray(0, to))) throw new Error(`wrong about ${bytes.subarray(0, to)}`);
+        }
+  fc.assert(
+    fc.property(
+      fc.oneof(
+        fc.uint8Array({ maxLength: 12 }),
+        fc.string({ unit: 'binary' }).map((text) => new TextEncoder().encode(text)),
+      ),
+      (bytes) => {
+        expect(isUtf8(bytes, 0, bytes.length)).toBe(says(bytes));
+      },
+    ),
+  );
 });
