@@ -53,6 +53,8 @@ export interface KuafuClientOptions {
   unreadBytesMax?: number;
   /** Needed for `tls://` addresses. */
   tls?: TlsMaterial;
+  /** A peer that owes replies and is silent for so long is asked with a ping, and given up when it is silent for as long again. @default 5 s */
+  silenceMs?: number;
   /** `unix:///path` of this machine's proxy: what is on other machines is connected to through it while it is there. @default what `useProxy` was told, or `none` */
   proxy?: string;
 }
@@ -96,7 +98,17 @@ class Client implements KuafuClient {
   #closed = false;
 
   constructor(options: KuafuClientOptions) {
-    const { resolver, identity, clock = systemClock, random = systemRandom, log = silentLogger, transports, tls, proxy } = options;
+    const {
+      resolver,
+      identity,
+      clock = systemClock,
+      random = systemRandom,
+      log = silentLogger,
+      transports,
+      tls,
+      proxy,
+      silenceMs,
+    } = options;
     this.#unread = new UnreadAccount(options.unreadBytesMax);
     this.#resolver = resolver;
     this.#identity = identity;
@@ -104,7 +116,7 @@ class Client implements KuafuClient {
     this.#random = random;
     this.#alarm = new Alarm(clock);
     const ways = transportsThrough(proxy, { tls, transports, log });
-    this.#connections = new Connections({ clock, random, log, alarm: this.#alarm, transports: ways });
+    this.#connections = new Connections({ clock, random, log, alarm: this.#alarm, transports: ways, silenceMs });
     this.#instances = new Instances(() => clock.monotonicMs());
   }
 

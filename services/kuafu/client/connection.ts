@@ -25,7 +25,7 @@ export interface PendingCall {
  * A peer that owes replies and sends nothing for this long is asked with a ping; one that stays silent for as long again is
  * gone. TCP alone would take minutes to notice a machine that lost its power.
  */
-const SILENCE_MS = 5_000;
+export const SILENCE_MS_DEFAULT = 5_000;
 const NOTHING = Buffer.alloc(0);
 
 /**
@@ -40,6 +40,9 @@ export class ClientConnection implements ChannelEvents, Alarmed {
   readonly #alarm: Alarm;
   readonly #nowMs: () => number;
   readonly #onClosed: () => void;
+  readonly #silenceMs: number;
+  /** It was closed because nothing came, not even the answer to a ping. */
+  silent = false;
   readonly #pending = new Map<number, PendingCall>();
   #state: 'greeting' | 'open' | 'leaving' | 'closed' = 'greeting';
   #lastId = 0;
@@ -55,11 +58,12 @@ export class ClientConnection implements ChannelEvents, Alarmed {
   #pinged = false;
   #receivedBytesSeen = 0;
 
-  constructor(channel: Channel, alarm: Alarm, nowMs: () => number, onClosed: () => void) {
+  constructor(channel: Channel, alarm: Alarm, nowMs: () => number, onClosed: () => void, silenceMs = SILENCE_MS_DEFAULT) {
     this.#channel = channel;
     this.#alarm = alarm;
     this.#nowMs = nowMs;
     this.#onClosed = onClosed;
+    this.#silenceMs = silenceMs;
   }
 
   get open(): boolean {
@@ -169,8 +173,10 @@ export class ClientConnection implements ChannelEvents, Alarmed {
     if (this.#state === 'closed' || this.#pending.size === 0) return;
     const heard = this.#channel.receivedBytes !== this.#receivedBytesSeen;
     if (heard) this.#pinged = false;
-    else if (this.#pinged) return this.#channel.close(`the peer has been silent for ${(2 * SILENCE_MS) / 1000} s`);
-    else {
+    else if (this.#pinged) {
+      this.silent = true;
+      return this.#channel.close(`the peer has been silent for ${(2 * this.#silenceMs) / 1000} s`);
+    } else {
       this.#pinged = true;
       this.#channel.send({ kind: FRAME_KINDS.ping, id: 0, body: NOTHING });
     }
@@ -235,7 +241,7 @@ export class ClientConnection implements ChannelEvents, Alarmed {
   #watch(): void {
     this.#watching = true;
     this.#receivedBytesSeen = this.#channel.receivedBytes;
-    this.atMs = this.#nowMs() + SILENCE_MS;
+    this.atMs = this.#nowMs() + this.#silenceMs;
     this.#alarm.add(this);
   }
 
