@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
 
 /** Time as an argument. `nowMs` is wall time (Unix, ms); `monotonicMs` never goes back and is for durations. */
@@ -11,7 +12,12 @@ export interface Clock {
 export const systemClock: Clock = {
   nowMs: () => Date.now(),
   monotonicMs: () => performance.now(),
-  sleep: (ms, signal, { ref = true } = {}) => delay(ms, undefined, signal ? { signal, ref } : { ref }),
+  sleep(ms, signal, { ref = true } = {}) {
+    if (!signal) return delay(ms, undefined, { ref });
+    // Calls by the dozen may sleep on one signal, that of their client; it is told of each one's end.
+    setMaxListeners(0, signal);
+    return delay(ms, undefined, { signal, ref });
+  },
 };
 
 /** A clock that moves only when told to. */

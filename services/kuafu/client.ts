@@ -54,6 +54,8 @@ export interface KuafuClientOptions {
   unreadBytesMax?: number;
   /** Needed for `tls://` addresses. */
   tls?: TlsMaterial;
+  /** A peer that owes replies and is silent for so long is asked with a ping, and given up when it is silent for as long again. @default 5 s */
+  silenceMs?: number;
   /** `unix:///path` of this machine's proxy: what is on other machines is connected to through it while it is there. @default what `useProxy` was told, or `none` */
   proxy?: string;
 }
@@ -97,7 +99,17 @@ class Client implements KuafuClient {
   #closed = false;
 
   constructor(options: KuafuClientOptions) {
-    const { resolver, identity, clock = systemClock, random = systemRandom, log = silentLogger, transports, tls, proxy } = options;
+    const {
+      resolver,
+      identity,
+      clock = systemClock,
+      random = systemRandom,
+      log = silentLogger,
+      transports,
+      tls,
+      proxy,
+      silenceMs,
+    } = options;
     this.#unread = new UnreadAccount(options.unreadBytesMax);
     this.#resolver = resolver;
     this.#identity = identity;
@@ -106,7 +118,7 @@ class Client implements KuafuClient {
     this.#alarm = new Alarm(clock);
     setMaxListeners(0, this.#closing.signal); // one for each call that pauses
     const ways = transportsThrough(proxy, { tls, transports, log, clock });
-    this.#connections = new Connections({ clock, random, log, alarm: this.#alarm, transports: ways });
+    this.#connections = new Connections({ clock, random, log, alarm: this.#alarm, transports: ways, silenceMs });
     this.#instances = new Instances(() => clock.monotonicMs());
   }
 

@@ -1,6 +1,7 @@
 /** How the verbs of `feitian nuwa` reach a group: that of the local cluster, or any other by the addresses of its servers. */
 import { readFile } from 'node:fs/promises';
 import type { Command } from 'commander';
+import { hasCode, messageOf } from '../../../services/base/errors.ts';
 import { silentLogger } from '../../../services/base/log.ts';
 import type { KuafuClient } from '../../../services/kuafu/contract.ts';
 import type { Identity } from '../../../services/kuafu/guard-contract.ts';
@@ -81,12 +82,22 @@ export async function withNuwa<T>(
     log: silentLogger,
     ...(session.ttlMs === undefined ? {} : { ttlMs: session.ttlMs }),
   });
-  const nuwa = await connecting.finally(() => clearTimeout(tell));
   try {
-    return await use(nuwa);
-  } finally {
-    await nuwa.close();
+    const nuwa = await connecting.finally(() => clearTimeout(tell));
+    try {
+      return await use(nuwa);
+    } finally {
+      await nuwa.close();
+    }
+  } catch (error) {
+    throw withHint(error, options);
   }
+}
+
+/** What runs of the local cluster says nothing of a group elsewhere. */
+function withHint(error: unknown, { nuwa }: NuwaOptions): unknown {
+  if (nuwa === undefined || !hasCode(error, 'Unavailable', 'DeadlineExceeded')) return error;
+  return new Error(`${messageOf(error)} (see which of its servers answer with: feitian nuwa status --nuwa ${nuwa})`, { cause: error });
 }
 
 /** Runs `use` with a way to call the servers one by one. */

@@ -29,18 +29,17 @@ export interface PendingCall {
  * TCP alone would take minutes to notice a machine that lost its power, so a peer that owes replies is looked at. If nothing came since the last look it is
  * asked with a ping:
  *
- *   LOOK_MS            from one look to the next
+ *   silenceMs          from one look to the next, which its owner may say
  *   LOOK_MS_QUICK      the same while there are calls that another instance could answer
  *   SILENT_MS          so long without a sign, pings unanswered: those calls are made elsewhere. A collection of garbage or a processor that a dozen processes
  *                      share holds an event loop for a few hundred milliseconds; should it be more, such a call runs twice, which it may
- *   GONE_MS            so long: the connection is broken, and all calls with it
+ *   2 × silenceMs      so long: the connection is broken, and all calls with it
  *
  * A look adds no more silence than lies between two looks, however late it comes: when this process stood still itself, the others did not.
  */
-const LOOK_MS = 5_000;
+export const SILENCE_MS_DEFAULT = 5_000;
 const LOOK_MS_QUICK = 1_000;
 const SILENT_MS = 3_000;
-const GONE_MS = 10_000;
 const NOTHING = Buffer.alloc(0);
 
 /**
@@ -55,6 +54,9 @@ export class ClientConnection implements ChannelEvents, Alarmed {
   readonly #alarm: Alarm;
   readonly #nowMs: () => number;
   readonly #onClosed: () => void;
+  readonly #silenceMs: number;
+  /** It was closed because nothing came, not even the answer to a ping. */
+  silent = false;
   readonly #pending = new Map<number, PendingCall>();
   #state: 'greeting' | 'open' | 'leaving' | 'closed' = 'greeting';
   #lastId = 0;
@@ -77,13 +79,18 @@ export class ClientConnection implements ChannelEvents, Alarmed {
   readonly room: SendRoom;
   readonly #unsent: Unsent;
 
-  constructor(channel: Channel, unsent: Unsent, alarm: Alarm, nowMs: () => number, onClosed: () => void) {
+  get #goneMs(): number {
+    return 2 * this.#silenceMs;
+  }
+
+  constructor(channel: Channel, unsent: Unsent, alarm: Alarm, nowMs: () => number, onClosed: () => void, silenceMs = SILENCE_MS_DEFAULT) {
     this.#channel = channel;
     this.#unsent = unsent;
     this.room = new SendRoom(channel, unsent);
     this.#alarm = alarm;
     this.#nowMs = nowMs;
     this.#onClosed = onClosed;
+    this.#silenceMs = silenceMs;
   }
 
   get open(): boolean {
@@ -206,7 +213,10 @@ export class ClientConnection implements ChannelEvents, Alarmed {
     if (this.#state === 'closed') return;
     // One that fell silent is asked until it is heard again, or gone: nobody calls it meanwhile.
     if (this.#pending.size === 0 && this.audible) return;
-    if (this.#silentMs >= GONE_MS) return this.#channel.close(`the peer has been silent for ${GONE_MS / 1000} s`);
+    if (this.#silentMs >= this.#goneMs) {
+      this.silent = true;
+      return this.#channel.close(`the peer has been silent for ${this.#goneMs / 1000} s`);
+    }
     if (!heard) this.#channel.send({ kind: FRAME_KINDS.ping, id: 0, body: NOTHING });
     if (!this.audible) for (const call of [...this.#pending.values()]) call.silent?.(`the peer has been silent for ${SILENT_MS / 1000} s`);
     this.#watch();
@@ -277,7 +287,7 @@ export class ClientConnection implements ChannelEvents, Alarmed {
   #watch(): void {
     this.#watching = true;
     this.#receivedBytesSeen = this.#channel.receivedBytes;
-    this.#lookMs = Math.min(this.#movable > 0 ? LOOK_MS_QUICK : LOOK_MS, GONE_MS - this.#silentMs);
+    this.#lookMs = Math.min(this.#movable > 0 ? LOOK_MS_QUICK : Number.POSITIVE_INFINITY, this.#silenceMs, this.#goneMs - this.#silentMs);
     this.atMs = this.#nowMs() + this.#lookMs;
     this.#alarm.add(this);
   }

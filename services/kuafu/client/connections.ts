@@ -10,12 +10,14 @@ import { Unsent } from '../core/unsent.ts';
 import { totals } from '../meter.ts';
 import { CompressingChannel } from '../transports/compressing-channel.ts';
 import { type Transports, transportOf } from '../transports/index.ts';
-import { ClientConnection } from './connection.ts';
+import { ClientConnection, SILENCE_MS_DEFAULT } from './connection.ts';
 
 /** A connection and its hello; a machine that is gone does not answer at all, so somebody must give up. */
-const CONNECT_TIMEOUT_MS = 3_000;
+const CONNECT_MS_MAX = 3_000;
 /** A refused connection costs the peer next to nothing: try again soon, yet not in a loop. */
 const CONNECT_BACKOFF = { firstMs: 20, maxMs: 1_000 };
+/** A process that stands still is still connected to by its system, and then says nothing: a try costs whoever makes it its whole time. */
+const SILENT_BACKOFF_MS = 3_000;
 
 interface Place {
   connection?: ClientConnection;
@@ -32,9 +34,9 @@ export class Connections {
   readonly #live = new Set<ClientConnection>();
   readonly #unsent = new Unsent();
   readonly #closing = new AbortController();
-  readonly #options: { clock: Clock; random: Random; log: Logger; alarm: Alarm; transports?: Transports };
+  readonly #options: { clock: Clock; random: Random; log: Logger; alarm: Alarm; transports?: Transports; silenceMs?: number };
 
-  constructor(options: { clock: Clock; random: Random; log: Logger; alarm: Alarm; transports?: Transports }) {
+  constructor(options: { clock: Clock; random: Random; log: Logger; alarm: Alarm; transports?: Transports; silenceMs?: number }) {
     this.#options = options;
     setMaxListeners(0, this.#closing.signal); // one for each connection that is being made
   }
@@ -73,20 +75,31 @@ export class Connections {
   }
 
   async #connect(address: string, place: Place): Promise<ClientConnection> {
-    const { clock, random, log, alarm, transports } = this.#options;
+    const { clock, random, log, alarm, transports, silenceMs = SILENCE_MS_DEFAULT } = this.#options;
     const nowMs = (): number => clock.monotonicMs();
     const giveUp = new AbortController();
-    const timeout = { atMs: nowMs() + CONNECT_TIMEOUT_MS, due: () => giveUp.abort(new Error(`no answer in ${CONNECT_TIMEOUT_MS} ms`)) };
+    // Where silence is noticed sooner, so it is here.
+    const timeoutMs = Math.min(CONNECT_MS_MAX, 2 * silenceMs);
+    const timeout = { atMs: nowMs() + timeoutMs, due: () => giveUp.abort(new Error(`no answer in ${timeoutMs} ms`)) };
     const abort = (): void => giveUp.abort(this.#closing.signal.reason);
     this.#closing.signal.addEventListener('abort', abort);
     alarm.add(timeout);
     try {
       this.#closing.signal.throwIfAborted();
       const channel = await transportOf(address, transports).connect(address, giveUp.signal);
-      const connection = new ClientConnection(new CompressingChannel(channel), this.#unsent, alarm, nowMs, () => {
+      const onClosed = (): void => {
         if (this.#live.delete(connection)) totals.clientConnections--;
         if (place.connection === connection) place.connection = undefined;
-      });
+        if (connection.silent) this.#leave(address, place);
+      };
+      const connection: ClientConnection = new ClientConnection(
+        new CompressingChannel(channel),
+        this.#unsent,
+        alarm,
+        nowMs,
+        onClosed,
+        silenceMs,
+      );
       this.#live.add(connection);
       totals.clientConnections++;
       giveUp.signal.addEventListener('abort', () => connection.close(messageOf(giveUp.signal.reason)));
@@ -110,6 +123,12 @@ export class Connections {
       this.#closing.signal.removeEventListener('abort', abort);
       place.connecting = undefined;
     }
+  }
+
+  #leave(address: string, place: Place): void {
+    place.failures++;
+    place.backoffUntilMs = this.#options.clock.monotonicMs() + SILENT_BACKOFF_MS;
+    place.lastError = new KuafuError('Unavailable', `no connection to ${address}: it fell silent a moment ago`);
   }
 
   /** Processes come back at other ports; what was never heard of again must not pile up. */

@@ -15,6 +15,12 @@ export type NuwaRpc = ServiceClient<typeof nuwaService>;
 export const TRY_TIMEOUT_MS = 2_500;
 
 /**
+ * A server that waits for its group answers pings all the same; one that does not answer any stands still. Found out within twice this, which is when the others
+ * have a new leader if it was theirs, and not so soon that a busy machine takes every pause for a stop.
+ */
+const SILENCE_MS = 600;
+
+/**
  * Nuwa's servers are known by configuration, so they make a service of fixed instances: Kuafu fails over between them and sends a call
  * again, with the same request number, until its deadline. One server is asked as long as it answers, so that connections stay few; a server
  * that can no longer write is left for one that can. `onSuspect`: a call failed at the server that was asked, and goes to another.
@@ -32,7 +38,7 @@ export function connectServers(options: {
   const { onSuspect = () => {} } = options;
   const addresses = options.addresses.map((address) => (address.includes('://') ? address : `tcp://${address}`));
   const resolver = { resolve: async () => addresses, suspect: onSuspect };
-  const kuafu = createKuafuClient({ resolver, identity: options.identity, log: options.log });
+  const kuafu = createKuafuClient({ resolver, identity: options.identity, log: options.log, silenceMs: SILENCE_MS });
   // An address may be held by a process that is no Nuwa by now: its server moved when it found the port taken.
   const service = { pick: 'one', tryTimeoutMs: TRY_TIMEOUT_MS, elsewhere: ['Unwritable', 'Unimplemented'] } as const;
   return { rpc: kuafu.service(nuwaService, `nuwa://${options.cluster}/nuwa/`, service), kuafu };
