@@ -1,8 +1,8 @@
 import { setMaxListeners } from 'node:events';
 import { backoffMs } from '../base/backoff.ts';
 import { type Clock, systemClock } from '../base/clock.ts';
-import { hasCode, messageOf } from '../base/errors.ts';
-import { type Logger, silentLogger } from '../base/log.ts';
+import { hasCode } from '../base/errors.ts';
+import { silentLogger } from '../base/log.ts';
 import { type Random, systemRandom } from '../base/random.ts';
 import { currentTrace } from '../base/trace.ts';
 import { Alarm } from './alarm.ts';
@@ -11,7 +11,9 @@ import { Connections } from './client/connections.ts';
 import { encodeRequest } from './client/encode-request.ts';
 import { hedged, type Placement } from './client/hedge.ts';
 import { Instances } from './client/instances.ts';
+import type { KuafuClientOptions } from './client/options.ts';
 import { outcomeOf, retryAfterMs } from './client/outcome.ts';
+import { resolveAll } from './client/resolve.ts';
 import { ruleOf } from './client/rule.ts';
 import { ClientStream, StreamTry } from './client/stream.ts';
 import {
@@ -37,28 +39,7 @@ import { mayRetry } from './core/retry.ts';
 import type { Identity } from './guard-contract.ts';
 import { CallMeter, codeOf, meterOf } from './meter.ts';
 import { UnreadAccount } from './streams/unread.ts';
-import type { TlsMaterial } from './tls-contract.ts';
-import type { Transports } from './transports/index.ts';
 import { transportsThrough } from './transports/proxied.ts';
-
-export interface KuafuClientOptions {
-  /** Needed for `nuwa://` addresses. */
-  resolver?: Resolver;
-  /** Whom calls are made as. @default nobody */
-  identity?: Identity;
-  clock?: Clock;
-  random?: Random;
-  log?: Logger;
-  transports?: Transports;
-  /** Messages of all its streams that wait to be read: from here on windows shrink, at twice as much streams end. @default 256 MiB */
-  unreadBytesMax?: number;
-  /** Needed for `tls://` addresses. */
-  tls?: TlsMaterial;
-  /** A peer that owes replies and is silent for so long is asked with a ping, and given up when it is silent for as long again. @default 5 s */
-  silenceMs?: number;
-  /** `unix:///path` of this machine's proxy: what is on other machines is connected to through it while it is there. @default what `useProxy` was told, or `none` */
-  proxy?: string;
-}
 
 const TIMEOUT_MS_DEFAULT = 10_000;
 /** Between tries of one call: long enough for a process to bind its port, short beside the default deadline. */
@@ -353,15 +334,7 @@ class Client implements KuafuClient {
     signal: AbortSignal | undefined,
   ): Promise<Choice> {
     const resolver = this.#resolver!;
-    let addresses: string[];
-    try {
-      addresses = await resolver.resolve(target.address, signal);
-    } catch (error) {
-      // Who may not know the addresses is told that, not that nobody is there.
-      const refusal = (['PermissionDenied', 'Unauthenticated'] as const).find((code) => hasCode(error, code));
-      throw new KuafuError(refusal ?? 'Unavailable', `${target.address} cannot be resolved: ${messageOf(error)}`, { cause: error });
-    }
-    if (addresses.length === 0) throw new KuafuError('Unavailable', `no instance of ${target.address} is registered`);
+    const addresses = await resolveAll(resolver, target.address, signal);
     const facts: Facts = {
       tried: (address) => tried?.has(address) ?? false,
       well: (address) => this.#instances.well(address) && this.#connections.promising(address),
@@ -405,6 +378,7 @@ class Client implements KuafuClient {
 }
 
 export { recycleAttachment } from './buffers.ts';
+export type { KuafuClientOptions } from './client/options.ts';
 export { parseAddress } from './core/address.ts';
 export { readableOf, writableOf } from './streams/node-streams.ts';
 export { useMachineTls } from './transports/index.ts';
