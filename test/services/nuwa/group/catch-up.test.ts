@@ -28,7 +28,7 @@ function narrowDisk() {
   return { disk, options };
 }
 
-describe('a server that lags behind what others keep, and has no room for a snapshot', { timeout: 60_000 }, () => {
+describe('a server that lags behind what others keep, and has no room for a snapshot', { timeout: 120_000 }, () => {
   it('says so, tries again ever more seldom, is named by check in bounded time, and catches up when there is room', async () => {
     const servers = await harness.group(3);
     const leader = await leaderOf(servers);
@@ -38,7 +38,7 @@ describe('a server that lags behind what others keep, and has no room for a snap
     const nuwa = await harness.client(leader.address);
     await nuwa.create('/n', new Uint8Array(1_000_000));
     for (let i = 0; i < 20; i++) await nuwa.set('/n', new Uint8Array(1_000_000).fill(i));
-    await harness.rpc(leader.address).snapshot({ fresh: true });
+    await harness.rpc(leader.address).snapshot({ fresh: true }, { timeoutMs: 60_000 });
 
     const { disk, options } = narrowDisk();
     const back = await harness.member(away.group.id, places, options);
