@@ -174,7 +174,8 @@ export function nuwaDashboard(settings: Settings): Dashboard {
     .withPanel(
       graph({
         title: 'Snapshots that failed',
-        description: 'Since the last one that could be made; one is tried a minute. Above zero the log of that server only grows.',
+        description:
+          'Since the last one that could be made; one is tried a minute. Above zero the log of that server only grows. Fetched: of the leader, by a server that lags; above zero it cannot catch up.',
         unit: 'short',
         queries: [
           { expression: series(NUWA_METRICS.snapshotFailures), legend: 'not made, {{instance}}' },

@@ -223,8 +223,12 @@ describe('feitian nuwa', () => {
       const away = await ran('status');
       expect(away.stdout).toMatch(/^nuwa-4 +no answer[\s\S]*nuwa-4 does not answer:/m);
       expect(away.code).toBe(0);
+      const probed = await ran('status', '--strict', '--json');
+      expect(probed.code).toBe(1);
+      expect(JSON.parse(probed.stdout)).toMatchObject({ well: false, problems: [expect.stringMatching(/^nuwa-4 does not answer/)] });
       const { members } = await json('members', 'remove', 'nuwa-4');
       expect(members).toHaveLength(3);
+      expect(await json('status', '--strict')).toMatchObject({ well: true, problems: [] });
     });
   });
 
@@ -314,8 +318,10 @@ describe('feitian nuwa', () => {
       const { code, stdout } = await check(copy);
       expect(code).toBe(1);
       expect(stdout).toMatch(/copy: damaged/);
+      expect(stdout).toMatch(/do not start this server from an empty directory or a copy.*members remove/);
+      expect(stdout).not.toMatch(/move it away/);
       expect(stdout).toMatch(/record at byte \d+ is damaged/);
-      expect(await readFile(join(copy, log))).toEqual(bytes);
+      expect((await readFile(join(copy, log))).equals(bytes)).toBe(true);
     });
 
     test('are not looked for where there are none', async () => {

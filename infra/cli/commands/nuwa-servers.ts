@@ -72,7 +72,7 @@ When it has caught up (feitian nuwa status shows its lag), give it a vote:
   nuwaVerb(
     members,
     'remove <id>',
-    'take a server out of the group; it may be dead. It never comes back under this name with its old data',
+    'take a server out of the group; it may be dead, or have lost its files. What comes in its place gets another name and an empty directory',
     'feitian nuwa members remove nuwa-2',
   ).action(action((id: string, options: NuwaOptions) => change(options, { kind: 'remove', id })));
   nuwaVerb(members, 'move <id> <address>', 'the server answers elsewhere now', 'feitian nuwa members move nuwa-2 10.77.0.9:20500').action(

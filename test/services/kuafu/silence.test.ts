@@ -45,6 +45,46 @@ test('a peer that owes a reply is asked after 5 s of silence: if it lives the ca
   await server.close({ graceMs: 0 });
 });
 
+test('a client that is told to notices silence sooner, and stays away for a while from whom it found silent', async () => {
+  const clock = new ManualClock();
+  const faults = new SeededFaults(seededRandom(1));
+  const network = new MemoryNetwork({ faults, clock });
+  const handlers = new EchoHandlers();
+  const server = await serve({
+    guard: 'none',
+    address: 'mem://s',
+    implementations: [handlers.implementation()],
+    transports: { mem: network.transport('s') },
+    clock,
+  });
+  const client = createKuafuClient({ transports: { mem: network.transport('c') }, clock, silenceMs: 500 });
+  const echo = client.service(echoService, 'mem://s');
+  const ended: unknown[] = [];
+  echo.wait({ name: 'a' }, { timeoutMs: 60_000 }).catch((error) => ended.push(error));
+  await handlers.untilWaiting(1);
+  faults.partition('c', 's');
+  for (let step = 0; step < 16; step++) {
+    clock.advance(100);
+    await turns(4);
+  }
+  expect(ended).toMatchObject([{ code: 'Unavailable', reason: expect.stringMatching(/silent for 1 s/) }]);
+  echo.wait({ name: 'b' }, { timeoutMs: 1_000 }).catch((error) => ended.push(error));
+  for (let step = 0; step < 11; step++) {
+    await turns(4);
+    clock.advance(100);
+  }
+  await turns(4);
+  expect(ended[1]).toMatchObject({ code: 'Unavailable', reason: expect.stringMatching(/fell silent a moment ago/) });
+
+  faults.heal();
+  clock.advance(3_000);
+  const again = echo.wait({ name: 'c' }, { timeoutMs: 60_000 });
+  again.catch(() => {});
+  await handlers.untilWaiting(1);
+  await client.close();
+  await server.close({ graceMs: 0 });
+});
+
 test('deadlines follow the clock that was given', async () => {
   const clock = new ManualClock();
   const network = new MemoryNetwork({ clock });
