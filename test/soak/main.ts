@@ -1,7 +1,9 @@
 import { parseArgs } from 'node:util';
 
-/** `npm run soak -- <name> [--minutes N]`: runs on with fresh seeds for as long as it is told; ends with 1 at the first failure. */
+/** `npm run soak -- <name> [--minutes N]`: runs on, with fresh seeds where there are any, for as long as it is told, once at least; ends with 1 at the first failure. */
 const SOAKS: Record<string, () => Promise<{ run(options: { minutes: number; say: (line: string) => void }): void | Promise<void> }>> = {
+  connections: () => import('./connections.ts'),
+  'kuafu-stall': () => import('./kuafu-stall.ts'),
   nuwa: () => import('./nuwa.ts'),
 };
 
