@@ -2,11 +2,11 @@ import { messageOf } from '../../base/errors.ts';
 import { parseAddress } from '../../kuafu/client.ts';
 import { NuwaError, type ServiceInfo, serviceInfoSchema } from '../contract.ts';
 
-/** What an instance tells about itself, as the value of its node. Errors: BadArguments, before anybody is sent to an address that is none. */
+/** What an instance tells about itself, as the value of its node: where Kuafu calls it, or where it speaks HTTP. Errors: BadArguments, before anybody is sent to an address that is none. */
 export function encodeServiceInfo(info: ServiceInfo): Uint8Array {
   const { success, data, error } = serviceInfoSchema.safeParse(info);
   if (!success) throw new NuwaError('BadArguments', `what an instance tells about itself: ${messageOf(error)}`, { cause: error });
-  assertCallable(data.address);
+  if (!/^https?:\/\/[^/]+/.test(data.address)) assertCallable(data.address);
   return new TextEncoder().encode(JSON.stringify(data));
 }
 
