@@ -259,7 +259,7 @@ describe('an attempt that was given up', () => {
         .toBe('Unauthenticated');
     }
     await file.write(Buffer.from('late'));
-    await expect(file.close()).rejects.toMatchObject({ code: 'EIO' });
+    await expect(file.close()).rejects.toMatchObject({ code: expect.toBeOneOf(['Unauthenticated', 'EIO']) });
   }
 
   it('writes no more when the workflow gave it up, wherever it runs', async () => {
