@@ -1,5 +1,5 @@
 import { defineConfig } from 'vitest/config';
-import { LongestFirst } from './test-order.ts';
+import { HeavySpread } from './test-order.ts';
 
 export default defineConfig({
   root: new URL('..', import.meta.url).pathname,
@@ -10,7 +10,7 @@ export default defineConfig({
     isolate: false,
     // Most of the time goes into waiting for processes to die, to be missed and to come back: three files at once keep two cores busy.
     maxWorkers: 3,
-    sequence: { sequencer: LongestFirst },
+    sequence: { sequencer: HeavySpread },
     testTimeout: 60_000,
     hookTimeout: 120_000,
     // A dozen processes on two shared cores: where nobody can look again at once, one more try tells a slow moment from a fault. It is printed.

@@ -74,6 +74,8 @@ export const inodes = pangu.table(
     index('inodes_deleted_at_index').on(table.deletedAt).where(sql`${table.deletedAt} is not null`),
     // Files that somebody writes, or wrote when it vanished.
     index('inodes_writer_index').on(table.writer).where(sql`${table.writer} is not null`),
+    // The few that masters look through every few seconds.
+    index('inodes_random_index').on(table.id).where(sql`${table.kind} = 'random'`),
     check('inodes_kind_check', sql`${table.kind} in ('append', 'log', 'random')`),
     check('inodes_type_check', sql`${table.type} in ('file', 'directory')`),
     check('inodes_state_check', sql`${table.state} in ('open', 'closed')`),

@@ -1,0 +1,1 @@
+CREATE INDEX "inodes_random_index" ON "pangu"."inodes" USING btree ("id") WHERE "pangu"."inodes"."kind" = 'random';
