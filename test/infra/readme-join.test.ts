@@ -113,12 +113,15 @@ describe.runIf(process.platform === 'linux')('many machines, as infra/README.md 
     // The group, all on this machine, each as itself; "write `tls://` for `tcp://` in what follows".
     const [nuwa] = blocksOf(readme, '2. **Nuwa**', '   **The services**');
     const run = nuwa![0]!.replaceAll('tcp://', 'tls://');
-    await copyFile(join(out, 'services/nuwa/nuwa-2.pem'), join(etc, 'nuwa-2.pem'));
+    for (const n of [2, 3]) await copyFile(join(out, `services/nuwa/nuwa-${n}.pem`), join(etc, `nuwa-${n}.pem`));
     await first.type(
-      authority!.find((line) => line.startsWith('npx feitian key join'))!.replace('10.77.0.1 ', '10.77.0.1 --address 10.77.0.2 '),
+      authority!
+        .find((line) => line.startsWith('npx feitian key join'))!
+        .replace('10.77.0.1 ', '10.77.0.1 --address 10.77.0.2 --address 10.77.0.3 '),
     );
-    const servers = [first.type(run), first.type(`FEITIAN_IDENTITY=/etc/feitian/nuwa-2.pem ${otherServer(run)}`)];
-    await Promise.all(servers);
+    // A group begins when all of its servers are there.
+    const others = [2, 3].map((n) => first.type(`FEITIAN_IDENTITY=/etc/feitian/nuwa-${n}.pem ${otherServer(run, n)}`));
+    await Promise.all([first.type(run), ...others]);
     const admin = `FEITIAN_IDENTITY=/root/feitian/keys/admin.pem`;
     const status = await first.type(`${admin} ${nuwa![1]!}`);
     expect(status!.stdout).toMatch(/^nuwa-\d\s+leader/m);
@@ -127,12 +130,12 @@ describe.runIf(process.platform === 'linux')('many machines, as infra/README.md 
   }, 60_000);
 });
 
-/** The same on the next machine: its own name, address and directory. */
-function otherServer(run: string): string {
+/** The same on another machine: its own name, address and directory. */
+function otherServer(run: string, n: number): string {
   return run
-    .replace('--nuwa-id nuwa-1', '--nuwa-id nuwa-2')
-    .replace('--data /var/lib/feitian/nuwa-1', '--data /var/lib/feitian/nuwa-2')
-    .replace('--listen tls://10.77.0.1', '--listen tls://10.77.0.2')
-    .replace('--zookeeper 10.77.0.1', '--zookeeper 10.77.0.2')
-    .replace('--metrics 10.77.0.1', '--metrics 10.77.0.2');
+    .replace('--nuwa-id nuwa-1', `--nuwa-id nuwa-${n}`)
+    .replace('--data /var/lib/feitian/nuwa-1', `--data /var/lib/feitian/nuwa-${n}`)
+    .replace('--listen tls://10.77.0.1', `--listen tls://10.77.0.${n}`)
+    .replace('--zookeeper 10.77.0.1', `--zookeeper 10.77.0.${n}`)
+    .replace('--metrics 10.77.0.1', `--metrics 10.77.0.${n}`);
 }

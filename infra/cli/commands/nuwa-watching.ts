@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { type NuwaClient, type NuwaEvent, SESSION_TTL_MS_MAX, SESSION_TTL_MS_MIN } from '../../../services/nuwa/contract.ts';
+import { type NuwaEvent, SESSION_TTL_MS_MAX, SESSION_TTL_MS_MIN } from '../../../services/nuwa/contract.ts';
 import { action, print, printJson, SilentFailure, UsageError } from '../ui/action.ts';
 import { wholeNumber } from '../ui/arguments.ts';
 import { colors as pc } from '../ui/colors.ts';
@@ -58,7 +58,6 @@ async function watch(path: string, flags: WatchFlags): Promise<void> {
   if (left === 0) return;
   await untilInterrupted((signal) =>
     withNuwa(flags, async (client) => {
-      if (after !== undefined) await tellIfAhead(client, after);
       const options = { recursive, signal, ...(after === undefined ? {} : { afterRevision: after }) };
       for await (const event of client.watch(nodePath(path), options)) {
         print(flags.json ? JSON.stringify(eventAsJson(event)) : eventLine(event));
@@ -66,13 +65,6 @@ async function watch(path: string, flags: WatchFlags): Promise<void> {
       }
     }),
   );
-}
-
-/** It is waited for all the same: whoever knows of such a revision may be ahead of the servers that a restored group has, or mistaken. */
-async function tellIfAhead(client: NuwaClient, after: number): Promise<void> {
-  const { revision } = await client.listPage('/', { limit: 1 });
-  if (after > revision)
-    process.stderr.write(`feitian: revision ${after} is not reached yet, the group is at ${revision}: waiting for it …\n`);
 }
 
 const eventAsJson = ({ value, ...event }: NuwaEvent): object => ({ ...event, ...(value ? valueAsJson(value) : {}) });

@@ -47,7 +47,7 @@ export async function checkFiles(dir: string): Promise<CheckedFiles> {
 }
 
 async function checkOnce(dir: string): Promise<CheckedFiles> {
-  const { segments, snapshots, temporary, restoring } = await listFiles(dir);
+  const { segments, snapshots, reached, temporary, restoring } = await listFiles(dir);
   if (segments.length === 0 && snapshots.length === 0) throw new Error(`${dir} holds no files of a Nuwa server`);
   const files: CheckedFile[] = [];
   const problems: string[] = [];
@@ -91,8 +91,8 @@ async function checkOnce(dir: string): Promise<CheckedFiles> {
       if (torn) checked.holds += `; a record that was never finished from byte ${endOffset} on`;
     });
   }
-  const missing = newest && missingSegment(newest, inUse);
-  if (missing !== undefined) problems.push(`${segmentFile(missing)} is missing`);
+  const missing = newest && missingSegment(newest, inUse, reached);
+  if (missing) problems.push(`${segmentFile(missing.segment)} is missing: ${missing.why}`);
   for (const file of temporary) files.push({ file, kind: 'half-written', bytes: await bytesOf(file), holds: 'nothing that counts' });
   const allSound = problems.length === 0 && files.every(({ problem }) => problem === undefined);
   return { dir, sound: allSound, files, problems, lastIndex: log.lastIndex, term: log.hardState.term };

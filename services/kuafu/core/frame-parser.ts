@@ -67,9 +67,21 @@ export class FrameParser {
 
   /** They hold for the frame under way, too. */
   set limits(limits: FrameLimits) {
+    const held = this.#heldBytes;
+    const wasStranger = this.#ofStranger;
     this.#limits = limits;
+    if (held > 0 && wasStranger !== this.#ofStranger) {
+      this.account?.release(held, wasStranger);
+      this.#heldBytes = 0;
+      if (!this.account || this.account.reserve(held, this.#ofStranger)) this.#heldBytes = held;
+      else this.#drop('full');
+    }
     const header = this.#header;
     if (header && this.#dropping === undefined && !this.#keeps(header)) this.#drop('unknown');
+  }
+
+  get #ofStranger(): boolean {
+    return this.#limits.keptBytesMax !== undefined;
   }
 
   /** True between frames: a stream that ends elsewhere was cut. */
@@ -183,7 +195,7 @@ export class FrameParser {
   #grown(full: Buffer, wholeBytes: number, allocate: (bytes: number) => Buffer): Buffer {
     const atOnce = !this.account || this.account.roomy(wholeBytes - full.length);
     const bytes = atOnce ? wholeBytes : Math.min(wholeBytes, Math.max(FIRST_BYTES, GROWTH * full.length));
-    if (this.account && !this.account.reserve(bytes - full.length)) {
+    if (this.account && !this.account.reserve(bytes - full.length, this.#ofStranger)) {
       this.#drop('full');
       return EMPTY;
     }
@@ -236,7 +248,7 @@ export class FrameParser {
 
   /** Holds nothing any more. */
   #forget(): void {
-    this.account?.release(this.#heldBytes);
+    this.account?.release(this.#heldBytes, this.#ofStranger);
     this.#heldBytes = 0;
     this.#body = EMPTY;
     this.#bodyFilled = 0;

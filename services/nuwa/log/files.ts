@@ -6,6 +6,7 @@ import { type FileSystem, nodeFiles, type OpenFile } from './file-system.ts';
  *
  *   log-<number>                 a segment of the log; segments follow one another by number
  *   snapshot-<index>-<number>    the state after that index of the log, which goes on in the segment of that number and those after it
+ *   reached-<number>             empty: the log has had the segment of that number, so one that ends before it has lost its end
  *   birth                        which making of this server's files they are, and whether it may vote: core/founding.ts
  *   *.tmp                        half-written; removed at start
  *   restoring                    what else is here is half of what a restore makes: no server starts from it
@@ -17,6 +18,10 @@ const NUMBER_DIGITS = 10;
 const INDEX_DIGITS = 16;
 export const RESTORING = 'restoring';
 export const BIRTH = 'birth';
+
+export function reachedFile(segment: number): string {
+  return `reached-${String(segment).padStart(NUMBER_DIGITS, '0')}`;
+}
 
 export interface SnapshotName {
   index: number;
@@ -37,6 +42,8 @@ export interface Listing {
   segments: number[];
   /** By index, ascending. */
   snapshots: SnapshotName[];
+  /** The newest segment that there ever was; 0: none, or an older version wrote the log. */
+  reached: number;
   /** Half-written. */
   temporary: string[];
   /** A restore did not come to its end. */
@@ -44,23 +51,33 @@ export interface Listing {
 }
 
 export async function listFiles(dir: string, files: FileSystem = nodeFiles): Promise<Listing> {
-  const listing: Listing = { segments: [], snapshots: [], temporary: [], restoring: false };
+  const listing: Listing = { segments: [], snapshots: [], reached: 0, temporary: [], restoring: false };
   for (const name of (await files.list(dir)).sort()) {
     const snapshot = /^snapshot-(\d{16})-(\d{10})$/.exec(name);
     if (name === RESTORING) listing.restoring = true;
     else if (name.endsWith('.tmp')) listing.temporary.push(name);
     else if (snapshot) listing.snapshots.push({ index: Number(snapshot[1]), segment: Number(snapshot[2]) });
     else if (/^log-\d{10}$/.test(name)) listing.segments.push(Number(name.slice(4)));
+    else if (/^reached-\d{10}$/.test(name)) listing.reached = Math.max(listing.reached, Number(name.slice(8)));
   }
   return listing;
 }
 
-/** Which segment of a log is missing, if one is: it goes on from the one that the snapshot names. Only a server that never wrote has none at all. */
-export function missingSegment(snapshot: SnapshotName, segments: readonly number[]): number | undefined {
-  if (segments.length === 0 && snapshot.index === 0) return undefined;
-  const at = segments.findIndex((segment, i) => segment !== snapshot.segment + i);
-  if (at === -1) return segments.length === 0 ? snapshot.segment : undefined;
-  return snapshot.segment + at;
+/**
+ * Which segment of a log is missing, if one is, and how that is known: it goes on from the one that the snapshot names to the newest that there ever was.
+ * Only a server that never wrote has none at all.
+ */
+export function missingSegment(
+  snapshot: SnapshotName,
+  segments: readonly number[],
+  reached: number,
+): { segment: number; why: string } | undefined {
+  const gap = segments.findIndex((segment, i) => segment !== snapshot.segment + i);
+  const end = snapshot.segment + segments.length;
+  if (gap > 0) return { segment: snapshot.segment + gap, why: 'another segment follows it' };
+  if (gap === 0 || (segments.length === 0 && (snapshot.index > 0 || reached >= end)))
+    return { segment: snapshot.segment, why: 'the log begins with it' };
+  return reached >= end ? { segment: end, why: 'the log has had it' } : undefined;
 }
 
 /** Writes a file of so many bytes that come in pieces, and syncs it. Errors: it ends too early, and those of `read`. */

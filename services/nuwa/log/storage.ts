@@ -26,6 +26,7 @@ import { nodeHost, type StorageHost } from './host.ts';
 import { KeptSnapshots } from './kept-snapshots.ts';
 import { writeNewSegment } from './new-segment.ts';
 import type { LoadedSnapshot, Storage, StorageOptions } from './port.ts';
+import { Reached } from './reached.ts';
 import { LogReader } from './read-log.ts';
 import { encodeWrites, portionsOf } from './record.ts';
 import { loadSnapshot, snapshotMark, writeSnapshot } from './snapshot-file.ts';
@@ -59,7 +60,7 @@ export async function openStorage(
   await makeDir(dir, files);
   const unlock = await host.lock(dir);
   try {
-    const { segments, snapshots, temporary, restoring } = await listFiles(dir, files);
+    const { segments, snapshots, reached, temporary, restoring } = await listFiles(dir, files);
     if (restoring && !options.restoring)
       throw new Error(`${dir}: a restore into it did not come to its end; refusing to start from half of it. Restore it again.`);
     for (const name of temporary) if (!name.startsWith('lock')) await files.remove(join(dir, name));
@@ -77,7 +78,8 @@ export async function openStorage(
     if (loaded.mark.index !== newest.index)
       throw new LogDamage(join(dir, snapshotFile(newest)), 'it is not the snapshot that its name says');
     const storage = new StorageFiles({ dir, log, clock, host, logBytesMax, segmentBytesMax, aheadBytes, unlock, birth, loaded, newest });
-    await storage.openLog(segments.filter((each) => each >= newest.segment));
+    const inUse = segments.filter((each) => each >= newest.segment);
+    await storage.openLog(inUse, reached);
     // What a crash left on the way from one snapshot to the next.
     for (const old of segments) if (old < newest.segment) await files.remove(join(dir, segmentFile(old)));
     for (const old of snapshots.slice(0, -1)) await files.remove(join(dir, snapshotFile(old)));
@@ -121,6 +123,7 @@ class StorageFiles implements Storage {
   readonly #kept: KeptSnapshots;
   /** Ascending; the last one is open. */
   #segments: Segment[] = [];
+  #reached!: Reached;
   #file!: OpenFile;
   #salt!: Uint8Array;
   /** Up to where the open segment has zeros; infinite when there is no room for more. */
@@ -152,14 +155,12 @@ class StorageFiles implements Storage {
   }
 
   /** Reads the segments and opens the last one at its end; a frame that a crash tore is cut off: nobody was told that it was written. */
-  async openLog(numbers: readonly number[]): Promise<void> {
+  async openLog(numbers: readonly number[], reached: number): Promise<void> {
+    this.#reached = new Reached(this.#dir, reached, this.#files);
     const { mark } = this.#loaded!;
     const reader = new LogReader(mark.index, this.#files);
-    const missing = missingSegment(this.#newest, numbers);
-    if (missing !== undefined) {
-      const why = missing === this.#newest.segment ? 'the log begins with it' : 'another segment follows it';
-      throw new LogDamage(join(this.#dir, segmentFile(missing)), `it is missing, and ${why}`);
-    }
+    const missing = missingSegment(this.#newest, numbers, reached);
+    if (missing) throw new LogDamage(join(this.#dir, segmentFile(missing.segment)), `it is missing, and ${missing.why}`);
     this.#newest.bytes = await this.#files.bytesOf(join(this.#dir, snapshotFile(this.#newest)));
     let last: { salt: Uint8Array; endOffset: number } | undefined;
     for (const number of numbers) {
@@ -184,6 +185,7 @@ class StorageFiles implements Storage {
     // What was read may never have been synced, where only the process died: from here on this server says that it has it.
     await this.#file.sync();
     this.#zerosUpTo = last.endOffset;
+    await this.#reached.note(this.#open.number);
   }
 
   get stored(): RaftStored {
@@ -379,12 +381,12 @@ class StorageFiles implements Storage {
   }
 
   async #beginSegment(number: number): Promise<void> {
-    const name = segmentFile(number);
-    const aside = join(this.#dir, `${name}.tmp`);
-    const { file, salt, bytes } = await writeNewSegment(this.#files, aside, this.#hardState);
+    const path = join(this.#dir, segmentFile(number));
+    const { file, salt, bytes } = await writeNewSegment(this.#files, `${path}.tmp`, this.#hardState);
     try {
-      await this.#files.rename(aside, join(this.#dir, name));
+      await this.#files.rename(`${path}.tmp`, path);
       await syncDir(this.#dir, this.#files);
+      await this.#reached.note(number);
     } catch (error) {
       // Whether the segment is there nobody knows, and its hard state must not grow old.
       await file.close();

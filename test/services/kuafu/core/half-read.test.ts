@@ -1,6 +1,13 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { FRAME_KINDS, FRAME_LIMITS, type FrameHeader, HEADER_BYTES, writeHeader } from '../../../../services/kuafu/core/frame.ts';
+import {
+  FRAME_KINDS,
+  FRAME_LIMITS,
+  type FrameHeader,
+  HEADER_BYTES,
+  UNKNOWN_LIMITS,
+  writeHeader,
+} from '../../../../services/kuafu/core/frame.ts';
 import { FrameParser } from '../../../../services/kuafu/core/frame-parser.ts';
 import { HalfRead } from '../../../../services/kuafu/core/half-read.ts';
 
@@ -28,6 +35,28 @@ test('headers alone take half of the bound at most, and memory beyond grows with
   expect(account.bytes).toBeLessThanOrEqual(32 * MIB + 100 * 256 * 1024);
   expect(Math.max(...taken.slice(1))).toBe(256 * 1024);
   for (const parser of parsers) parser.stop();
+  expect(account.bytes).toBe(0);
+});
+
+test('strangers, however many, take no room from those who were let in, nor from each other for good', () => {
+  const account = new HalfRead(8 * MIB);
+  const fromStranger = () => new FrameParser(() => {}, { account, limits: UNKNOWN_LIMITS });
+  const strangers = Array.from({ length: 100 }, fromStranger);
+  for (const parser of strangers) expect(parser.push(headerOf(60_000, 0))).toBeUndefined();
+  expect(account.bytes).toBeLessThanOrEqual(MIB);
+  const known = new FrameParser(() => {}, { account });
+  const dropped = new FrameParser(() => {}, { account, limits: UNKNOWN_LIMITS, onDropped: () => {} });
+  known.push(headerOf(0, 8 * MIB));
+  expect(known.target(1)).toBeDefined();
+  expect(account.bytes).toBeGreaterThan(MIB);
+  // One of them is let in: what it has sent counts with the others', or goes where there is no room for it.
+  known.stop();
+  strangers[0]!.limits = FRAME_LIMITS;
+  for (const parser of strangers.slice(1)) parser.stop();
+  expect(account.bytes).toBe(60_000);
+  expect(dropped.push(headerOf(60_000, 0))).toBeUndefined();
+  expect(account.bytes).toBe(120_000);
+  for (const parser of [strangers[0]!, dropped]) parser.stop();
   expect(account.bytes).toBe(0);
 });
 

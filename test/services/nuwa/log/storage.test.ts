@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
@@ -165,7 +165,28 @@ describe('the files of a server', () => {
     expect((await checkFiles(dir)).sound).toBe(false);
     rmSync(last);
     await expect(open()).rejects.toThrow(/missing, and the log begins with it/);
-    expect((await checkFiles(dir)).problems).toEqual([`${last.slice(dir.length + 1)} is missing`]);
+    expect((await checkFiles(dir)).problems).toEqual([`${last.slice(dir.length + 1)} is missing: the log begins with it`]);
+  });
+
+  test('a log that has lost its end, or all of it before there was a snapshot, is refused: it has forgotten votes and entries', async () => {
+    const small = () => openStorage({ dir, initialConfig: CONFIG, segmentBytesMax: 2_000, aheadBytes: 400 }, silentLogger);
+    let storage = await small();
+    const logs = (): string[] => readdirSync(dir).filter((name) => name.startsWith('log-'));
+    for (let index = 1; logs().length < 3; index++)
+      await storage.write([write([entry(index, 1, 'x'.repeat(300))], { term: 1, vote: 'n1' })]);
+    await close(storage);
+    const names = logs();
+    const kept = mkdtempSync(join(tmpdir(), 'feitian-test-log-'));
+    for (const gone of [names.slice(-1), names.slice(-2), names]) {
+      for (const name of gone) renameSync(join(dir, name), join(kept, name));
+      await expect(small(), gone.join()).rejects.toThrow(/log-000000000\d: it is missing, and the log (has had it|begins with it)/);
+      expect((await checkFiles(dir)).problems, gone.join()).toEqual([expect.stringMatching(/^log-\d+ is missing/)]);
+      for (const name of gone) renameSync(join(kept, name), join(dir, name));
+    }
+    rmSync(kept, { recursive: true });
+    storage = await small();
+    opened.push(storage);
+    expect(storage.stored.entries.length).toBeGreaterThan(3);
   });
 
   test('what was handed over at once and is larger than a frame may be is all there', async () => {
