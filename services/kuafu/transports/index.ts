@@ -15,10 +15,10 @@ export interface Transports {
   mem?: Transport;
 }
 
-/** Of this process, for clients and servers that were given none of their own: a process is on one machine, and has that machine's certificate. */
-export function useMachineTls(tls: TlsMaterial): void {
+/** Of this process, for clients and servers that were given none of their own: a process is on one machine, and has that machine's certificate. Undefined: it has none (any more). */
+export function useMachineTls(tls: TlsMaterial | undefined): void {
   ofMachine = tls;
-  DEFAULTS.tls = tlsTransport(tls);
+  DEFAULTS.tls = tls && tlsTransport(tls);
 }
 
 let ofMachine: TlsMaterial | undefined;

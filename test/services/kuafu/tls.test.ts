@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { type ConnectionOptions, connect } from 'node:tls';
 import { afterAll, afterEach, describe, expect, test } from 'vitest';
-import { createKuafuClient } from '../../../services/kuafu/client.ts';
+import { createKuafuClient, useMachineTls } from '../../../services/kuafu/client.ts';
 import { serve } from '../../../services/kuafu/server.ts';
 import type { Channel } from '../../../services/kuafu/transport.ts';
 import { tlsTransport } from '../../../services/kuafu/transports/tls.ts';
@@ -103,6 +103,7 @@ describe('a certificate that is no good is refused, and both ends say why', () =
   });
 
   test('a client without any material', async () => {
+    useMachineTls(undefined);
     const { server } = await startServer(good());
     await expect(echoOf(server.address, undefined).whoOnce({})).rejects.toMatchObject({
       reason: expect.stringMatching(/needs certificates/),
