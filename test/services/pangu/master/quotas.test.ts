@@ -184,7 +184,8 @@ describe('checkQuotas', () => {
     await ownDirectory();
     await write(at('/a'), 10);
     await setQuota(root, { filesMax: 5 });
-    await metadata.context.db.execute(sql`update pangu.quotas set files = 3, bytes = 4 where files = 1 and bytes = 10`);
+    const ofRoot = sql`directory = (select id from pangu.inodes where name = ${root.slice(root.lastIndexOf('/') + 1)})`;
+    await metadata.context.db.execute(sql`update pangu.quotas set files = 3, bytes = 4 where ${ofRoot}`);
     const drifted = [{ path: root, kept: { files: 3, bytes: 4 }, found: { files: 1, bytes: 10 } }];
     expect((await master().checkQuotas({ repair: true }, call)).drifted).toEqual(drifted);
     await nothingDrifted();
