@@ -34,21 +34,37 @@ const BENCHES: Record<string, () => Promise<Bench>> = {
   nuwa: () => import('./nuwa.ts'),
 };
 
-const { values, positionals } = parseArgs({
-  allowPositionals: true,
-  options: {
-    json: { type: 'boolean', default: false },
-    quick: { type: 'boolean', default: false },
-    rounds: { type: 'string' },
-    peers: { type: 'string' },
-    only: { type: 'string' },
-  },
-});
+const USAGE = `usage: npm run bench -- <name> [--json] [--quick] [--rounds N] [--peers DIR] [--only PART,…]
+  names: ${Object.keys(BENCHES).join(', ')}`;
+
+function argumentsOf() {
+  try {
+    return parseArgs({
+      allowPositionals: true,
+      options: {
+        json: { type: 'boolean', default: false },
+        quick: { type: 'boolean', default: false },
+        rounds: { type: 'string' },
+        peers: { type: 'string' },
+        only: { type: 'string' },
+        help: { type: 'boolean', default: false },
+      },
+    });
+  } catch (error) {
+    console.error(`${(error as Error).message}\n${USAGE}`);
+    process.exit(2);
+  }
+}
+
+const { values, positionals } = argumentsOf();
+if (values.help) {
+  console.log(USAGE);
+  process.exit(0);
+}
 const load = BENCHES[positionals[0] ?? ''];
 const rounds = values.rounds === undefined ? undefined : Number(values.rounds);
 if (!load || (rounds !== undefined && !(Number.isInteger(rounds) && rounds > 0))) {
-  console.error(`usage: npm run bench -- <name> [--json] [--quick] [--rounds N] [--peers DIR] [--only PART,…]
-  names: ${Object.keys(BENCHES).join(', ')}`);
+  console.error(USAGE);
   process.exit(2);
 }
 const { run, render = renderAll } = await load();

@@ -7,11 +7,29 @@ const SOAKS: Record<string, () => Promise<{ run(options: { minutes: number; say:
   nuwa: () => import('./nuwa.ts'),
 };
 
-const { values, positionals } = parseArgs({ allowPositionals: true, options: { minutes: { type: 'string', default: '10' } } });
+const USAGE = `usage: npm run soak -- <name> [--minutes N]\n  names: ${Object.keys(SOAKS).join(', ')}`;
+
+function argumentsOf() {
+  try {
+    return parseArgs({
+      allowPositionals: true,
+      options: { minutes: { type: 'string', default: '10' }, help: { type: 'boolean', default: false } },
+    });
+  } catch (error) {
+    console.error(`${(error as Error).message}\n${USAGE}`);
+    process.exit(2);
+  }
+}
+
+const { values, positionals } = argumentsOf();
+if (values.help) {
+  console.log(USAGE);
+  process.exit(0);
+}
 const load = SOAKS[positionals[0] ?? ''];
 const minutes = Number(values.minutes);
 if (!load || !(minutes > 0)) {
-  console.error(`usage: npm run soak -- <name> [--minutes N]\n  names: ${Object.keys(SOAKS).join(', ')}`);
+  console.error(USAGE);
   process.exit(2);
 }
 await (await load()).run({ minutes, say: (line) => console.log(line) });
