@@ -141,9 +141,12 @@ export class RandomChunkWriter {
   }
 
   #startMending(place: RandomPlace, error: unknown): Promise<void> {
-    this.#mending ??= this.#mend(place, error).finally(() => {
-      this.#mending = undefined;
-    });
+    // It begins once it is known to be under way: what it suspects may come back to this very chunk.
+    this.#mending ??= Promise.resolve()
+      .then(() => this.#mend(place, error))
+      .finally(() => {
+        this.#mending = undefined;
+      });
     return this.#mending;
   }
 
@@ -166,7 +169,7 @@ export class RandomChunkWriter {
   }
 
   async #mend(place: RandomPlace, error: unknown): Promise<void> {
-    const { context, file, minReplicas } = this.#owner;
+    const { context, file, minReplicas, patienceMs } = this.#owner;
     try {
       if (this.#ticketRefused) {
         this.#ticketRefused = false;
@@ -177,11 +180,23 @@ export class RandomChunkWriter {
         context.failures.note(node, context.clock.monotonicMs());
         if (!guilty) this.#owner.suspect(node);
       }
-      const survivors = place.replicas.map(({ node }) => node).filter((node) => !this.#accused.has(node));
-      if (survivors.length < Math.max(1, minReplicas) && !(await this.#awaitOthers(place, survivors))) throw this.#lost(error);
-      this.moveTo(
-        await context.masters.bumpVersion({ file, epoch: this.#owner.epoch(), chunk: place.chunk, version: place.version, survivors }),
-      );
+      const giveUpAtMs = context.clock.monotonicMs() + patienceMs;
+      let now = place;
+      let survivors = place.replicas.map(({ node }) => node).filter((node) => !this.#accused.has(node));
+      for (;;) {
+        if (survivors.length < Math.max(1, minReplicas) && !(await this.#awaitOthers(now, survivors))) throw this.#lost(error);
+        try {
+          const { chunk, version } = now;
+          this.moveTo(await context.masters.bumpVersion({ file, epoch: this.#owner.epoch(), chunk, version, survivors }));
+          return;
+        } catch (failure) {
+          // One that answered a moment ago went away before it was told. It has all that was acknowledged, and is waited for.
+          if (!hasCode(failure, 'EIO') || context.clock.monotonicMs() >= giveUpAtMs) throw failure;
+          await context.clock.sleep(PAUSE_MS);
+          now = await this.#owner.allocate(this.#index);
+          survivors = [];
+        }
+      }
     } catch (failure) {
       if (hasCode(failure, 'ESTALE', 'ENOENT')) this.#owner.failed(failure);
       throw failure;
@@ -205,7 +220,10 @@ export class RandomChunkWriter {
       if (survivors.length >= Math.max(1, minReplicas)) return true;
       if (context.clock.monotonicMs() >= giveUpAtMs) return false;
       await context.clock.sleep(PAUSE_MS);
-      if (now.version !== place.version) return true; // somebody else changed it: the master says what holds
+      if (now.version === place.version) continue;
+      // Somebody else changed it: the master says what holds, whoever is named.
+      if (survivors.length === 0) survivors.push(...now.replicas.map(({ node }) => node));
+      return true;
     }
   }
 
