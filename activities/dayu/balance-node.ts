@@ -1,8 +1,8 @@
+import { inParallel } from '../../services/base/in-parallel.ts';
 import type { MoveStep } from '../../services/dayu/nodes-contract.ts';
 import { type BalanceReplica, fairShare, type Move, planBalance } from '../../services/pangu/core/balance.ts';
 import { beating } from './beating.ts';
 import { MOVE_TIMEOUT_MS } from './drain-node.ts';
-import { inParallel } from './in-parallel.ts';
 import type { NodeServices } from './node-services.ts';
 
 /** Beside the work of the cluster, which comes first. */

@@ -1,7 +1,7 @@
+import { inParallel } from '../../services/base/in-parallel.ts';
 import type { MoveStep } from '../../services/dayu/nodes-contract.ts';
 import type { HeldReplica } from '../../services/pangu/master-contract.ts';
 import { type Beating, beating } from './beating.ts';
-import { inParallel } from './in-parallel.ts';
 import type { NodeServices } from './node-services.ts';
 
 /** More would only wait for the disk and the network of the one node they all come from. */

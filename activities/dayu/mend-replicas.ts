@@ -1,7 +1,7 @@
+import { inParallel } from '../../services/base/in-parallel.ts';
 import type { MendStep } from '../../services/dayu/nodes-contract.ts';
 import { beating } from './beating.ts';
 import { MOVE_TIMEOUT_MS } from './drain-node.ts';
-import { inParallel } from './in-parallel.ts';
 import type { NodeServices } from './node-services.ts';
 
 const COPIES_AT_ONCE = 4;

@@ -1,7 +1,7 @@
+import { inParallel } from '../../services/base/in-parallel.ts';
 import type { BalanceReplica, Move } from '../../services/pangu/core/balance.ts';
 import { excessBytes, planSpread, targetsOf } from '../../services/pangu/core/spread.ts';
 import type { WorkStep } from '../../services/pangu/work-contract.ts';
-import { inParallel } from '../dayu/in-parallel.ts';
 import type { PanguServices } from './services.ts';
 import { MOVE_TIMEOUT_MS, type StepRequest, stepping } from './stepping.ts';
 

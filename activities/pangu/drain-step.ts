@@ -1,6 +1,6 @@
+import { inParallel } from '../../services/base/in-parallel.ts';
 import type { HeldReplica } from '../../services/pangu/master-contract.ts';
 import type { WorkStep } from '../../services/pangu/work-contract.ts';
-import { inParallel } from '../dayu/in-parallel.ts';
 import type { PanguServices } from './services.ts';
 import { describeWaiting, MOVE_TIMEOUT_MS, type Stepping, type StepRequest, stepping } from './stepping.ts';
 

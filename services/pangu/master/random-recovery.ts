@@ -1,11 +1,19 @@
 import { sql } from 'drizzle-orm';
-import { inTransaction, rows } from '../../base/database.ts';
+import { rows } from '../../base/database.ts';
 import { hasCode, messageOf } from '../../base/errors.ts';
+import { inParallel } from '../../base/in-parallel.ts';
 import { discardChunks, NODES } from './chunks.ts';
 import type { MasterContext } from './context.ts';
-import { INODE_COLUMNS, type Inode } from './inodes.ts';
 import { askVersion, keepReplicas } from './random-replicas.ts';
-import type { RecoveryOutcome } from './recover-file.ts';
+import {
+  type ClaimedFile,
+  claimFile,
+  type RecoveryOptions,
+  type RecoveryOutcome,
+  recordClaimed,
+  type SeenWith,
+  unclaim,
+} from './recovery-claim.ts';
 
 /**
  * Ends the writing of a `random` file whose writer is gone. What it had under way may be on some replicas and not on others, and nobody may see both.
@@ -24,13 +32,6 @@ const PULL_TIMEOUT_MS = 60_000;
 const CUT_TIMEOUT_MS = 10_000;
 const PARALLEL_MAX = 8;
 
-interface Claimed {
-  id: string;
-  epoch: number;
-  chunkBytes: number;
-  size: number;
-}
-
 interface Chunk {
   chunk: string;
   index: number;
@@ -44,10 +45,10 @@ type State = { node: string; end: number; digest: number };
 export async function recoverRandomFile(
   context: MasterContext,
   file: string,
-  was: { writer?: string | null; epoch?: number },
-  { force = false }: { force?: boolean } = {},
+  was: SeenWith,
+  { force = false }: RecoveryOptions = {},
 ): Promise<RecoveryOutcome> {
-  const claimed = await claim(context, file, was, force);
+  const claimed = await claimFile(context, { file, kind: 'random', was, force, claimMs: CLAIM_MS });
   if (typeof claimed === 'string') return claimed;
   const chunks = await rows<Chunk>(
     context.db,
@@ -55,22 +56,21 @@ export async function recoverRandomFile(
   );
   const made = chunks.filter(({ length }) => length > 0);
   const ends: (number | undefined)[] = [];
-  let next = 0;
-  const worker = async (): Promise<void> => {
-    while (next < made.length) {
-      const at = next++;
-      ends[at] = await settleChunk(context, claimed, made[at]!);
-    }
-  };
   try {
-    await Promise.all(Array.from({ length: PARALLEL_MAX }, worker));
+    await inParallel(
+      made.entries(),
+      PARALLEL_MAX,
+      () => true,
+      async ([at, chunk]) => {
+        ends[at] = await settleChunk(context, claimed, chunk);
+      },
+    );
   } catch (error) {
     if (hasCode(error, 'ESTALE')) return 'moved'; // another recovery came before the end of this one
     throw error;
   }
   if (ends.some((end) => end === undefined)) {
-    // The next one need not wait for the claim to run out.
-    await context.db.execute(sql`update pangu.inodes set recovery_until = null where id = ${file} and epoch = ${claimed.epoch}`);
+    await unclaim(context, claimed);
     return 'missing';
   }
   const written = made.map(({ index }, i) => (ends[i]! > 0 ? index * claimed.chunkBytes + ends[i]! : 0));
@@ -84,36 +84,8 @@ export async function recoverRandomFile(
   return outcome;
 }
 
-function claim(
-  { db }: MasterContext,
-  file: string,
-  was: { writer?: string | null; epoch?: number },
-  force: boolean,
-): Promise<Claimed | RecoveryOutcome> {
-  return inTransaction(db, async (tx) => {
-    const [inode] = await rows<Inode & { claimed: boolean }>(
-      tx,
-      sql`
-        select ${INODE_COLUMNS}, coalesce(i.recovery_until > now(), false) as claimed
-        from pangu.inodes i where i.id = ${file} and i.kind = 'random' for update`,
-    );
-    if (!inode || inode.deleted || inode.state === 'closed') return 'moved';
-    if (was.writer !== undefined && inode.writer !== was.writer) return 'moved';
-    if (was.epoch !== undefined && inode.epoch !== was.epoch) return 'moved';
-    if (inode.claimed && !force) return 'underway';
-    if (inode.target !== null) {
-      await tx.execute(sql`
-        update pangu.inodes set parent = null, target = null, deleted_at = to_timestamp(0), epoch = epoch + 1, writer = null where id = ${file}`);
-      return 'removed';
-    }
-    await tx.execute(sql`
-      update pangu.inodes set epoch = epoch + 1, recovery_until = now() + make_interval(secs => ${CLAIM_MS / 1000}) where id = ${file}`);
-    return { id: file, epoch: inode.epoch + 1, chunkBytes: inode.chunkBytes, size: inode.size };
-  });
-}
-
 /** @returns where it ends; undefined when no replica answers. */
-async function settleChunk(context: MasterContext, file: Claimed, chunk: Chunk): Promise<number | undefined> {
+async function settleChunk(context: MasterContext, file: ClaimedFile, chunk: Chunk): Promise<number | undefined> {
   try {
     // All survive for now; who cannot be told does not.
     const row = await keepReplicas(context, {
@@ -150,7 +122,7 @@ const agreeing = (states: readonly State[], { digest }: State): number => states
 /** @returns whether the replica on `node` is now as `kept`. */
 async function pull(
   { chunkServers, chunkServerAt, log }: MasterContext,
-  file: Claimed,
+  file: ClaimedFile,
   { chunk, version }: { chunk: string; version: number },
   kept: State,
   node: string,
@@ -180,14 +152,11 @@ async function cut({ chunkServers, chunkServerAt }: MasterContext, { chunk, vers
   );
 }
 
-function record({ db }: MasterContext, file: Claimed, unmade: readonly string[], size: number): Promise<RecoveryOutcome> {
-  return inTransaction(db, async (tx) => {
-    const [inode] = await rows<Inode>(tx, sql`select ${INODE_COLUMNS} from pangu.inodes i where i.id = ${file.id} for update`);
-    if (!inode || inode.deleted || inode.epoch !== file.epoch || inode.state === 'closed') return 'moved';
+function record(context: MasterContext, file: ClaimedFile, unmade: readonly string[], size: number): Promise<RecoveryOutcome> {
+  return recordClaimed(context, file, async (tx) => {
     await discardChunks(tx, unmade);
     await tx.execute(sql`update pangu.chunks set length = ${file.chunkBytes} where file = ${file.id} and length > 0`);
     await tx.execute(sql`
       update pangu.inodes set state = 'closed', writer = null, recovery_until = null, size = ${size}, modified_at = now() where id = ${file.id}`);
-    return 'closed';
   });
 }

@@ -1,14 +1,21 @@
 import { sql } from 'drizzle-orm';
-import { inTransaction, type Queryable, rows } from '../../base/database.ts';
-import { hasCode } from '../../base/errors.ts';
+import { type Queryable, rows } from '../../base/database.ts';
 import { type FoundChunk, planRecovery, type RecoveredChunk } from '../core/recovery.ts';
 import type { ChunkState } from '../core/states.ts';
 import { discardChunks, NODES } from './chunks.ts';
 import { closeFile, recordChunks } from './close-file.ts';
 import type { MasterContext } from './context.ts';
 import { freezeChunk, sealAt } from './freeze-chunk.ts';
-import { INODE_COLUMNS, type Inode } from './inodes.ts';
 import { quotaRefusal } from './quotas.ts';
+import {
+  type ClaimedFile,
+  claimFile,
+  type RecoveryOptions,
+  type RecoveryOutcome,
+  recordClaimed,
+  type SeenWith,
+  unclaim,
+} from './recovery-claim.ts';
 
 /**
  * Ends a file whose writer is gone, so that it can be read whole and written again.
@@ -23,16 +30,8 @@ import { quotaRefusal } from './quotas.ts';
  * Every step may be done again. A master that dies on the way leaves the claim, which ends by itself; whoever comes next begins anew under a higher epoch, and
  * can only find chunks as short as, or shorter than, those the first one saw, as long as that one recorded nothing.
  */
-export type RecoveryOutcome = 'closed' | 'removed' | 'moved' | 'underway' | 'missing';
-
 /** From claim to record, with servers that do not answer on the way. */
 const CLAIM_MS = 20_000;
-
-interface OpenFile {
-  id: string;
-  epoch: number;
-  chunkBytes: number;
-}
 
 /** `complete`: every replica of every open chunk has said what it holds. */
 interface Found {
@@ -40,17 +39,13 @@ interface Found {
   complete: boolean;
 }
 
-/**
- * @param was the writer, or the epoch, that the file was seen with: another one there now is none of our business (`moved`)
- * @param force do not leave it to another recovery that is under way
- */
 export async function recoverFile(
   context: MasterContext,
   file: string,
-  was: { writer?: string | null; epoch?: number },
-  { force = false }: { force?: boolean } = {},
+  was: SeenWith,
+  { force = false }: RecoveryOptions = {},
 ): Promise<RecoveryOutcome> {
-  const claimed = await claim(context, file, was, force);
+  const claimed = await claimFile(context, { file, kind: 'append', was, force, claimMs: CLAIM_MS });
   if (typeof claimed === 'string') return claimed;
   const found = await freezeAll(context, claimed);
   try {
@@ -67,7 +62,7 @@ function asRecorded(chunk: FoundChunk): FoundChunk {
   return { ...chunk, replicas: replicas.map(({ node }) => ({ node, length: chunk.length })) };
 }
 
-async function end(context: MasterContext, claimed: OpenFile, found: Found): Promise<RecoveryOutcome> {
+async function end(context: MasterContext, claimed: ClaimedFile, found: Found): Promise<RecoveryOutcome> {
   const file = claimed.id;
   let plan = planRecovery(found.chunks);
   if (plan.kind === 'missing' && found.complete) {
@@ -89,41 +84,7 @@ async function end(context: MasterContext, claimed: OpenFile, found: Found): Pro
   return outcome;
 }
 
-function claim(
-  { db }: MasterContext,
-  file: string,
-  was: { writer?: string | null; epoch?: number },
-  force: boolean,
-): Promise<OpenFile | RecoveryOutcome> {
-  return inTransaction(db, async (tx) => {
-    const [inode] = await rows<Inode & { claimed: boolean }>(
-      tx,
-      sql`
-        select ${INODE_COLUMNS}, coalesce(i.recovery_until > now(), false) as claimed
-        from pangu.inodes i where i.id = ${file} and i.type = 'file' for update`,
-    );
-    // Chunks of other kinds of files are not for us to seal.
-    if (!inode || inode.deleted || inode.state === 'closed' || inode.kind !== 'append') return 'moved';
-    if (was.writer !== undefined && inode.writer !== was.writer) return 'moved';
-    if (was.epoch !== undefined && inode.epoch !== was.epoch) return 'moved';
-    if (inode.claimed && !force) return 'underway';
-    if (inode.target !== null) {
-      await tx.execute(sql`
-        update pangu.inodes set parent = null, target = null, deleted_at = to_timestamp(0), epoch = epoch + 1, writer = null where id = ${file}`);
-      return 'removed';
-    }
-    await tx.execute(sql`
-      update pangu.inodes set epoch = epoch + 1, recovery_until = now() + make_interval(secs => ${CLAIM_MS / 1000}) where id = ${file}`);
-    return { id: file, epoch: inode.epoch + 1, chunkBytes: inode.chunkBytes };
-  });
-}
-
-/** Could not be done yet: the next one need not wait for the claim to run out. */
-async function unclaim({ db }: MasterContext, { id, epoch }: OpenFile): Promise<void> {
-  await db.execute(sql`update pangu.inodes set recovery_until = null where id = ${id} and epoch = ${epoch}`);
-}
-
-async function freezeAll(context: MasterContext, file: OpenFile): Promise<Found> {
+async function freezeAll(context: MasterContext, file: ClaimedFile): Promise<Found> {
   const chunks = await rows<{ chunk: string; offset: number; state: ChunkState; length: number; nodes: string[] }>(
     context.db,
     sql`
@@ -149,15 +110,13 @@ async function sealKept(context: MasterContext, kept: RecoveredChunk): Promise<R
 }
 
 function record(
-  { db }: MasterContext,
-  file: OpenFile,
+  context: MasterContext,
+  file: ClaimedFile,
   found: readonly FoundChunk[],
   kept: readonly RecoveredChunk[],
   drop: readonly string[],
 ): Promise<RecoveryOutcome> {
-  return inTransaction(db, async (tx) => {
-    const [inode] = await rows<Inode>(tx, sql`select ${INODE_COLUMNS} from pangu.inodes i where i.id = ${file.id} for update`);
-    if (!inode || inode.deleted || inode.epoch !== file.epoch || inode.state === 'closed') return 'moved';
+  return recordClaimed(context, file, async (tx, inode) => {
     await discardChunks(tx, drop);
     const ended = kept.filter(({ nodes }) => nodes !== undefined);
     const lost = await Promise.all(ended.map(({ chunk, nodes }) => otherNodes(tx, chunk, nodes!)));
@@ -169,7 +128,6 @@ function record(
         ended.map(({ chunk, offset, length }, i) => ({ chunk, offset, length, state: 'sealed', lost: lost[i]! })),
       );
     await closeFile(tx, file.id);
-    return 'closed';
   });
 }
 
@@ -184,15 +142,4 @@ async function cutRecords(tx: Queryable, found: readonly FoundChunk[], ended: re
 async function otherNodes(tx: Queryable, chunk: string, nodes: readonly string[]): Promise<string[]> {
   const held = await rows<{ node: string }>(tx, sql`select node from pangu.replicas where chunk = ${chunk}`);
   return held.map(({ node }) => node).filter((node) => !nodes.includes(node));
-}
-
-/** True when the file's writer is gone, so that it may be recovered. A file that nobody keeps a lease of is anybody's. */
-export async function isAbandoned({ writers }: MasterContext, { writer }: { writer: string | null }): Promise<boolean> {
-  if (writer === null) return true;
-  try {
-    return (await writers?.isGone(writer)) ?? false;
-  } catch (error) {
-    if (hasCode(error, 'Unavailable', 'DeadlineExceeded')) return false;
-    throw error;
-  }
 }

@@ -2,6 +2,7 @@ import { sql } from 'drizzle-orm';
 import { systemClock } from '../../../base/clock.ts';
 import { isDatabaseAway, rows } from '../../../base/database.ts';
 import { messageOf } from '../../../base/errors.ts';
+import { inParallel } from '../../../base/in-parallel.ts';
 import { NODES } from '../chunks.ts';
 import type { MasterContext } from '../context.ts';
 import { endLogChunk } from '../log-places.ts';
@@ -85,16 +86,12 @@ async function recoverOnce(context: MasterContext, writers: WatchedWriters, stop
         select id, kind from pangu.inodes where writer = ${writer} and deleted_at is null
           and (recovery_until is null or recovery_until < now()) limit ${BATCH}`,
     );
-    let next = 0;
-    const worker = async (): Promise<void> => {
-      while (next < left.length && !stopped()) {
-        const { id, kind } = left[next++]!;
-        const recover = kind === 'random' ? recoverRandomFile : recoverFile;
-        const outcome = await recover(context, id, { writer });
-        if (outcome === 'missing') context.log.warn({ file: id, writer }, 'file.not-recovered');
-      }
-    };
-    await Promise.all(Array.from({ length: PARALLEL_MAX }, worker));
+    const more = (): boolean => !stopped();
+    await inParallel(left, PARALLEL_MAX, more, async ({ id, kind }) => {
+      const recover = kind === 'random' ? recoverRandomFile : recoverFile;
+      const outcome = await recover(context, id, { writer });
+      if (outcome === 'missing') context.log.warn({ file: id, writer }, 'file.not-recovered');
+    });
   }
 }
 

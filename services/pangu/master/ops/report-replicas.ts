@@ -1,6 +1,7 @@
 import { sql } from 'drizzle-orm';
 import { inTransaction, rows } from '../../../base/database.ts';
 import { hasCode, messageOf } from '../../../base/errors.ts';
+import { inParallel } from '../../../base/in-parallel.ts';
 import { discardReplicas } from '../chunks.ts';
 import type { MasterContext } from '../context.ts';
 import { healingMetrics } from '../healing-metrics.ts';
@@ -15,8 +16,18 @@ const ASK_TIMEOUT_MS = 10_000;
 const AT_ONCE = 8;
 
 export async function reportReplicas(context: MasterContext, { node, lost, bad }: { node: string; lost: string[]; bad: string[] }) {
-  await eachOf(lost, async (chunk) => void (await dropLost(context, chunk, node)));
-  await eachOf(bad, async (chunk) => void (await reportBadReplica(context, { chunk, node, reason: `${node} found it damaged` })));
+  await inParallel(
+    lost,
+    AT_ONCE,
+    () => true,
+    async (chunk) => void (await dropLost(context, chunk, node)),
+  );
+  await inParallel(
+    bad,
+    AT_ONCE,
+    () => true,
+    async (chunk) => void (await reportBadReplica(context, { chunk, node, reason: `${node} found it damaged` })),
+  );
   return {};
 }
 
@@ -49,12 +60,4 @@ async function isLost({ chunkServers, chunkServerAt, log }: MasterContext, chunk
     log.warn({ chunk, node, error: messageOf(error) }, 'replica.not-asked');
     return false;
   }
-}
-
-async function eachOf(chunks: readonly string[], work: (chunk: string) => Promise<void>): Promise<void> {
-  const left = chunks[Symbol.iterator]();
-  const worker = async (): Promise<void> => {
-    for (const chunk of left) await work(chunk);
-  };
-  await Promise.all(Array.from({ length: AT_ONCE }, worker));
 }
