@@ -1,5 +1,6 @@
 /** What watching a job, a rollout, and nodes that come or go have in common: a workflow that is asked by query, which costs it nothing, until it has ended. */
 import { setMaxListeners } from 'node:events';
+import { setTimeout as delay } from 'node:timers/promises';
 import type { WorkflowHandle } from '@temporalio/client';
 import { formatMs } from './units.ts';
 
@@ -27,6 +28,25 @@ export function awaitEnd(handle: WorkflowHandle): { ended: Promise<true>; stop()
       () => true as const,
     );
   return { ended, stop: () => polling.abort() };
+}
+
+/** Shows how far a workflow is until it says that it has finished. */
+export async function showProgress<Progress extends { finishedAtMs?: number }>(
+  handle: WorkflowHandle,
+  picture: { show(progress: Progress): void; stop(): void },
+): Promise<void> {
+  try {
+    for (;;) {
+      const progress = await queryProgress<Progress>(handle);
+      if (progress) picture.show(progress);
+      if (progress?.finishedAtMs !== undefined) return;
+      // One that could not say how it ended, or is not to be asked any more.
+      if ((await handle.describe()).status.name !== 'RUNNING') return;
+      await delay(INTERVAL_MS);
+    }
+  } finally {
+    picture.stop();
+  }
 }
 
 /** For those who watch without a terminal: one line whenever something changed, with the time since the start before it. */

@@ -1,27 +1,15 @@
-import { setTimeout as delay } from 'node:timers/promises';
 import type { WorkflowHandle } from '@temporalio/client';
 import cliProgress from 'cli-progress';
 import type { NodesProgress } from '../../../services/dayu/nodes-contract.ts';
 import { drawBar } from './bars.ts';
-import { INTERVAL_MS, LinePicture, queryProgress } from './follow-workflow.ts';
+import { LinePicture, showProgress } from './follow-workflow.ts';
 import { nodesLine } from './nodes-view.ts';
 import { formatBytes } from './units.ts';
 
 /** Shows nodes that come or go until it is over: bars on a terminal, else one line whenever something changed. */
 export async function watchNodes(handle: WorkflowHandle, stream: NodeJS.WriteStream = process.stderr): Promise<void> {
-  const picture = stream.isTTY ? new BarPicture(stream) : new LinePicture(stream, nodesLine);
-  try {
-    for (;;) {
-      const progress = await queryProgress<NodesProgress>(handle);
-      if (progress) picture.show(progress);
-      if (progress?.finishedAtMs !== undefined) return;
-      // One that could not say how it ended, or is not to be asked any more.
-      if ((await handle.describe()).status.name !== 'RUNNING') return;
-      await delay(INTERVAL_MS);
-    }
-  } finally {
-    picture.stop();
-  }
+  const picture = stream.isTTY ? new BarPicture(stream) : new LinePicture<NodesProgress>(stream, nodesLine);
+  await showProgress(handle, picture);
 }
 
 /** One bar of bytes for each node. */

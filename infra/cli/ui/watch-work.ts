@@ -1,26 +1,14 @@
-import { setTimeout as delay } from 'node:timers/promises';
 import type { WorkflowHandle } from '@temporalio/client';
 import cliProgress from 'cli-progress';
 import type { WorkProgress } from '../../../services/pangu/work-contract.ts';
 import { drawBar } from './bars.ts';
-import { INTERVAL_MS, LinePicture, queryProgress } from './follow-workflow.ts';
+import { LinePicture, showProgress } from './follow-workflow.ts';
 import { workLine } from './work-view.ts';
 
 /** Shows a repair, a balance or a drain until it is over: a bar of bytes on a terminal, else one line whenever something changed. */
 export async function watchWork(handle: WorkflowHandle, stream: NodeJS.WriteStream = process.stderr): Promise<void> {
-  const picture = stream.isTTY ? new BarPicture(stream) : new LinePicture(stream, workLine);
-  try {
-    for (;;) {
-      const progress = await queryProgress<WorkProgress>(handle);
-      if (progress) picture.show(progress);
-      if (progress?.finishedAtMs !== undefined) return;
-      // One that could not say how it ended, or is not to be asked any more.
-      if ((await handle.describe()).status.name !== 'RUNNING') return;
-      await delay(INTERVAL_MS);
-    }
-  } finally {
-    picture.stop();
-  }
+  const picture = stream.isTTY ? new BarPicture(stream) : new LinePicture<WorkProgress>(stream, workLine);
+  await showProgress(handle, picture);
 }
 
 class BarPicture {

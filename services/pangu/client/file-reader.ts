@@ -7,6 +7,7 @@ import { orderReplicas } from '../core/replica-order.ts';
 import { crc } from '../crc.ts';
 import type { LocatedChunk, Replica } from '../master-contract.ts';
 import type { ClientContext } from './context.ts';
+import { reportBadReplica } from './report-bad-replica.ts';
 import { visibleLength } from './visible-length.ts';
 
 const READ_TIMEOUT_MS = 10_000;
@@ -170,7 +171,7 @@ export class FileReader implements PanguFile {
           // Ours has run out, or the key it was made with: the master gives another with the places of the chunk.
           if (hasCode(failure, 'NoTicket')) break;
           failures.note(replica.node, clock.monotonicMs());
-          if (isBadReplica(failure)) this.#report(chunk.chunk, replica.node, failure);
+          if (isBadReplica(failure)) reportBadReplica(this.#context, chunk.chunk, replica.node, failure);
           else hopeful = true;
         }
       }
@@ -203,16 +204,6 @@ export class FileReader implements PanguFile {
     if (attachment.length !== length || findMismatch(attachment, offset, body.crcs, crc) >= 0)
       throw new ChunkError('BadChecksum', `bytes of chunk ${chunk} from ${node} were damaged on the way`, { details: { offset } });
     return attachment;
-  }
-
-  /** In the background: the read goes on with another replica. */
-  #report(chunk: string, node: string, error: unknown): void {
-    const reason = messageOf(error).slice(0, 1000);
-    const { log, masters } = this.#context;
-    log.warn({ chunk, node, reason }, 'read.replica.bad');
-    masters
-      .reportBadReplica({ chunk, node, reason })
-      .catch((failure) => log.warn({ chunk, node, error: messageOf(failure) }, 'read.report.failed'));
   }
 
   /** Shared by all reads that need it at the moment. */

@@ -7,6 +7,7 @@ import { crc } from '../crc.ts';
 import { RANDOM_TRANSFER_BYTES_MAX } from '../random-chunk-contract.ts';
 import { RANDOM_INDEXES_MAX, RANDOM_PLACE_MS, type RandomPlace } from '../random-contract.ts';
 import type { ClientContext } from './context.ts';
+import { reportBadReplica } from './report-bad-replica.ts';
 
 const READ_TIMEOUT_MS = 5_000;
 /** Reads of one call in flight at once. */
@@ -166,7 +167,7 @@ export class RandomReader implements PanguFile {
           // Ours is old, or the ticket: the master says what holds.
           if (hasCode(failure, 'StaleVersion', 'NoTicket')) break;
           failures.note(node, clock.monotonicMs());
-          if (hasCode(failure, ...BAD_REPLICA_CODES)) this.#report(chunk, node, failure);
+          if (hasCode(failure, ...BAD_REPLICA_CODES)) reportBadReplica(this.#context, chunk, node, failure);
         }
       }
       this.forget(index);
@@ -214,16 +215,6 @@ export class RandomReader implements PanguFile {
       if (hasCode(error, 'ENOENT')) throw new PanguError('ENOENT', `${this.path} was removed while it was read`, { cause: error });
       throw error;
     }
-  }
-
-  /** In the background: the read goes on with another replica. */
-  #report(chunk: string, node: string, error: unknown): void {
-    const reason = messageOf(error).slice(0, 1000);
-    const { log, masters } = this.#context;
-    log.warn({ chunk, node, reason }, 'read.replica.bad');
-    masters
-      .reportBadReplica({ chunk, node, reason })
-      .catch((failure) => log.warn({ chunk, node, error: messageOf(failure) }, 'read.report.failed'));
   }
 }
 
