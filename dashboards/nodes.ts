@@ -96,7 +96,8 @@ export function nodesDashboard(settings: Settings): Dashboard {
     .withPanel(
       graph({
         title: 'Event loop lag, 99th percentile',
-        description: 'How late a process turns to what is due. Above 0.1 s it computes too much at once, or the machine is overloaded.',
+        description:
+          'How late a process turns to what is due; looked at every 0.05 s, which is what an idle one shows. Above 0.1 s it computes too much at once, or the machine is overloaded.',
         unit: 's',
         limits: { orange: 0.1, red: 1 },
         queries: [{ expression: max(series(PROCESS_METRICS.eventLoopLagSeconds, HERE), 'role', 'node'), legend: PROCESS }],
