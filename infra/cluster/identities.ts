@@ -2,8 +2,7 @@ import { ensureIdentity, ensureIssuer, type Issuer, type KeyDirectory, keyDirect
 import type { Capability, SecurityConfig } from '../../services/zhongkui/contract.ts';
 import type { RoleName } from '../roles.ts';
 import { inKeys } from '../security/keys-lock.ts';
-import { adminGrants, roleGrants } from '../security/role-grants.ts';
-import { processName } from './process-run.ts';
+import { adminGrants, grantsOfAll } from '../security/role-grants.ts';
 
 /**
  * The keys of a local cluster: an issuer whom all its processes trust, a key pair with a token for each process and for the administrator. They are made at the first
@@ -31,9 +30,9 @@ export class Identities {
   }
 
   /** What a process is told. */
-  async ofProcess(role: RoleName, place?: string): Promise<SecurityConfig> {
-    const name = `service/${processName(role, place)}`;
-    await inKeys(this.#keys.path, () => this.#keep(name, roleGrants(role, this.#issuer.cluster)));
+  async ofProcess(process: string, roles: readonly RoleName[]): Promise<SecurityConfig> {
+    const name = `service/${process}`;
+    await inKeys(this.#keys.path, () => this.#keep(name, grantsOfAll(roles, this.#issuer.cluster)));
     return { identityFile: this.#keys.fileOf(name), trustFile: this.#keys.trustFile };
   }
 

@@ -35,6 +35,8 @@ export const clusterOptionsSchema = z.object({
   monitoring: z.boolean().default(false),
   /** Its processes speak TLS with each other. A directory keeps what it began with. @default what the directory began with, else false */
   tls: z.boolean().optional(),
+  /** One process for all masters and one for all of a node, instead of one for each role. @default false */
+  together: z.boolean().default(false),
   /** Jobs must say who submits them. @default false */
   requireSubmitter: z.boolean().default(false),
   /** Goes down by itself when the process that started it dies. */
@@ -61,6 +63,7 @@ export interface ClusterShape {
   };
   monitoring: boolean;
   tls?: boolean;
+  together?: boolean;
   requireSubmitter?: boolean;
   attached: boolean;
 }

@@ -1,9 +1,9 @@
 /**
- * How each role's process of a local cluster is started: a pure function of what was found and chosen. The launcher carries it out.
+ * How each process of a local cluster is started: a pure function of what was found and chosen. The launcher carries it out.
  */
 import type { MachineFiles } from '../../services/zhongkui/client.ts';
 import type { SecurityConfig } from '../../services/zhongkui/contract.ts';
-import { OPTIONAL_ROLES, ROLE_NEEDS, type RoleName } from '../roles.ts';
+import { OPTIONAL_ROLES, ROLE_NEEDS, type RoleName, type RoleNeeds } from '../roles.ts';
 import type { Layout } from './layout.ts';
 import { membersText, type NuwaServer } from './nuwa-servers.ts';
 import type { ClusterShape } from './options.ts';
@@ -21,7 +21,7 @@ export interface PlanInput {
   security: ReadonlyMap<string, SecurityConfig>;
   /** What all show each other, if they speak TLS. */
   tls?: MachineFiles;
-  /** One for each process of any other role, by its name. */
+  /** One for each process that plays another role alone, by its name. */
   ports: ReadonlyMap<string, number>;
   /** What roles that speak with Temporal get. */
   temporalEnv: Readonly<Record<string, string | undefined>>;
@@ -51,31 +51,58 @@ const STOP_TIER: Record<RoleName, number> = {
   nuwa: STOP_TIERS.coordination,
 };
 
-/** Where each role but Nuwa runs, of those that every cluster needs: once in the cluster, or once on each node. The authority only where there are certificates. */
-export function placesOf(shape: ClusterShape): { role: RoleName; node?: { id: string; rack: string } }[] {
+/** What one process of a cluster plays. */
+export interface Place {
+  /** What its process is called: its role, where it plays one alone. */
+  name: string;
+  roles: readonly RoleName[];
+  node?: { id: string; rack: string };
+}
+
+/** All but Nuwa's, of those that every cluster needs: once in the cluster, or once on each node. The authority only where there are certificates. */
+export function placesOf(shape: ClusterShape): Place[] {
   const isPlayed = (role: RoleName): boolean =>
     role !== 'nuwa' && !OPTIONAL_ROLES.includes(role) && (role !== 'zhongkui' || shape.tls === true);
   const roles = (Object.keys(ROLE_NEEDS) as RoleName[]).filter(isPlayed);
-  return roles.flatMap((role) => (ROLE_NEEDS[role].node ? shape.nodes.map((node) => ({ role, node })) : [{ role }]));
+  if (!shape.together)
+    return roles.flatMap((role) => {
+      const place = { name: role, roles: [role] };
+      return ROLE_NEEDS[role].node ? shape.nodes.map((node) => ({ ...place, node })) : [place];
+    });
+  // The authority's process holds its key, so it is nobody else's.
+  const masters = roles.filter((role) => !ROLE_NEEDS[role].node && role !== 'zhongkui');
+  const ofNode = roles.filter((role) => ROLE_NEEDS[role].node);
+  return [
+    { name: 'masters', roles: masters },
+    ...(roles.includes('zhongkui') ? [{ name: 'zhongkui', roles: ['zhongkui'] as const }] : []),
+    ...shape.nodes.map((node) => ({ name: 'node', roles: ofNode, node })),
+  ];
 }
 
-export function roleSpec(input: PlanInput, role: RoleName, node?: { id: string; rack: string }): ProcessSpec {
+/** Whether any of the roles can't do without it. */
+export const needOf = (roles: readonly RoleName[], what: keyof RoleNeeds): boolean => roles.some((role) => ROLE_NEEDS[role][what]);
+
+export function placeSpec(input: PlanInput, { name, roles, node }: Place): ProcessSpec {
   const { layout, shape, nuwaServers, ports } = input;
   const scheme = schemeOf(input);
-  const needs = ROLE_NEEDS[role];
+  const [role] = roles;
+  const alone = roles.length === 1 ? role : undefined;
+  // Several have each a directory of their own in it, the same as alone, and ports as they come.
+  const data = alone ? layout.dataOf(alone, node?.id) : node ? layout.nodeDirectory(node.id) : layout.dir;
+  const port = alone ? ports.get(processName(alone, node?.id)) : 0;
   return {
-    ...common(input, role),
+    ...common(input, name, roles),
     ...(node ? { node: node.id } : {}),
     env: {
-      ...commonEnv(input, processName(role, node?.id)),
-      FEITIAN_DATA: layout.dataOf(role, node?.id),
-      FEITIAN_LISTEN: `${scheme}://127.0.0.1:${ports.get(processName(role, node?.id))}`,
-      ...(needs.nuwa ? { FEITIAN_NUWA: nuwaServers.map(({ port }) => `${scheme}://127.0.0.1:${port}`).join(',') } : {}),
-      ...(needs.database ? { FEITIAN_DATABASE_URL: input.databaseUrl } : {}),
-      ...(needs.temporal ? input.temporalEnv : {}),
-      ...(role === 'worker' && shape.requireSubmitter ? { FEITIAN_REQUIRE_SUBMITTER: 'on' } : {}),
-      ...(role === 'shennong' ? { FEITIAN_HTTP: `127.0.0.1:${ports.get(SHENNONG_HTTP)}`, FEITIAN_SCRAPE: input.scrape } : {}),
-      ...(node && role === 'pangu-chunk' ? disksEnv(input, node.id) : {}),
+      ...commonEnv(input, processName(name, node?.id)),
+      FEITIAN_DATA: data,
+      FEITIAN_LISTEN: `${scheme}://127.0.0.1:${port}`,
+      ...(needOf(roles, 'nuwa') ? { FEITIAN_NUWA: nuwaServers.map(({ port }) => `${scheme}://127.0.0.1:${port}`).join(',') } : {}),
+      ...(needOf(roles, 'database') ? { FEITIAN_DATABASE_URL: input.databaseUrl } : {}),
+      ...(needOf(roles, 'temporal') ? input.temporalEnv : {}),
+      ...(roles.includes('worker') && shape.requireSubmitter ? { FEITIAN_REQUIRE_SUBMITTER: 'on' } : {}),
+      ...(roles.includes('shennong') ? { FEITIAN_HTTP: `127.0.0.1:${ports.get(SHENNONG_HTTP)}`, FEITIAN_SCRAPE: input.scrape } : {}),
+      ...(node && roles.includes('pangu-chunk') ? disksEnv(input, node.id) : {}),
       ...(node
         ? {
             FEITIAN_NODE: node.id,
@@ -85,7 +112,7 @@ export function roleSpec(input: PlanInput, role: RoleName, node?: { id: string; 
           }
         : {}),
     },
-    log: layout.logOf(role, node?.id),
+    log: layout.logOf(name, node?.id),
   };
 }
 
@@ -93,7 +120,7 @@ export function roleSpec(input: PlanInput, role: RoleName, node?: { id: string; 
 export function nuwaSpec(input: PlanInput, { id, port, zookeeperPort }: NuwaServer): ProcessSpec {
   const { layout, nuwaServers } = input;
   return {
-    ...common(input, 'nuwa'),
+    ...common(input, 'nuwa', ['nuwa']),
     instance: id,
     env: {
       ...commonEnv(input, processName('nuwa', id)),
@@ -107,14 +134,15 @@ export function nuwaSpec(input: PlanInput, { id, port, zookeeperPort }: NuwaServ
   };
 }
 
-function common({ entry }: PlanInput, role: RoleName) {
+function common({ entry }: PlanInput, name: string, roles: readonly RoleName[]) {
   return {
-    role,
+    role: name,
     command: entry.command,
-    args: [...entry.args, 'run', role],
+    args: [...entry.args, 'run', ...roles],
     ready: 'message' as const,
     stopSignal: 'SIGTERM' as const,
-    stopTier: STOP_TIER[role],
+    // Within a process the last that was started is the first to stop: those who use others come last in the list of roles.
+    stopTier: Math.max(...roles.map((role) => STOP_TIER[role])),
   };
 }
 

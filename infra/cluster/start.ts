@@ -14,7 +14,7 @@ import { messageOf } from '../../services/base/errors.ts';
 import type { TemporalConfig } from '../../services/base/role.ts';
 import type { SecurityConfig } from '../../services/zhongkui/contract.ts';
 import { ClusterError } from '../errors.ts';
-import { ROLE_NEEDS, type RoleName } from '../roles.ts';
+import type { RoleName } from '../roles.ts';
 import { lastLines } from '../setup/run-program.ts';
 import { ensureTemporalCli } from '../setup/temporal.ts';
 import { temporalFromEnvironment } from '../temporal-config.ts';
@@ -32,7 +32,7 @@ import {
 } from './nuwa-servers.ts';
 import type { ClusterShape } from './options.ts';
 import { ownPassword } from './own-password.ts';
-import { nuwaSpec, type PlanInput, placesOf, roleSpec, SHENNONG_HTTP, STOP_TIERS } from './plan.ts';
+import { needOf, nuwaSpec, type Place, type PlanInput, placeSpec, placesOf, SHENNONG_HTTP, STOP_TIERS } from './plan.ts';
 import { freePort, isFree, wantedPort } from './ports.ts';
 import { awaitPostgres, checkDatabase, postgresCommand, postgresEnvironment, postgresUrl, preparePostgres } from './postgres.ts';
 import { processName } from './process-run.ts';
@@ -62,8 +62,8 @@ export async function startEverything(context: StartContext): Promise<StartedClu
   const ports = await rolePorts(context, places);
   const security = new Map<string, SecurityConfig>();
   await secure(context, security, [
-    ...nuwaServers.map(({ id }) => ['nuwa', id] as const),
-    ...places.map(({ role, node }) => [role, node?.id] as const),
+    ...nuwaServers.map(({ id }) => [processName('nuwa', id), ['nuwa']] as const),
+    ...places.map(nameAndRoles),
   ]);
   const plan: PlanInput = {
     layout,
@@ -86,36 +86,32 @@ export async function startEverything(context: StartContext): Promise<StartedClu
   );
   const tablesReady = databaseReady.then((url) => step('database tables', () => migrate(url)));
 
-  const inputOf = async (role: RoleName): Promise<PlanInput> => {
-    const needs = ROLE_NEEDS[role];
+  const inputOf = async (roles: readonly RoleName[]): Promise<PlanInput> => {
     await nuwaReady;
-    if (needs.database) await tablesReady;
+    const database = needOf(roles, 'database');
+    if (database) await tablesReady;
     return {
       ...plan,
-      ...(needs.database ? { databaseUrl: await databaseReady } : {}),
-      ...(needs.temporal ? { temporalEnv: (await temporalReady).env, scrape: (await temporalReady).scrape } : {}),
+      ...(database ? { databaseUrl: await databaseReady } : {}),
+      ...(needOf(roles, 'temporal') ? { temporalEnv: (await temporalReady).env, scrape: (await temporalReady).scrape } : {}),
     };
   };
-  const startRole = async (role: RoleName): Promise<void> => {
-    const input = await inputOf(role);
-    const ofRole = places.filter((place) => place.role === role);
-    const title = ofRole.length > 1 ? `${role} × ${ofRole.length}` : role;
-    await step(title, () => Promise.all(ofRole.map(({ node }) => context.start(roleSpec(input, role, node)))));
+  const startAll = async (name: string): Promise<void> => {
+    const ofName = places.filter((place) => place.name === name);
+    const input = await inputOf(ofName[0]!.roles);
+    const title = ofName.length > 1 ? `${name} × ${ofName.length}` : name;
+    await step(title, () => Promise.all(ofName.map((place) => context.start(placeSpec(input, place)))));
   };
-  const roles = new Set(places.map(({ role }) => role));
+  const names = new Set(places.map(({ name }) => name));
   const watching = startWatching(context, plan, temporalReady);
-  await Promise.all([tablesReady, temporalReady, watching, ...[...roles].map(startRole)]);
+  await Promise.all([tablesReady, temporalReady, watching, ...[...names].map(startAll)]);
 
   const startNode = async (node: ClusterNode): Promise<void> => {
     const ofNode = placesOf({ ...shape, nodes: [node] }).filter((place) => place.node);
     await makePrivateDirectories(layout, ofNode);
     for (const [name, port] of await rolePorts(context, ofNode)) ports.set(name, port);
-    await secure(
-      context,
-      security,
-      ofNode.map(({ role, node }) => [role, node?.id] as const),
-    );
-    await Promise.all(ofNode.map(async ({ role }) => context.start(roleSpec(await inputOf(role), role, node))));
+    await secure(context, security, ofNode.map(nameAndRoles));
+    await Promise.all(ofNode.map(async (place) => context.start(placeSpec(await inputOf(place.roles), place))));
   };
   const portsOf = (node: string): number[] => [...ports].filter(([name]) => name.endsWith(`/${node}`)).map(([, port]) => port);
 
@@ -265,8 +261,9 @@ function ownEnvironment(launchId: string): Environment {
 }
 
 /** The cluster's own directory may have to let the user of Postgres pass; these let nobody. */
-async function makePrivateDirectories({ dir, dataOf }: Layout, places: ReturnType<typeof placesOf>): Promise<void> {
-  const own = [join(dir, 'nodes'), join(dir, 'temporal'), ...places.map(({ role, node }) => dataOf(role, node?.id))];
+async function makePrivateDirectories({ dir, dataOf }: Layout, places: readonly Place[]): Promise<void> {
+  const ofRoles = places.flatMap(({ roles, node }) => roles.map((role) => dataOf(role, node?.id)));
+  const own = [join(dir, 'nodes'), join(dir, 'temporal'), ...ofRoles];
   for (const directory of own) await mkdir(directory, { recursive: true, mode: 0o700 });
 }
 
@@ -274,19 +271,23 @@ async function makePrivateDirectories({ dir, dataOf }: Layout, places: ReturnTyp
 async function secure(
   { identities }: StartContext,
   security: Map<string, SecurityConfig>,
-  processes: (readonly [RoleName, string | undefined])[],
+  processes: (readonly [name: string, roles: readonly RoleName[]])[],
 ): Promise<void> {
-  for (const [role, place] of processes) security.set(processName(role, place), await identities.ofProcess(role, place));
+  for (const [name, roles] of processes) security.set(name, await identities.ofProcess(name, roles));
 }
 
-async function rolePorts({ ports }: StartContext, places: ReturnType<typeof placesOf>): Promise<Map<string, number>> {
+const nameAndRoles = ({ name, roles, node }: Place) => [processName(name, node?.id), roles] as const;
+
+/** Those who play several take ports as they come: whoever looks for them asks Nuwa. */
+async function rolePorts({ ports }: StartContext, places: readonly Place[]): Promise<Map<string, number>> {
   const byName = new Map<string, number>();
-  for (const { role, node } of places) {
+  for (const { name, roles, node } of places) {
+    if (roles.length > 1) continue;
     const port = await freePort();
     ports.add(port);
-    byName.set(processName(role, node?.id), port);
+    byName.set(processName(name, node?.id), port);
   }
-  if (places.some(({ role }) => role === 'shennong')) {
+  if (places.some(({ roles }) => roles.includes('shennong'))) {
     byName.set(SHENNONG_HTTP, await freePort());
     ports.add(byName.get(SHENNONG_HTTP)!);
   }

@@ -45,7 +45,7 @@ describe('a process killed in mid-job', () => {
   let expected: string[];
 
   beforeAll(async () => {
-    test = await openCluster({ nuwaServers: 3 });
+    test = await openCluster({ nuwaServers: 3, together: false });
     const text = awkwardTexts(11, 1_200_000, 1_000).get('plain.txt')!;
     await test.pangu.writeFile('/in/text', text, { chunkBytes: 256 * 1024, parents: true });
     expected = sortedLines([Buffer.from(text.toString('latin1').replace(/[ \t\n\v\f\r]+/g, '\n'), 'latin1')]);

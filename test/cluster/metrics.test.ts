@@ -10,7 +10,7 @@ let shennong: string;
 let token: string;
 
 beforeAll(async () => {
-  test = await openCluster({ nodes: 3 });
+  test = await openCluster({ nodes: 3, together: false });
   token = await httpTokenOf(test);
   const { info } = test.cluster;
   const member = await joinAsAdmin(info, 'test');

@@ -47,7 +47,7 @@ describe.skipIf(skipWithout('prometheus', 'dashboards and alerts on a running cl
 
   beforeAll(async () => {
     dir = await newPlace();
-    test = await openCluster({ dir, nodes: 3, nuwaServers: 3, monitoring: true });
+    test = await openCluster({ dir, nodes: 3, nuwaServers: 3, monitoring: true, together: false });
     prometheus = test.cluster.info.prometheus!;
     await test.pangu.writeFile('/in/words', Buffer.from('to be or not to be\n'.repeat(20_000)), { parents: true });
     const failing = await test.submit(job('failing', 'cat >/dev/null; exit 3'));

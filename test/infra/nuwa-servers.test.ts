@@ -5,7 +5,7 @@ import { describe, expect, test } from 'vitest';
 import { layoutOf } from '../../infra/cluster/layout.ts';
 import { newNuwaServers, readNuwaServers, settledNuwaServers, writeNuwaServers } from '../../infra/cluster/nuwa-servers.ts';
 import { shapeOf } from '../../infra/cluster/options.ts';
-import { nuwaSpec, type PlanInput, placesOf, roleSpec } from '../../infra/cluster/plan.ts';
+import { nuwaSpec, type PlanInput, placeSpec, placesOf } from '../../infra/cluster/plan.ts';
 
 /** Free ports from 30000 on, in order. */
 function portsFrom(first: number) {
@@ -113,7 +113,7 @@ describe('the plan of a cluster', () => {
   });
 
   test('tells every other role all Nuwa servers', () => {
-    const { env } = roleSpec(input, 'pangu-master');
+    const { env } = placeSpec(input, { name: 'pangu-master', roles: ['pangu-master'] });
     expect(env.FEITIAN_NUWA).toBe('tcp://127.0.0.1:1001,tcp://127.0.0.1:1002,tcp://127.0.0.1:1003');
     expect(env).not.toHaveProperty('FEITIAN_NUWA_ID');
   });
@@ -126,7 +126,7 @@ describe('the plan of a cluster', () => {
     ]);
     const security = new Map([...ports.keys()].map((name) => [name, { identityFile: '/k', trustFile: '/t' }]));
     const envOf = (role: 'pangu-chunk' | 'tubo', disks?: number | string[]) =>
-      roleSpec({ ...input, ports, security, shape: { ...shape, disks } }, role, node).env;
+      placeSpec({ ...input, ports, security, shape: { ...shape, disks } }, { name: role, roles: [role], node }).env;
     expect(envOf('pangu-chunk', 2)).toMatchObject({
       FEITIAN_DISKS: '/cluster/nodes/node-1/pangu-chunk/disk-1,/cluster/nodes/node-1/pangu-chunk/disk-2',
       UV_THREADPOOL_SIZE: '8',
@@ -137,9 +137,20 @@ describe('the plan of a cluster', () => {
   });
 
   test('has a place for every role but Nuwa', () => {
-    const roles = placesOf(shape).map(({ role, node }) => (node ? `${role} ${node.id}` : role));
+    const roles = placesOf(shape).map(({ name, node }) => (node ? `${name} ${node.id}` : name));
     expect(roles).toContain('tubo node-2');
     expect(roles).toContain('pangu-master');
     expect(roles).not.toContain('nuwa');
+  });
+
+  test('has one for all masters and one for each node where roles share processes, and the authority on its own', () => {
+    const places = placesOf({ ...shape, together: true, tls: true });
+    expect(places.map(({ name, node }) => (node ? `${name} ${node.id}` : name))).toEqual([
+      'masters',
+      'zhongkui',
+      ...shape.nodes.map(({ id }) => `node ${id}`),
+    ]);
+    const played = places.filter(({ node }) => !node || node.id === 'node-1').flatMap(({ roles }) => roles);
+    expect(played.toSorted()).toEqual([...new Set(placesOf({ ...shape, tls: true }).flatMap(({ roles }) => roles))].toSorted());
   });
 });
