@@ -68,6 +68,8 @@ export interface TemporalConfig {
 export interface RunningRole {
   /** Where it answers Kuafu calls, if it does. */
   address?: string;
+  /** Resolves, with why for people, when this role will never do its part again and its process had better end. Absent: it has no such end. */
+  over?: Promise<string>;
   /** Finishes what is under way, unregisters, closes. Safe to call twice. */
   stop(): Promise<void>;
 }

@@ -38,6 +38,7 @@ export interface ReadOptions {
   stale?: boolean;
 }
 
+/** Arguments of a wrong type are BadArguments at any method, told without asking a server. */
 export interface NuwaClient {
   readonly session: NuwaSession;
   /** @returns the path made (with its counter when sequential) and the revision. Errors: NodeExists, NoNode (parent), BadPath, BadArguments, ValueTooLarge, EphemeralChild, NoSession. */

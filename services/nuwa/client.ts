@@ -2,6 +2,24 @@ import { type Logger, silentLogger } from '../base/log.ts';
 import { createKuafuClient } from '../kuafu/client.ts';
 import { type KuafuClient, KuafuError } from '../kuafu/contract.ts';
 import type { Identity } from '../kuafu/guard-contract.ts';
+import {
+  assertConnect,
+  assertName,
+  assertOperations,
+  assertOptions,
+  assertPath,
+  assertValue,
+  CONNECT,
+  CREATE,
+  DELETE,
+  FOLLOW,
+  LOCK,
+  PAGE,
+  READ,
+  SET,
+  WAIT,
+  WATCH,
+} from './client/arguments.ts';
 import { followNodes } from './client/follow.ts';
 import { listAll } from './client/list.ts';
 import { RegistrationKeeper, type RegistrationPort } from './client/registration.ts';
@@ -30,7 +48,6 @@ import {
   SERVICES_PATH,
   SESSION_TTL_MS_DEFAULT,
   type ServiceInfo,
-  VALUE_BYTES_MAX,
 } from './contract.ts';
 import type { RequestId } from './core/tree/command.ts';
 import { childProblem } from './core/tree/path.ts';
@@ -64,6 +81,7 @@ const CONNECT_TIMEOUT_MS = 30_000;
 const CLOSE_TIMEOUT_MS = 1_000;
 
 export async function connectNuwa(options: ConnectOptions): Promise<NuwaClient> {
+  assertConnect(options);
   const {
     addresses,
     cluster,
@@ -99,6 +117,7 @@ export async function joinCluster(options: {
   identity?: Identity;
   log?: Logger;
 }): Promise<{ nuwa: NuwaClient; kuafu: KuafuClient; leave(): Promise<void> }> {
+  assertOptions(options, CONNECT);
   const { nuwa: addresses, cluster, identity, log = silentLogger } = options;
   const nuwa = await connectNuwa({ ...options, addresses });
   const kuafu = createKuafuClient({ resolver: nuwaResolver(nuwa, { cluster, log }), identity, log });
@@ -142,53 +161,69 @@ class Client implements NuwaClient {
   }
 
   async create(path: string, value: Uint8Array, options: CreateOptions = {}): Promise<{ path: string; revision: number }> {
-    assertFits(value);
+    assertPath(path);
+    assertValue(value);
+    assertOptions(options, CREATE);
     const { ephemeral, sequential, parents, container, ttlMs } = options;
     const session = await this.#sessionFor(ephemeral);
     return this.#seen(session.write((id) => this.#rpc.create({ ...id, path, value, ephemeral, sequential, parents, container, ttlMs })));
   }
 
-  async get(path: string, { stale }: ReadOptions = {}): Promise<NuwaNode> {
-    return (await this.#seen(this.#rpc.get({ path, stale }))).node;
+  async get(path: string, options: ReadOptions = {}): Promise<NuwaNode> {
+    assertPath(path);
+    assertOptions(options, READ);
+    return (await this.#seen(this.#rpc.get({ path, stale: options.stale }))).node;
   }
 
   async set(path: string, value: Uint8Array, options: { version?: number } = {}): Promise<{ version: number; revision: number }> {
-    assertFits(value);
+    assertPath(path);
+    assertValue(value);
+    assertOptions(options, SET);
     const session = await this.#sessions.live();
     return this.#seen(session.write((id) => this.#rpc.set({ ...id, path, value, version: options.version })));
   }
 
   async delete(path: string, options: { version?: number; recursive?: boolean } = {}): Promise<{ revision: number }> {
+    assertPath(path);
+    assertOptions(options, DELETE);
     const session = await this.#sessions.live();
     const { version, recursive } = options;
     return this.#seen(session.write((id) => this.#rpc.delete({ ...id, path, version, recursive })));
   }
 
   async transact(operations: readonly Operation[]): Promise<{ revision: number; results: { path?: string; version?: number }[] }> {
-    for (const operation of operations) if ('value' in operation) assertFits(operation.value);
+    assertOperations(operations);
     const session = await this.#sessionFor(operations.some((operation) => operation.kind === 'create' && operation.ephemeral));
     return this.#seen(session.write((id) => this.#rpc.transact({ ...id, operations: [...operations] })));
   }
 
-  async list(path: string, { stale }: ReadOptions = {}): Promise<{ children: NuwaNode[]; revision: number }> {
-    const { children, revision } = await this.#seen(listAll(this.#rpc, path, undefined, stale));
+  async list(path: string, options: ReadOptions = {}): Promise<{ children: NuwaNode[]; revision: number }> {
+    assertPath(path);
+    assertOptions(options, READ);
+    const { children, revision } = await this.#seen(listAll(this.#rpc, path, undefined, options.stale));
     return { children, revision };
   }
 
-  listPage(
+  async listPage(
     path: string,
     options: ReadOptions & { after?: string; limit?: number } = {},
   ): Promise<{ children: NuwaNode[]; next?: string; revision: number }> {
+    assertPath(path);
+    assertOptions(options, PAGE);
     const { after, limit, stale } = options;
-    return this.#seen(this.#rpc.list({ path, after, limit, stale }));
+    return await this.#seen(this.#rpc.list({ path, after, limit, stale }));
   }
 
   watch(path: string, options: WatchArguments = {}): AsyncIterable<NuwaEvent> {
+    assertPath(path);
+    assertOptions(options, WATCH);
     const { recursive, afterRevision, signal } = options;
     return this.#watches.watch(path, { recursive, afterRevision, signal });
   }
 
   async watchOnce(path: string, options: WatchArguments = {}): Promise<NuwaEvent> {
+    assertPath(path);
+    assertOptions(options, WATCH);
     options.signal?.throwIfAborted();
     for await (const event of this.watch(path, options)) return event;
     options.signal?.throwIfAborted();
@@ -196,6 +231,8 @@ class Client implements NuwaClient {
   }
 
   follow(path: string, options: { recursive?: boolean; signal?: AbortSignal } = {}): AsyncIterable<Followed> {
+    assertPath(path);
+    assertOptions(options, FOLLOW);
     const { recursive = false, signal } = options;
     return followNodes({ watches: this.#watches, path, recursive, signal, log: this.#log });
   }
@@ -204,35 +241,45 @@ class Client implements NuwaClient {
     return this.#keep(`${SERVICES_PATH}/${nameOf('service', service)}/${nameOf('instance', instance)}`, encodeServiceInfo(info));
   }
 
-  present(path: string, value: Uint8Array): Promise<Presence> {
+  async present(path: string, value: Uint8Array): Promise<Presence> {
+    assertPath(path);
     return this.#keep(path, value);
   }
 
   async #keep(path: string, value: Uint8Array): Promise<RegistrationKeeper> {
-    assertFits(value);
+    assertValue(value);
     const registration = new RegistrationKeeper(path, value, this.#registrationPort(), this.#log);
     await registration.start();
     this.#registrations.add(registration);
     return registration;
   }
 
-  lock(path: string, options?: LockOptions): Promise<HeldLock> {
-    return lock(this.#recipes, path, options);
+  async lock(path: string, options?: LockOptions): Promise<HeldLock> {
+    assertPath(path);
+    assertOptions(options, LOCK);
+    return await lock(this.#recipes, path, options);
   }
 
-  elect(path: string, value: Uint8Array, options?: { signal?: AbortSignal }): Promise<Leadership> {
-    return elect(this.#recipes, path, value, options);
+  async elect(path: string, value: Uint8Array, options?: { signal?: AbortSignal }): Promise<Leadership> {
+    assertPath(path);
+    assertValue(value);
+    assertOptions(options, WAIT);
+    return await elect(this.#recipes, path, value, options);
   }
 
   observe(path: string, options: { signal?: AbortSignal } = {}): AsyncIterable<{ value: Uint8Array; token: number } | undefined> {
+    assertPath(path);
+    assertOptions(options, WAIT);
     return observe(this.#recipes, path, options.signal);
   }
 
   barrier(path: string, parties: number): Barrier {
+    assertPath(path);
     return new DoubleBarrier(this.#recipes, path, parties);
   }
 
   sequence(path: string): { next(): Promise<number> } {
+    assertPath(path);
     return { next: () => nextNumber(this.#recipes, path) };
   }
 
@@ -276,6 +323,7 @@ class Client implements NuwaClient {
 
 /** What stands in a `nuwa://` address. Errors: BadArguments. */
 function nameOf(what: string, name: string): string {
+  assertName(what === 'service' ? 'a service' : 'an instance', name);
   const problem = name.includes('/') ? 'it is one name, without /' : childProblem(`/${name}`, name);
   if (problem !== undefined)
     throw new NuwaError('BadArguments', `${JSON.stringify(name)} is no name of ${what === 'service' ? 'a' : 'an'} ${what}: ${problem}`);
@@ -283,10 +331,3 @@ function nameOf(what: string, name: string): string {
 }
 
 type WatchArguments = { recursive?: boolean; afterRevision?: number; signal?: AbortSignal };
-
-/** Errors: ValueTooLarge; BadArguments, of callers whom no compiler told. */
-function assertFits(value: Uint8Array): void {
-  if (!(value instanceof Uint8Array))
-    throw new NuwaError('BadArguments', `a value is a Uint8Array, not ${value === null ? 'null' : typeof value}`);
-  if (value.length > VALUE_BYTES_MAX) throw new NuwaError('ValueTooLarge', `${value.length} bytes, the limit is ${VALUE_BYTES_MAX}`);
-}

@@ -203,6 +203,11 @@ export const serverStatusSchema = z.object({
   logBytes: z.number().int(),
   /** False when it can no longer write its log. */
   writable: z.boolean(),
+  /**
+   * That it has no part in the group, or not all of it: `waiting` for all of a new group to be there, `refused` for good, `voteless` where its group takes it for a voter whose
+   * files it does not have. Absent: nothing of this.
+   */
+  part: z.enum(['waiting', 'refused', 'voteless']).optional(),
   /** What is wrong with it, for people; none: all is well as far as it knows. */
   problems: z.array(z.string()).default([]),
   members: z.array(memberSchema),

@@ -12,6 +12,7 @@ import type { RingBounds } from './core/tree/event-ring.ts';
 import { Founder } from './group/founding.ts';
 import { Group } from './group/group.ts';
 import { handOver } from './group/hand-over.ts';
+import { refusalOf } from './group/part.ts';
 import { beginGroup, campaignWhileLeaderless, untilReady } from './group/start.ts';
 import { openStorage } from './log/storage.ts';
 import { Answers } from './ops/answers.ts';
@@ -21,7 +22,7 @@ import { type PeerReceiver, peerHandlers } from './peer/handlers.ts';
 import { nuwaPeerService } from './peer-contract.ts';
 import { tellNuwa } from './tell.ts';
 import { Watchers } from './watchers.ts';
-import { startZookeeperDoor } from './zookeeper/door.ts';
+import { type KeptDoor, keepZookeeperDoor } from './zookeeper/keep-door.ts';
 
 export const start: StartRole = (config) => startNuwa(config);
 
@@ -76,8 +77,8 @@ export async function startNuwa(
   const { snapshot } = storage.stored;
   const begins = snapshot.index === 0 ? snapshot.config : { members: [] };
   const founder = new Founder({ cluster, id, begins, birth: storage.birth, clock, identity, log });
-  let door: Awaited<ReturnType<typeof startZookeeperDoor>> | undefined;
-  const nuwa: NuwaContext = { group, watchers, clock, founder, answers: new Answers(), zookeeper: () => door?.address };
+  let door: KeptDoor | undefined;
+  const nuwa: NuwaContext = { group, watchers, clock, founder, answers: new Answers(), zookeeper: () => door };
   const receiver: PeerReceiver = {
     cluster,
     id,
@@ -108,7 +109,8 @@ export async function startNuwa(
   if (storage.birth.mayVote || begins.members.length === 0) takePart();
   else await beginGroup(founder, group, takePart, stopping.signal).catch(giveUp);
   await untilReady(group);
-  if (nuwaServer?.zookeeper !== undefined) door = await startZookeeperDoor({ group, listen: nuwaServer.zookeeper, log });
+  if (nuwaServer?.zookeeper !== undefined)
+    door = await keepZookeeperDoor({ group, listen: nuwaServer.zookeeper, clock, log }).catch(giveUp);
   const moving = tellAddress({ group, address: server.address, clock, identity, log, signal: stopping.signal });
   log.info({ address: server.address, index: group.state.index, members: group.config.members.length }, 'nuwa.started');
 
@@ -127,7 +129,7 @@ export async function startNuwa(
     log.info({ revision: group.state.revision }, 'nuwa.stopped');
   };
   let stopped: Promise<void> | undefined;
-  return { address: server.address, group, stop: () => (stopped ??= stop()) };
+  return { address: server.address, group, over: refusalOf(group.leaving), stop: () => (stopped ??= stop()) };
 }
 
 /** The group that a server without files begins with. */

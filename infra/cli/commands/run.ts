@@ -77,7 +77,7 @@ async function run(names: string[], flags: RoleFlags): Promise<void> {
 
   const running: RunningRole[] = [];
   let metrics: MetricsEndpoint | undefined;
-  const stop = async (signal: string): Promise<void> => {
+  const stop = async (signal: string, exitCode = 0): Promise<void> => {
     log.info({ signal }, 'role.stopping');
     setTimeout(() => {
       log.error({ afterMs: STOP_MS_MAX }, 'role.stop_timed_out');
@@ -89,20 +89,24 @@ async function run(names: string[], flags: RoleFlags): Promise<void> {
     await security?.close();
     await machine?.close();
     log.info({}, 'role.stopped');
-    process.exit(0);
+    process.exit(exitCode);
   };
-  for (const signal of ['SIGTERM', 'SIGINT'] as const) {
-    process.once(signal, () => {
-      stop(signal).catch((error) => {
-        log.error({ error }, 'role.stop_failed');
-        process.exit(1);
-      });
+  const begin = (signal: string, exitCode?: number): void => {
+    stop(signal, exitCode).catch((error) => {
+      log.error({ error }, 'role.stop_failed');
+      process.exit(1);
     });
-  }
+  };
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => begin(signal));
 
   for (const [index, role] of roles.entries()) {
     const start = await loadRole(role);
-    running.push(await start({ ...configs[index]!, guard: security?.guard, identity: security?.identity }));
+    const started = await start({ ...configs[index]!, guard: security?.guard, identity: security?.identity });
+    running.push(started);
+    void started.over?.then((why) => {
+      process.stderr.write(`feitian: ${why}\n`);
+      begin('over', 1);
+    });
   }
   const address = running.find((role) => role.address)?.address;
   log.info({ address, startMs: Math.round(performance.now()) }, 'role.ready');

@@ -5,7 +5,7 @@
 import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { messageOf } from '../../../services/base/errors.ts';
-import { decodeBirth } from '../../../services/nuwa/log/birth.ts';
+import { decodeBirth, lostOf } from '../../../services/nuwa/log/birth.ts';
 import { LogDamage } from '../../../services/nuwa/log/damage.ts';
 import { BIRTH, listFiles, missingSegment, segmentFile, snapshotFile } from '../../../services/nuwa/log/files.ts';
 import { LogReader } from '../../../services/nuwa/log/read-log.ts';
@@ -69,7 +69,11 @@ async function checkOnce(dir: string): Promise<CheckedFiles> {
     if (error.code === 'ENOENT') return undefined; // of an older version, which is told apart by its other files
     throw error;
   });
-  if (birth && !decodeBirth(birth)) problems.push(`${BIRTH} is not what was written`);
+  const record = birth && decodeBirth(birth);
+  const lost = record && lostOf(record, { holds: true, reached });
+  if (birth && !record) problems.push(`${BIRTH} is not what was written`);
+  if (lost !== undefined) problems.push(lost);
+  if (!birth && reached > 0) problems.push(`${BIRTH} is missing`);
   if (restoring) problems.push('a restore into it did not come to its end: no server starts from it; restore it again');
   const newest = snapshots.at(-1);
   if (!newest) problems.push('there is no snapshot, with which even the log of a new server begins');

@@ -139,6 +139,7 @@ export function groupTable({ servers }: GroupView): string {
 function roleOf(state: ServerView['state'], status: ServerStatus | undefined): string {
   if (state === 'silent') return pc.red('no answer');
   if (status && !status.writable) return pc.red(`${state}, cannot write`);
+  if (status?.part) return status.part === 'waiting' ? pc.yellow('waiting') : pc.red(status.part);
   return state === 'leader' ? pc.green(state) : state === 'follower' || state === 'learner' ? state : pc.yellow(state);
 }
 

@@ -55,6 +55,7 @@ export class SessionKeeper implements NuwaSession {
   }
 
   onState(listener: (state: NuwaSession['state']) => void): () => void {
+    if (typeof listener !== 'function') throw new NuwaError('BadArguments', `a listener is a function, not ${typeof listener}`);
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
   }

@@ -14,6 +14,7 @@ import { Disk } from './disk.ts';
 import { Listeners } from './listeners.ts';
 import { notLeader } from './not-leader.ts';
 import type { GroupOptions } from './options.ts';
+import { type Down, partOf, Refused } from './part.ts';
 import type { NuwaGroup } from './port.ts';
 import { Snapshots } from './snapshots.ts';
 import { Voting } from './voting.ts';
@@ -46,9 +47,8 @@ export class Group implements NuwaGroup {
   readonly #leaving = new AbortController();
   #links: Links | undefined;
   #ticking: NodeJS.Timeout | undefined;
-  /** Why it takes part no more. */
-  #down: 'starting' | 'stopped' | 'unwritable' | 'refused' | undefined = 'starting';
-  /** The same for people. */
+  /** Why it takes part no more, and the same for people. */
+  #down: Down | undefined = 'starting';
   #whyDown: string | undefined;
   #stopped: Promise<void> | undefined;
   #turnQueued = false;
@@ -110,7 +110,7 @@ export class Group implements NuwaGroup {
     return this.#down !== 'unwritable';
   }
 
-  /** Aborts when this server takes part no more, whether it stops or cannot write. */
+  /** Aborts when this server takes part no more, whether it stops or cannot write; with Refused as its reason, where it never will again. */
   get leaving(): AbortSignal {
     return this.#leaving.signal;
   }
@@ -242,8 +242,8 @@ export class Group implements NuwaGroup {
     // One that takes part no more leads nobody, whatever it was when it stopped.
     const standing = this.#down ? ({ role: 'follower', leader: undefined, progress: [] } as const) : {};
     const problems = [this.#whyDown ?? this.#voting.problem, ...this.snapshots.problems].filter((problem) => problem !== undefined);
-    const snapshotIndex = storage.newestSnapshot().index;
-    return { ...status, ...standing, snapshotIndex, logBytes: storage.logBytes, writable: this.writable, problems };
+    const files = { snapshotIndex: storage.newestSnapshot().index, logBytes: storage.logBytes, writable: this.writable };
+    return { ...status, ...standing, ...files, part: partOf(this.#down, this.#voting), problems };
   }
 
   // ---- for peers ----
@@ -381,10 +381,10 @@ export class Group implements NuwaGroup {
     this.#leave('refused', why);
   }
 
-  #leave(down: 'unwritable' | 'refused', why: string): void {
+  #leave(down: Down, why: string): void {
     this.#down = down;
     this.#whyDown = why;
-    this.#leaving.abort();
+    this.#leaving.abort(down === 'refused' ? new Refused(why) : undefined);
     clearInterval(this.#ticking);
     void this.#links?.close();
     this.#loseAll();

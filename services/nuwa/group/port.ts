@@ -1,4 +1,4 @@
-import type { NuwaEvent } from '../contract.ts';
+import type { NuwaEvent, ServerStatus } from '../contract.ts';
 import type { MemberStatus } from '../core/member/types.ts';
 import type { MemberChange, ServerId } from '../core/raft/types.ts';
 import type { Command, Reply } from '../core/tree/command.ts';
@@ -34,5 +34,5 @@ export interface NuwaGroup {
   /** Rejects with NuwaError NotLeader or BadMembers. */
   changeMembers(change: MemberChange): Promise<void>;
   transferLeadership(to: ServerId): Promise<void>;
-  status(): MemberStatus & { snapshotIndex: number; logBytes: number; writable: boolean; problems: string[] };
+  status(): MemberStatus & Pick<ServerStatus, 'snapshotIndex' | 'logBytes' | 'writable' | 'part' | 'problems'>;
 }

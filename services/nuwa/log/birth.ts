@@ -4,7 +4,8 @@ import { newId } from '../../base/ids.ts';
 import type { ServerId } from '../core/raft/types.ts';
 import { LogDamage } from './damage.ts';
 import type { FileSystem } from './file-system.ts';
-import { BIRTH, writeAll, writeAside } from './files.ts';
+import { BIRTH, type Listing, writeAll, writeAside } from './files.ts';
+import { Reached } from './reached.ts';
 
 /** What the file `birth` says; why there is one: core/founding.ts. */
 export interface BirthRecord {
@@ -47,20 +48,35 @@ export class Birth {
 }
 
 /**
- * Made before the first snapshot and log are, and told that it may vote after: so where a birth that may vote stands alone, what belonged to it is lost.
- * `holds`: there is a log or a snapshot. Of those an older version wrote no birth.
+ * Made before the first snapshot and log are, and told that it may vote after: so where a birth that may vote stands alone, what belonged to it is lost. By then the
+ * log has said how far it reached as well (reached.ts), so without a word of that nobody knows whether the log still has its end.
+ * An older version wrote neither birth nor reach: where both are missing they are made, the reach first.
  */
-export async function openBirth({ dir, holds }: { dir: string; holds: boolean }, files: FileSystem): Promise<BirthRecord> {
+export async function openBirth(
+  { dir, segments, snapshots, reached }: { dir: string } & Pick<Listing, 'segments' | 'snapshots' | 'reached'>,
+  files: FileSystem,
+): Promise<BirthRecord> {
   const path = join(dir, BIRTH);
+  const holds = segments.length + snapshots.length > 0;
   if ((await files.list(dir)).includes(BIRTH)) {
     const record = decodeBirth(await files.readFile(path));
     if (!record) throw new LogDamage(path, 'it is not what was written');
-    if (record.mayVote && !holds) throw new LogDamage(path, 'the snapshot and the log that belong to it are missing');
+    const lost = lostOf(record, { holds, reached });
+    if (lost !== undefined) throw new LogDamage(path, lost);
     return record;
   }
+  if (reached > 0) throw new LogDamage(path, 'it is missing, and the log that belongs to it is not');
+  if (segments.length > 0) await new Reached(dir, reached, files).note(segments.at(-1)!);
   const record = { id: newId('birth'), mayVote: holds, births: {} };
   await saveBirth(dir, record, files);
   return record;
+}
+
+/** What is lost of that which belongs to a birth, if anything is. */
+export function lostOf({ mayVote }: BirthRecord, { holds, reached }: { holds: boolean; reached: number }): string | undefined {
+  if (!mayVote) return undefined;
+  if (!holds) return 'the snapshot and the log that belong to it are missing';
+  return reached > 0 ? undefined : 'the file reached-… that belongs to it is missing, so the log may have lost its end';
 }
 
 export function saveBirth(dir: string, record: BirthRecord, files: FileSystem): Promise<void> {

@@ -42,7 +42,7 @@ export interface Listing {
   segments: number[];
   /** By index, ascending. */
   snapshots: SnapshotName[];
-  /** The newest segment that there ever was; 0: none, or an older version wrote the log. */
+  /** The newest segment that there ever was; 0: none, an older version wrote the log, or the file is lost (birth.ts tells which). */
   reached: number;
   /** Half-written. */
   temporary: string[];

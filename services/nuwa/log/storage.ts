@@ -64,7 +64,7 @@ export async function openStorage(
     if (restoring && !options.restoring)
       throw new Error(`${dir}: a restore into it did not come to its end; refusing to start from half of it. Restore it again.`);
     for (const name of temporary) if (!name.startsWith('lock')) await files.remove(join(dir, name));
-    const birth = await openBirth({ dir, holds: segments.length + snapshots.length > 0 }, files);
+    const birth = await openBirth({ dir, segments, snapshots, reached }, files);
     // A new directory begins with the group's first configuration as a snapshot of nothing: what a server was told once it keeps.
     if (snapshots.length === 0) {
       if (segments.length > 0) throw new LogDamage(join(dir, segmentFile(segments[0]!)), 'the snapshot before it is missing');

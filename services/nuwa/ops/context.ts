@@ -9,6 +9,7 @@ import { isSystemPath, SYSTEM_PATH } from '../core/tree/system-path.ts';
 import type { Founder } from '../group/founding.ts';
 import type { Group } from '../group/group.ts';
 import type { Watchers } from '../watchers.ts';
+import type { KeptDoor } from '../zookeeper/keep-door.ts';
 import type { Answers } from './answers.ts';
 
 /** What every operation works on. */
@@ -19,8 +20,8 @@ export interface NuwaContext {
   /** Its way into a group that begins. */
   readonly founder?: Pick<Founder, 'waitsFor'>;
   readonly answers: Answers;
-  /** Where this server speaks ZooKeeper, `host:port`, if it does. */
-  readonly zookeeper: () => string | undefined;
+  /** Where this server speaks ZooKeeper, or why it does not, if it is to. */
+  readonly zookeeper: () => Pick<KeptDoor, 'address' | 'problem'> | undefined;
 }
 
 /** A change in the name of one of the caller's sessions: a sign of life of it, then a command. */

@@ -11,15 +11,17 @@ function statusOf({ group, watchers, zookeeper, founder }: NuwaContext, uptimeMs
   const { config, progress, problems, ...standing } = group.status();
   const waitsFor = founder?.waitsFor;
   const { revision, nodes } = group.state;
+  const door = zookeeper();
+  const told = [...(problems.length > 0 ? problems : [waitsFor]), door?.problem];
   return {
     ...standing,
     revision,
     nodes,
-    problems: waitsFor === undefined || problems.length > 0 ? problems : [waitsFor],
+    problems: told.filter((problem) => problem !== undefined),
     watches: watchers.size,
     members: [...config.members],
     progress: [...progress],
-    zookeeper: zookeeper(),
+    zookeeper: door?.address,
     uptimeMs: Math.round(uptimeMs),
   };
 }

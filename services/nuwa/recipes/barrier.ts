@@ -1,5 +1,6 @@
 import { hasCode } from '../../base/errors.ts';
 import { newId } from '../../base/ids.ts';
+import { assertOptions, WAIT } from '../client/arguments.ts';
 import { type Barrier, NuwaError, type NuwaNode } from '../contract.ts';
 import { childPath } from '../core/tree/path.ts';
 import {
@@ -48,7 +49,9 @@ export class DoubleBarrier implements Barrier {
     this.#parties = parties;
   }
 
-  async enter({ signal }: { signal?: AbortSignal } = {}): Promise<void> {
+  async enter(options: { signal?: AbortSignal } = {}): Promise<void> {
+    assertOptions(options, WAIT);
+    const { signal } = options;
     if (this.#inside) throw new NuwaError('BadArguments', `${this.#path} was entered already`);
     this.#inside = await withinSession(this.#context, signal, async (until) => {
       for (;;) {
@@ -64,7 +67,9 @@ export class DoubleBarrier implements Barrier {
     });
   }
 
-  async leave({ signal }: { signal?: AbortSignal } = {}): Promise<void> {
+  async leave(options: { signal?: AbortSignal } = {}): Promise<void> {
+    assertOptions(options, WAIT);
+    const { signal } = options;
     const inside = this.#inside;
     if (!inside) throw new NuwaError('NotHeld', `${this.#path} was not entered`);
     await withinSession(this.#context, signal, (until) => this.#untilAllLeft(inside, until)).finally(() => {

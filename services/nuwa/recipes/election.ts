@@ -1,4 +1,5 @@
 import { hasCode } from '../../base/errors.ts';
+import { assertValue } from '../client/arguments.ts';
 import { followNodes } from '../client/follow.ts';
 import { type Leadership, NuwaError, type NuwaNode } from '../contract.ts';
 import { orAbort, type RecipeContext, withinSession, writeOwn } from './context.ts';
@@ -21,6 +22,7 @@ export async function elect(
 class Leader extends Held implements Leadership {
   async setValue(value: Uint8Array): Promise<void> {
     const { context, path, token } = this;
+    assertValue(value);
     if (!this.held) throw new NuwaError('NotHeld', `${path} no longer leads`);
     const set = () => writeOwn(context, (id) => context.rpc.set({ ...id, path, value, createRevision: token }));
     await withinSession(context, this.lost, (until) => orAbort(set(), until, () => {})).catch((error) => {

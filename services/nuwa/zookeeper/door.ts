@@ -42,6 +42,12 @@ export interface DoorOptions {
   watches?: Partial<WatchBounds>;
 }
 
+export interface Door {
+  readonly address: string;
+  watches(): number;
+  close(): Promise<void>;
+}
+
 const CONNECTIONS_MAX = 20_000;
 const TTL_MS = { min: 1_000, max: 120_000 };
 /** Who connects says within this time who it is. */
@@ -51,9 +57,7 @@ const LOOK_EVERY_MS = 500;
 const ALONE_MS_MAX = 2_000;
 
 /** Speaks the ZooKeeper protocol over the tree of a group. @returns where, and how to stop. */
-export async function startZookeeperDoor(
-  options: DoorOptions,
-): Promise<{ address: string; watches: () => number; close(): Promise<void> }> {
+export async function startZookeeperDoor(options: DoorOptions): Promise<Door> {
   const { group, listen, log, reads = 'linearizable', connectionsMax = CONNECTIONS_MAX } = options;
   const connections = new Set<Connection>();
   const sessions = new Map<string, Connection>();
@@ -130,7 +134,8 @@ export async function startZookeeperDoor(
   };
 }
 
-function parseListen(listen: string): { host: string; port: number } {
+/** Errors: it is no host and port. */
+export function parseListen(listen: string): { host: string; port: number } {
   const at = listen.lastIndexOf(':');
   const port = Number(listen.slice(at + 1));
   if (at < 1 || !Number.isInteger(port) || port < 0 || port > 65_535) throw new Error(`${listen} is no host:port`);

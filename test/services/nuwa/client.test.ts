@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { connectNuwa } from '../../../services/nuwa/client.ts';
 import { CompactedError, type NuwaClient, NuwaError, type NuwaEvent, VALUE_BYTES_MAX } from '../../../services/nuwa/contract.ts';
 import { bytes } from './core/tree/script.ts';
 import { Harness, takeUntil, text } from './harness.ts';
@@ -56,6 +57,58 @@ describe('a client', () => {
     const error = await (call() as Promise<unknown>).catch((error: unknown) => error);
     expect(error).toBeInstanceOf(NuwaError);
     expect(error).toMatchObject({ code });
+  });
+
+  it('tells wrong arguments of any method as BadArguments, and asks no server', async () => {
+    // biome-ignore lint/suspicious/noExplicitAny: callers whom no compiler told
+    const wild = nuwa as any;
+    const value = bytes('');
+    const locks = [null, 7, { signal: {} }, { mode: 'loud' }, { holder: 1 }].map((options) => ['lock', '/l', options]);
+    const operations = [
+      null,
+      {},
+      'x',
+      [null],
+      [{ kind: 'toString', path: '/' }],
+      [{ kind: 'set', path: '/' }],
+      [{ kind: 'check', path: 1 }],
+    ];
+    const calls: [string, ...unknown[]][] = [
+      ...['get', 'list', 'listPage', 'delete', 'watch', 'watchOnce', 'follow', 'observe', 'lock', 'barrier', 'sequence'].flatMap(
+        (method): [string, ...unknown[]][] => [undefined, null, 7, {}].map((path) => [method, path]),
+      ),
+      ...['get', 'list', 'listPage', 'delete', 'watch', 'watchOnce', 'follow', 'observe'].map((method): [string, ...unknown[]] => [
+        method,
+        '/',
+        null,
+      ]),
+      ...(locks as [string, ...unknown[]][]),
+      ...operations.map((each): [string, ...unknown[]] => ['transact', each]),
+      ['create', '/a', value, null],
+      ['create', '/a', value, { ttlMs: '1s' }],
+      ['set', '/', value, { version: 1.5 }],
+      ['set', null, value],
+      ['watch', '/', { afterRevision: '1' }],
+      ['watchOnce', '/', { signal: new EventTarget() }],
+      ['register', 'a', null, { address: 'tcp://127.0.0.1:1' }],
+      ['register', 'a', 'b', null],
+      ['register', 'a', 'b'],
+      ['present', null, value],
+      ['present', '/p', null],
+      ['elect', '/e', null],
+      ['elect', '/e', value, null],
+      ['barrier', '/b', null],
+    ];
+    for (const [method, ...args] of calls) {
+      const called = await (async () => wild[method](...args))().catch((error: unknown) => error);
+      expect(called, `${method}(${JSON.stringify(args)})`).toBeInstanceOf(NuwaError);
+      expect(called, `${method}(${JSON.stringify(args)})`).toMatchObject({ code: 'BadArguments' });
+    }
+    for (const call of ['enter', 'leave']) await expect(wild.barrier('/b', 1)[call](null)).rejects.toMatchObject({ code: 'BadArguments' });
+    expect(() => wild.session.onState(null)).toThrow(/BadArguments/);
+    for (const options of [null, {}, { addresses: 'x' }, { addresses: [], cluster: 'test' }])
+      await expect(connectNuwa(options as never)).rejects.toMatchObject({ code: 'BadArguments' });
+    expect((await nuwa.list('/')).children).toEqual([]);
   });
 
   it('that watches from a revision which the group never came to is told so, with a snapshot to begin anew from', async () => {

@@ -62,9 +62,13 @@ export class Harness {
   }
 
   /** One server of a group, within this process. `address`: where it is to answer, its place in `members` unless told otherwise. */
-  async member(id: string, members: readonly Place[], options: { address?: string } & NuwaOptions = {}): Promise<NuwaServer> {
-    const { address = members.find((place) => place.id === id)!.address, ...rest } = options;
-    const config = { cluster: 'test', dataDir: join(this.dir, id), listen: address, nuwaServer: { id, members: [...members] } };
+  async member(
+    id: string,
+    members: readonly Place[],
+    options: { address?: string; zookeeper?: string } & NuwaOptions = {},
+  ): Promise<NuwaServer> {
+    const { address = members.find((place) => place.id === id)!.address, zookeeper, ...rest } = options;
+    const config = { cluster: 'test', dataDir: join(this.dir, id), listen: address, nuwaServer: { id, members: [...members], zookeeper } };
     const server = await startNuwa(config, { log: silentLogger, ...rest });
     this.onClose(() => server.stop());
     return server;

@@ -195,10 +195,11 @@ export class SimClient {
   }
 
   #pick(elsewhere: boolean): ServerId {
-    const ids = this.around.servers().map(({ id }) => id);
+    const servers = this.around.servers();
+    if (!elsewhere && this.#server !== undefined && servers.some(({ id }) => id === this.#server)) return this.#server;
+    const ids = servers.map(({ id }) => id);
     const others = elsewhere && ids.length > 1 ? ids.filter((id) => id !== this.#server) : ids;
-    if (elsewhere || this.#server === undefined || !ids.includes(this.#server))
-      this.#server = others[this.around.random.int(others.length)]!;
+    this.#server = others[this.around.random.int(others.length)]!;
     return this.#server;
   }
 }

@@ -38,6 +38,8 @@ const LEASE_SHARE = 0.6;
 const LIST_MS = 50;
 /** After the faults: time for an election, for dead clients' sessions to expire, and for all to come to rest. */
 const HEALED_MS = 1_500 + 2 * TTL_MS;
+/** For so much of it clients go on: an election, and a while in which what the faults left behind is read and written. Where nothing goes wrong, more of the same shows nothing new. */
+const WORK_ON_MS = 800;
 
 /** A whole group with its clients from one seed, under faults, then healed; throws PropertyBroken where a property does not hold. */
 export function simulate({ seed, faultyMs = 1_500, trace }: SimulationOptions): SimulationReport {
@@ -110,7 +112,7 @@ class Simulation {
     this.#planFaults();
     this.#runUntil(faultyMs);
     this.#heal();
-    this.#runUntil(faultyMs + HEALED_MS / 2);
+    this.#runUntil(faultyMs + WORK_ON_MS);
     this.#ending = true;
     this.#runUntil(faultyMs + HEALED_MS);
     this.#checkEnd();

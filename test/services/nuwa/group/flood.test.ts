@@ -21,17 +21,28 @@ beforeEach(() => {
 });
 afterEach(() => harness.close());
 
-describe('a flood of requests at the leader costs it neither its office nor its other clients', { timeout: 30_000 }, () => {
-  it.each<{ what: string; requests: number; request: (writer: Writer, xid: number) => void; over: (door: string) => Promise<boolean> }>([
-    { what: 'reads of a small value', requests: 4_000, request: getData('/small'), over: allAnswered },
-    { what: 'changes', requests: 1_000, request: setData('/small'), over: allAnswered },
-    {
-      what: 'reads of a value of 1 MiB',
-      requests: 400,
-      request: getData('/large'),
-      over: async (door) => (await figure(door, 'zk_unread_answer_bytes')) > FLOODERS * 2 * MIB,
-    },
-  ])('$what', async ({ requests, request, over }) => {
+interface Flood {
+  what: string;
+  requests: number;
+  request: (writer: Writer, xid: number) => void;
+  over: (door: string) => Promise<boolean>;
+}
+
+/** The last one is never over: what it asked for lies there unread. */
+const FLOODS: readonly Flood[] = [
+  { what: 'reads of a small value', requests: 4_000, request: getData('/small'), over: allAnswered },
+  { what: 'changes', requests: 1_000, request: setData('/small'), over: allAnswered },
+  {
+    what: 'reads of a value of 1 MiB',
+    requests: 400,
+    request: getData('/large'),
+    over: async (door) => (await figure(door, 'zk_unread_answer_bytes')) > FLOODERS * 2 * MIB,
+  },
+];
+
+describe('a flood of requests at the leader costs it neither its office nor its other clients', { timeout: 60_000 }, () => {
+  it(FLOODS.map(({ what }) => what).join('; '), async () => {
+    // One group for all of them, one after the other: to start three servers costs more than to flood them.
     const group = await ProcessGroup.start(harness, 3);
     const leader = await group.leader();
     const { term } = (await group.status(leader))!;
@@ -45,24 +56,27 @@ describe('a flood of requests at the leader costs it neither its office nor its 
     const other = await connect();
     await other.create('/small', 'value');
     await other.create('/large', 'x'.repeat(MIB));
-    const flooders = await Promise.all(Array.from({ length: FLOODERS }, connect));
-    const burst = packets(requests, request);
-    const before = await figure(door, 'zk_packets_received');
-    for (const zk of flooders) {
-      zk.pause();
-      zk.raw(burst);
-    }
+    for (const { what, requests, request, over } of FLOODS) {
+      const flooders = await Promise.all(Array.from({ length: FLOODERS }, connect));
+      const burst = packets(requests, request);
+      const before = await figure(door, 'zk_packets_received');
+      for (const zk of flooders) {
+        zk.pause();
+        zk.raw(burst);
+      }
 
-    let slowestMs = 0;
-    do {
-      const startMs = systemClock.monotonicMs();
-      await other.request(OPS.ping, undefined, XIDS.ping);
-      slowestMs = Math.max(slowestMs, systemClock.monotonicMs() - startMs);
-    } while ((await figure(door, 'zk_packets_received')) - before < FLOODERS * 10 || !(await over(door)));
-    console.log(`the slowest answer to the other client: ${Math.round(slowestMs)} ms`);
-    expect(slowestMs).toBeLessThan(ANSWER_MS_MAX);
-    for (const id of group.ids) expect(await group.rpc(id).status({})).toMatchObject({ leader, term });
-    expect((await other.get('/small')).error).toBe(0);
+      let slowestMs = 0;
+      do {
+        const startMs = systemClock.monotonicMs();
+        await other.request(OPS.ping, undefined, XIDS.ping);
+        slowestMs = Math.max(slowestMs, systemClock.monotonicMs() - startMs);
+      } while ((await figure(door, 'zk_packets_received')) - before < FLOODERS * 10 || !(await over(door)));
+      console.log(`${what}: the slowest answer to the other client: ${Math.round(slowestMs)} ms`);
+      expect(slowestMs, what).toBeLessThan(ANSWER_MS_MAX);
+      for (const id of group.ids) expect(await group.rpc(id).status({}), what).toMatchObject({ leader, term });
+      expect((await other.get('/small')).error).toBe(0);
+      for (const zk of flooders) zk.end();
+    }
   });
 });
 

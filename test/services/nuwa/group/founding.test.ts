@@ -42,12 +42,17 @@ describe('a server that lost its files', SLOW, () => {
 
     const third = await harness.member('nuwa-3', places);
     const status = () => harness.rpc(third.address).status({});
-    expect((await status()).problems).toEqual([expect.stringMatching(/not yet: nuwa-1 \(.*ECONNREFUSED.*\), nuwa-2/)]);
+    expect(await status()).toMatchObject({
+      part: 'waiting',
+      problems: [expect.stringMatching(/not yet: nuwa-1 \(.*ECONNREFUSED.*\), nuwa-2/)],
+    });
     await harness.member('nuwa-1', places);
     await vi.waitFor(async () => {
-      const { problems } = await status();
+      const { part, problems } = await status();
       expect(problems).toEqual([expect.stringMatching(/nuwa-3 is refused by nuwa-1: the group lives already.*members remove/)]);
+      expect(part).toBe('refused');
     }, 10_000);
+    expect(await third.over).toMatch(/^nuwa-3 is refused by nuwa-1/);
     expect(third.group.leader).toBeUndefined();
   });
 
@@ -95,8 +100,9 @@ describe('a server that lost its files', SLOW, () => {
     await rm(join(harness.dir, 'nuwa-3'), { recursive: true });
     const empty = await harness.member('nuwa-3', [], { address: three!.address });
     await vi.waitFor(async () => {
-      const { problems } = await harness.rpc(empty.address).status({});
+      const { part, problems } = await harness.rpc(empty.address).status({});
       expect(problems).toEqual([expect.stringMatching(/takes it for the voter nuwa-3, whose files these are not/)]);
+      expect(part).toBe('voteless');
     }, 10_000);
     await leaderOf([first, others[0]!]);
   });

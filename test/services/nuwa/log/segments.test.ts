@@ -179,3 +179,33 @@ describe('a snapshot that is made while another server’s is taken over', () =>
     }
   });
 });
+
+test('whichever of its files are gone, a voter does not start, or starts with all that it acknowledged, or may not vote any more', async () => {
+  for (const snapshotAt of [undefined, 20]) {
+    const files = new MemoryFiles();
+    const ledger = new Ledger();
+    const storage = await openWith(files, {});
+    await storage.birth.becomeVoter();
+    await fill(storage, ledger, 20);
+    if (snapshotAt !== undefined) await storage.makeSnapshot(snapshotAt);
+    await fill(storage, ledger, 60);
+    await storage.close();
+    const names = files.names(DIR);
+    expect(names.length).toBeGreaterThan(4);
+    const startedWithout: string[] = [];
+    for (let gone = 0; gone < 2 ** names.length; gone++) {
+      const without = names.filter((_, i) => gone & (1 << i));
+      const left = files.afterCrash('kept');
+      for (const name of without) await left.remove(`${DIR}/${name}`);
+      const again = await openWith(left, {}).catch((error: unknown) => error);
+      if (again instanceof Error)
+        expect(again, without.join()).toMatchObject({ name: 'LogDamage', message: expect.stringContaining('members remove') });
+      else if ((again as Storage).birth.mayVote) startedWithout.push(without.join());
+      if (again instanceof Error || !(again as Storage).birth.mayVote) continue;
+      // Without a birth, and without a word of how far it reached, it looks as an older version's does.
+      if (without.includes('birth')) expect(without.some((name) => name.startsWith('reached-'))).toBe(true);
+      else ledger.check(again as Storage);
+    }
+    expect(startedWithout[0]).toBe('');
+  }
+});
