@@ -60,7 +60,7 @@ describe('a cluster that grows and shrinks', () => {
   const written = new Map<string, string>();
 
   beforeAll(async () => {
-    test = await openCluster({ nodes: 4, cpuPerNode: 1 });
+    test = await openCluster({ nodes: 4, cpuPerNode: 1, together: false });
     const { info } = test.cluster;
     member = await joinAsAdmin(info, 'test');
     master = member.kuafu.service(masterService, 'nuwa://local/pangu-master/');

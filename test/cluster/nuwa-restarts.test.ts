@@ -18,7 +18,7 @@ describe('a cluster with three Nuwa servers', () => {
   let cluster: ClusterHandle;
   beforeAll(async () => {
     dir = await newPlace();
-    cluster = await startCluster({ dir, nodes: 1, nuwaServers: 3, attached: true });
+    cluster = await startCluster({ dir, nodes: 1, nuwaServers: 3, together: true, attached: true });
   }, START_MS_MAX);
   afterAll(clearPlaces, START_MS_MAX);
 
@@ -70,7 +70,7 @@ describe('a cluster with three Nuwa servers', () => {
       const { revision } = await member.nuwa.create('/kept/here', Buffer.from('this'), { parents: true });
       await member.leave();
       await cluster.stop();
-      cluster = await startCluster({ dir, nodes: 1, attached: true });
+      cluster = await startCluster({ dir, nodes: 1, together: true, attached: true });
       expect(cluster.info.nuwa).toEqual(nuwa);
       const { code, stdout } = await feitian(['nuwa', 'get', '/kept/here', '--json', '--dir', dir]);
       expect(code).toBe(0);

@@ -19,7 +19,7 @@ describe('rollouts on a real cluster', () => {
   const closing: (() => Promise<unknown>)[] = [];
 
   beforeAll(async () => {
-    test = await openCluster({ nodes: 3 });
+    test = await openCluster({ nodes: 3, together: false });
     closing.push(() => test.stop());
     const { name } = test.cluster.info;
     const member = await joinAsAdmin(test.cluster.info, 'test');

@@ -23,7 +23,7 @@ import { feitian } from '../infra/feitian.ts';
 let test: TestCluster;
 
 beforeAll(async () => {
-  test = await openCluster({ nodes: 2 });
+  test = await openCluster({ nodes: 2, together: false });
   await test.pangu.writeFile('/in/text', 'to be or not\nto be\n', { parents: true });
   await test.pangu.writeFile('/other/text', 'not yours\n', { parents: true });
 }, 120_000);

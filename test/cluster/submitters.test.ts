@@ -88,7 +88,7 @@ it('the issuer that was revoked for a reason comes back by the three commands th
   expect(await run('status')).toMatchObject({ code: 1, stderr: expect.stringMatching(/issuer's key \S+ is revoked/) });
   expect(await run('key', 'rotate', 'issuer')).toMatchObject({ code: 0 });
   expect(await run('down')).toMatchObject({ code: 0 });
-  expect(await run('up', '--no-monitoring', '--nodes', '1', '--racks', '1')).toMatchObject({ code: 0 });
+  expect(await run('up', '--no-monitoring', '--nodes', '1', '--racks', '1', '--together')).toMatchObject({ code: 0 });
   try {
     expect(await run('fs', 'ls', '/in')).toMatchObject({ code: 0, stdout: expect.stringContaining('text') });
     expect(await run('status')).toMatchObject({ code: 0 });

@@ -34,7 +34,7 @@ describe('a cluster that speaks TLS', () => {
   let member: Awaited<ReturnType<typeof joinAsAdmin>>;
 
   beforeAll(async () => {
-    cluster = await openCluster({ nodes: 2, nuwaServers: 1, tls: true });
+    cluster = await openCluster({ nodes: 2, nuwaServers: 1, tls: true, together: false });
     const { info } = cluster.cluster;
     member = await joinAsAdmin(info, 'tls test');
     keeper = await openCertificateKeeper({

@@ -12,7 +12,7 @@ import { clearPlaces, leftOf, newPlace, recordOf, START_MS_MAX } from './cluster
 import { feitian, startFeitian } from './feitian.ts';
 
 /** One node each: what is looked at here is the launcher. */
-const SMALL = ['--nodes', '1'];
+const SMALL = ['--nodes', '1', '--together'];
 
 afterAll(clearPlaces, START_MS_MAX);
 
@@ -28,7 +28,9 @@ describe('two clusters side by side', () => {
 
   beforeAll(async () => {
     dirs = [await newPlace(), await newPlace()];
-    clusters = await Promise.all(dirs.map((dir, index) => startCluster({ dir, nodes: 1, nuwaServers: 1, name: `twin-${index}` })));
+    clusters = await Promise.all(
+      dirs.map((dir, index) => startCluster({ dir, nodes: 1, nuwaServers: 1, together: true, name: `twin-${index}` })),
+    );
   }, START_MS_MAX);
 
   test('share no port and no process', async () => {

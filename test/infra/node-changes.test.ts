@@ -105,9 +105,9 @@ test(
   'nodes that came and went are remembered by the next launcher',
   async () => {
     await cluster.stop();
-    cluster = await startCluster({ dir, nodes: 2, nuwaServers: 1, attached: true });
+    cluster = await startCluster({ dir, nodes: 2, nuwaServers: 1, together: true, attached: true });
     expect(await nodesNow()).toEqual(['node-1 rack-a', 'node-3 rack-c']);
-    expect((await processesOf('node-3')).map(({ state }) => state)).toEqual(['ready', 'ready']);
+    expect((await processesOf('node-3')).map(({ role, state }) => `${role} ${state}`)).toEqual(['node ready']);
   },
   START_MS_MAX,
 );
