@@ -154,9 +154,10 @@ export function handleVoteReply(server: Server, from: ServerId, reply: RaftMessa
   if (reply.granted && reply.term !== server.term + (reply.pre ? 1 : 0)) return;
   if (reply.granted || !election.votes.has(from)) election.votes.set(from, reply.granted);
   maybeWin(server);
-  // A majority had just promised its votes, so a refusal means a rival who ran at the same moment, and both may fail: whoever draws the
-  // shorter delay runs again first. Long enough for votes that are under way to come in and decide it after all.
-  if (!reply.granted && server.role === 'candidate' && server.election === election) runSoon(server, lostLeaderTicks(server) + 1);
+  // Who refuses a pre-vote heard the leader a moment later than the asker and will have missed it as long in a moment. Who refuses a vote
+  // has a rival who ran at the same time, since a majority had just promised its votes, and both may fail: whoever draws the shorter delay
+  // runs again first. Long enough for votes that are under way to come in and decide it after all.
+  if (!reply.granted && server.election === election) runSoon(server, lostLeaderTicks(server) + 1);
 }
 
 /** The own vote is on the disk: it counts from now on. */
