@@ -274,8 +274,9 @@ class Client implements KuafuClient {
           slot,
           body,
           attachment,
+          idempotent,
           // Where nobody else is left it may as well be waited for.
-          movable: idempotent && choice.othersLeft,
+          othersLeft: choice.othersLeft,
         };
         const once = stream ? new StreamTry(stream, tryOptions) : new CallTry(tryOptions);
         const reply = await once.promise;

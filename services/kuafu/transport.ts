@@ -51,6 +51,13 @@ export interface ChannelAccounts {
   readonly unsent?: Unsent;
 }
 
+/** Another way to the peer of a channel that somebody between carries, who may stand still. */
+export interface Detour {
+  /** Somebody between was found to stand still: what is new had better go that way at once. */
+  readonly wanted: boolean;
+  connect(signal: AbortSignal): Promise<Channel>;
+}
+
 export interface Channel {
   /** Who is at the other end, for logs. */
   readonly peer: string;
@@ -58,6 +65,8 @@ export interface Channel {
   readonly binding?: Uint8Array;
   /** Grows with every byte that arrives: tells a silent peer from a slow one. */
   readonly receivedBytes: number;
+  /** Of a channel that goes through somebody. */
+  readonly detour?: Detour | undefined;
   /** A simulated network may bring a frame twice; no other does. */
   readonly doubles?: boolean;
   /** Handed over and not yet taken by the peer, or by what carries it there. */

@@ -6,7 +6,7 @@ import { countsUntilMs, type Refusal, timeRefusal } from './core/grant.ts';
 import { cut, resourceProblem } from './core/resource.ts';
 import { applyRevocations } from './core/revocation.ts';
 import type { Trust } from './keys/trust-file.ts';
-import type { Allowance, Limiter, LimitRefusal } from './limiter.ts';
+import { type Allowance, allowancesForUnnamed, type Limiter, type LimitRefusal } from './limiter.ts';
 import type { RevocationView } from './revocations/view.ts';
 
 /**
@@ -66,6 +66,8 @@ export class GuardedCaller implements Caller {
   /** Of the question before, which is mostly asked again for the audit log. */
   #lastResource = '';
   #last: Verdict | undefined;
+  /** What limits calls that name nothing. */
+  #unnamed: readonly (readonly Allowance[])[] | undefined;
 
   constructor({ grant, issuer }: CallerFacts, sources: CallerSources) {
     this.name = grant.name;
@@ -84,6 +86,7 @@ export class GuardedCaller implements Caller {
 
   limit(operation: string, resources: string | readonly string[], bytes: number): LimitRefusal | undefined {
     if (this.grant.limitedBy.length === 0) return undefined;
+    if (resources.length === 0) return this.#sources.limiter.charge((this.#unnamed ??= allowancesForUnnamed(this.grant.limitedBy)), bytes);
     const needed: (readonly Allowance[])[] = [];
     for (const resource of typeof resources === 'string' ? [resources] : resources)
       needed.push(...(this.#verdict(operation, resource).allowances ?? []));

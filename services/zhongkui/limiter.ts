@@ -16,6 +16,16 @@ export interface LimitRefusal {
   readonly retryAfterMs?: number;
 }
 
+/** Of a call that names nothing, for which any capability of each link will do: whoever has one without limits is not limited. */
+export function allowancesForUnnamed(links: readonly LimitedLink[]): readonly (readonly Allowance[])[] {
+  return links.flatMap(({ id, capabilities }) => {
+    const allowances = capabilities.flatMap(({ limits }, i) => (limits === undefined ? [] : [{ limits, bucket: bucketOf(id, i) }]));
+    return allowances.length === capabilities.length ? [allowances] : [];
+  });
+}
+
+const bucketOf = (link: string, capability: number): string => `${link} ${capability}`;
+
 /** A bucket is some 200 bytes. Those that are full are worth nothing, and go first. */
 const BUCKETS_MAX = 16_384;
 
@@ -38,7 +48,7 @@ export class Limiter {
       for (const [i, { resource: prefix, operations, limits }] of capabilities.entries()) {
         if (!(operations as readonly string[]).includes(operation) || !covers(prefix, resource)) continue;
         if (limits === undefined) return [];
-        allowances.push({ limits, bucket: `${id} ${i}` });
+        allowances.push({ limits, bucket: bucketOf(id, i) });
       }
       return allowances;
     });

@@ -4,9 +4,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { Command } from 'commander';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
 import { register } from '../../infra/cli/commands/key.ts';
-import { revokedIssuer } from '../../infra/cli/ui/issuer-guard.ts';
+import { leftBehind, revokedIssuer } from '../../infra/cli/ui/issuer-guard.ts';
 import type { NuwaClient } from '../../services/nuwa/contract.ts';
 import { createGuard, NO_REVOCATIONS, openIdentity, readKeyFile, readTrustFile, trustOf } from '../../services/zhongkui/client.ts';
 import { REVOCATIONS_PATH } from '../../services/zhongkui/contract.ts';
@@ -190,6 +190,7 @@ describe('feitian key', () => {
     expect(fromMs).toBe(rotated.previousUntilMs);
     expect(fromMs - Date.now()).toBeGreaterThan(9 * 60_000);
     expect(reason).toBe(`replaced by ${rotated.fingerprint}`);
+    expect(await leftBehind(file(''), fromMs)).toEqual([]); // its file has the new one
   });
 
   test('does not sign again what nobody signed, or what was revoked', async () => {
@@ -222,6 +223,20 @@ describe('feitian key', () => {
       [rotated.fingerprint, false],
       [fingerprint, true],
     ]);
+    // Alice goes on with what the old one signed: for how long is said, and then that it is over.
+    const listed = await key('list');
+    expect(listed).toMatch(/user\/alice .* until .*: the issuer has another key/);
+    expect(listed.match(/another key/g)).toHaveLength(1); // Bob has a new token
+    expect(await leftBehind(file(''), Date.now())).toEqual([]);
+    const fromMs = keys[1]!.untilMs!;
+    const because = `the issuer's key ${fingerprint}, which signed its token, was replaced`;
+    expect(await leftBehind(file(''), fromMs)).toEqual([{ name: 'user/alice', fromMs, because }]);
+    vi.useFakeTimers({ now: fromMs, toFake: ['Date'] });
+    try {
+      expect(await key('list')).toMatch(/user\/alice .* ended .*: the issuer has another key, it needs a new token/);
+    } finally {
+      vi.useRealTimers();
+    }
   });
 
   test('does not revoke the issuer that signs now by a slip, and tells the way in good order, which works', async () => {

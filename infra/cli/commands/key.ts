@@ -25,7 +25,7 @@ import type { Capability } from '../../../services/zhongkui/contract.ts';
 import { inKeys } from '../../security/keys-lock.ts';
 import { action, print, printJson, UsageError } from '../ui/action.ts';
 import { durationOption } from '../ui/duration-option.ts';
-import { cutOffBy } from '../ui/issuer-guard.ts';
+import { cutOffBy, REPLACED, trustedKeys } from '../ui/issuer-guard.ts';
 import { FORCE_OPTION, isStdout, writeOut } from '../ui/key-out.ts';
 import { describeKey, describeToken, keyTable, keyViewOf, keyViews, publicViewOf, recordTable, tokenViewOf } from '../ui/key-view.ts';
 import { holderOf, isPath, nameOf, placeOf, revocableOf, subjectOf, textFrom } from '../ui/keys.ts';
@@ -138,7 +138,7 @@ async function create(who: string, options: VerbOptions & OutOptions & { cluster
 async function list(options: VerbOptions & { issued?: boolean }): Promise<void> {
   const keys = keysOf(options);
   const issued = await keys.store.list();
-  const found = await keyViews(keys, issued);
+  const found = await keyViews(keys, issued, await trustedKeys(keys));
   if (options.json) return printJson({ keys: found, issued });
   if (options.issued) return print(issued.length > 0 ? recordTable(issued, Date.now()) : 'nothing was issued here');
   print(found.length > 0 ? keyTable(found) : `there is no key in ${keys.path}: feitian key create makes one`);
@@ -215,7 +215,7 @@ async function rotate(who: string, options: NuwaOptions & { overlap?: number }):
   const { name = nameOf(who), previous, fingerprint, expiresAtMs, hangsOnPrevious } = rotated;
   const ends = expiresAtMs !== undefined && !hangsOnPrevious;
   // The new key is in its place already: if nobody can be told, the old one lives until its end, and that is said.
-  if (ends) await revokeEverywhere(keys, options, { of: previous, name, fromMs, reason: `replaced by ${fingerprint}`, nowMs });
+  if (ends) await revokeEverywhere(keys, options, { of: previous, name, fromMs, reason: REPLACED + fingerprint, nowMs });
   if (options.json)
     return printJson({
       name,
@@ -277,10 +277,10 @@ async function show(what: string, options: VerbOptions & { public?: boolean }): 
   }
   const issued = await keys.store.list();
   if (found.kind === 'token') {
-    const view = tokenViewOf(found.token, issued);
+    const view = tokenViewOf(found.token, issued, await trustedKeys(keys));
     return options.json ? printJson(view) : print(describeToken(view));
   }
-  const view = found.kind === 'key' ? keyViewOf(found.file, issued) : publicViewOf(found.key, issued);
+  const view = found.kind === 'key' ? keyViewOf(found.file, issued, await trustedKeys(keys)) : publicViewOf(found.key, issued);
   if (options.json) printJson(view);
   else print(describeKey(view));
 }

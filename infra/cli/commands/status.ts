@@ -10,7 +10,7 @@ import { commandIdentity } from '../ui/identity.ts';
 import { asAddress, callingServers } from '../ui/nuwa.ts';
 import { askGroup, type GroupView, viewAsJson, viewOf } from '../ui/nuwa-group.ts';
 import { renderTable } from '../ui/table.ts';
-import { formatMs } from '../ui/units.ts';
+import { formatMs, formatTime } from '../ui/units.ts';
 import { type VerbOptions, verb } from '../ui/verb.ts';
 
 export function register(program: Command): void {
@@ -32,13 +32,20 @@ async function status({ dir, json }: VerbOptions): Promise<void> {
     process.exitCode = 1;
     return withoutLauncher(cluster.dir, info);
   });
-  const { revokedIssuer } = await import('../ui/issuer-guard.ts');
+  const { leftBehind, revokedIssuer } = await import('../ui/issuer-guard.ts');
   const revoked = await revokedIssuer(layoutOf(dir).keys, Date.now());
   if (revoked !== undefined) {
     process.stderr.write(
       `feitian: the issuer's key ${revoked} is revoked: no process answers another. The way back: feitian key rotate issuer, feitian down, feitian up\n`,
     );
     process.exitCode = 1;
+  }
+  for (const { name, fromMs, because } of await leftBehind(layoutOf(dir).keys, Date.now())) {
+    const since = fromMs > 0 ? ` since ${formatTime(fromMs)}` : '';
+    process.stderr.write(
+      `feitian: ${name} is let in by nobody${since}: ${because}. A new token: ${name.startsWith('service/') ? 'feitian down, feitian up' : `feitian key grant ${name.replace(/^user\//, '')} …`}\n`,
+    );
+    if (name.startsWith('service/')) process.exitCode = 1;
   }
   const group = await nuwaGroup(info);
   if (json) printJson({ ...info, nuwa: { ...info.nuwa, ...viewAsJson(group) }, dir: cluster.dir, ...now });

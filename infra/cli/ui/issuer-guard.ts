@@ -4,6 +4,7 @@
  */
 import { hasCode } from '../../../services/base/errors.ts';
 import { type IssuedRecord, type KeyDirectory, keyDirectory, readTrustFile, type TrustedKey } from '../../../services/zhongkui/client.ts';
+import { keyViews } from './key-view.ts';
 
 /** Why revoking `of` would cut others off, if it would. */
 export async function cutOffBy(keys: KeyDirectory, of: string, nowMs: number): Promise<string | undefined> {
@@ -43,7 +44,27 @@ function hangingOn(issuer: string, issued: readonly IssuedRecord[], nowMs: numbe
   return [...new Set(hanging.map(({ name }) => name))].sort();
 }
 
-async function trustedKeys(keys: KeyDirectory): Promise<readonly TrustedKey[]> {
+/** Whose tokens in this directory are over because a key before them was replaced and the overlap has run out, and since when. */
+export async function leftBehind(directory: string, nowMs: number): Promise<{ name: string; fromMs: number; because: string }[]> {
+  const keys = keyDirectory(directory);
+  const views = await keyViews(keys, await keys.store.list(), await trustedKeys(keys));
+  return views.flatMap(({ name = '', token, revoked = token?.revoked }) => {
+    if (name === 'issuer' || !token || token.expiresAtMs <= nowMs) return [];
+    if (revoked)
+      return revoked.fromMs <= nowMs && revoked.reason.startsWith(REPLACED)
+        ? [{ name, fromMs: revoked.fromMs, because: `${revoked.of} was ${revoked.reason}` }]
+        : [];
+    const { issuer, issuerUntilMs } = token;
+    return issuerUntilMs !== undefined && issuerUntilMs <= nowMs
+      ? [{ name, fromMs: issuerUntilMs, because: `the issuer's key ${issuer}, which signed its token, was replaced` }]
+      : [];
+  });
+}
+
+/** As `feitian key rotate` gives its reason. */
+export const REPLACED = 'replaced by ';
+
+export async function trustedKeys(keys: KeyDirectory): Promise<readonly TrustedKey[]> {
   return await readTrustFile(keys.trustFile).then(
     (trust) => trust.keys,
     (error: unknown) => {

@@ -8,6 +8,7 @@ import {
   type KeyFile,
   type PublicKey,
   readKeyFile,
+  type TrustedKey,
 } from '../../../services/zhongkui/client.ts';
 import type { Capability } from '../../../services/zhongkui/contract.ts';
 import { renderTable } from './table.ts';
@@ -24,6 +25,8 @@ export interface TokenView {
   capabilities: readonly Capability[];
   notBeforeMs: number;
   expiresAtMs: number;
+  /** The issuer has another key by now: until when what this one signed counts; 0 where servers know it no more. */
+  issuerUntilMs?: number;
   revoked?: { of: string; fromMs: number; reason: string };
 }
 
@@ -36,7 +39,8 @@ export interface KeyView {
   problem?: string;
 }
 
-export function tokenViewOf(token: string, issued: readonly IssuedRecord[]): TokenView {
+/** `trusted`: whom servers believe, where that is known. */
+export function tokenViewOf(token: string, issued: readonly IssuedRecord[], trusted: readonly TrustedKey[] = []): TokenView {
   const { grant, cluster, links } = decodeToken(token);
   const revoked = revocationOf(grant.revocableBy, issued);
   return {
@@ -55,15 +59,23 @@ export function tokenViewOf(token: string, issued: readonly IssuedRecord[]): Tok
     capabilities: grant.capabilities,
     notBeforeMs: grant.notBeforeMs,
     expiresAtMs: grant.expiresAtMs,
+    ...issuerEnd(links[0]!.signer, trusted),
     ...(revoked ? { revoked } : {}),
   };
 }
 
-export function keyViewOf({ keyPair, token }: KeyFile, issued: readonly IssuedRecord[]): KeyView {
+function issuerEnd(issuer: string, trusted: readonly TrustedKey[]): { issuerUntilMs?: number } {
+  if (trusted.length === 0) return {};
+  const key = trusted.find(({ fingerprint }) => fingerprint === issuer);
+  if (!key) return { issuerUntilMs: 0 };
+  return key.untilMs === undefined ? {} : { issuerUntilMs: key.untilMs };
+}
+
+export function keyViewOf({ keyPair, token }: KeyFile, issued: readonly IssuedRecord[], trusted: readonly TrustedKey[] = []): KeyView {
   const revoked = revocationOf([keyPair.fingerprint], issued);
   return {
     fingerprint: keyPair.fingerprint,
-    ...(token === undefined ? {} : { token: tokenViewOf(token, issued) }),
+    ...(token === undefined ? {} : { token: tokenViewOf(token, issued, trusted) }),
     ...(revoked ? { revoked } : {}),
   };
 }
@@ -74,11 +86,15 @@ export function publicViewOf({ fingerprint }: Pick<PublicKey, 'fingerprint'>, is
 }
 
 /** All keys of a directory; one that cannot be read stands there with its problem. */
-export async function keyViews(keys: KeyDirectory, issued: readonly IssuedRecord[]): Promise<KeyView[]> {
+export async function keyViews(
+  keys: KeyDirectory,
+  issued: readonly IssuedRecord[],
+  trusted: readonly TrustedKey[] = [],
+): Promise<KeyView[]> {
   const views: KeyView[] = [];
   const add = async (name: string, file: string): Promise<void> => {
     try {
-      views.push({ name, file, ...keyViewOf(await readKeyFile(file), issued) });
+      views.push({ name, file, ...keyViewOf(await readKeyFile(file), issued, trusted) });
     } catch (error) {
       if (name !== 'issuer' || !hasCode(error, 'NoSuchKey')) views.push({ name, file, fingerprint: '', problem: messageOf(error) });
     }
@@ -145,13 +161,17 @@ export function describeToken(view: TokenView): string {
 }
 
 function stateOf(
-  token: { expiresAtMs: number } | undefined,
+  token: { expiresAtMs: number; issuerUntilMs?: number } | undefined,
   revoked: { fromMs: number; reason: string } | undefined,
   nowMs: number,
   without = '',
 ): string {
   if (revoked) return revoked.fromMs <= nowMs ? `revoked: ${revoked.reason}` : `until ${formatTime(revoked.fromMs)}: ${revoked.reason}`;
   if (!token) return without;
+  const { issuerUntilMs = Number.POSITIVE_INFINITY } = token;
+  if (issuerUntilMs <= nowMs)
+    return `ended${issuerUntilMs > 0 ? ` ${formatTime(issuerUntilMs)}` : ''}: the issuer has another key, it needs a new token (feitian key grant)`;
+  if (issuerUntilMs < token.expiresAtMs) return `until ${formatTime(issuerUntilMs)}: the issuer has another key`;
   return token.expiresAtMs <= nowMs ? `expired ${formatTime(token.expiresAtMs)}` : `until ${formatTime(token.expiresAtMs)}`;
 }
 

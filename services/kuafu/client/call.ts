@@ -12,7 +12,7 @@ import type { ClientConnection, PendingCall } from './connection.ts';
 /** A connection broke before the reply came. */
 export class Broken extends Error {}
 
-/** The instance has been silent for a while, and another could answer. */
+/** The instance has been silent for a while, and another, or a way around whoever is between, could answer. */
 export class Silent extends Error {}
 
 /** One try of a call over one connection: a promise that settles by reply, error, break, deadline or abort, whichever is first. */
@@ -28,8 +28,9 @@ export class CallTry implements PendingCall, Alarmed {
   readonly #alarm: Alarm;
   readonly #signal: AbortSignal | undefined;
   readonly id: number;
-  /** Only of a call that may be made at another instance, see PendingCall. */
+  /** Only of a call that may be made again, see PendingCall. */
   readonly silent: ((reason: string) => void) | undefined;
+  readonly othersLeft: boolean;
   #resolve!: (value: unknown) => void;
   #reject!: (error: Error) => void;
 
@@ -46,8 +47,10 @@ export class CallTry implements PendingCall, Alarmed {
     flags: number;
     body: Uint8Array;
     attachment: Attachment | undefined;
+    /** It may be made again. */
+    idempotent: boolean;
     /** Another instance could answer. */
-    movable: boolean;
+    othersLeft: boolean;
   }) {
     this.atMs = options.deadlineMs;
     this.slot = options.slot;
@@ -62,7 +65,8 @@ export class CallTry implements PendingCall, Alarmed {
       this.#resolve = resolve;
       this.#reject = reject;
     });
-    this.silent = options.movable ? (reason) => this.giveUp(new Silent(reason)) : undefined;
+    this.silent = options.idempotent ? (reason) => this.giveUp(new Silent(reason)) : undefined;
+    this.othersLeft = options.othersLeft;
     this.#alarm.add(this);
     this.#signal?.addEventListener('abort', this);
     this.#meter.sent(options.body.length + byteLength(options.attachment));

@@ -8,7 +8,7 @@ import { helloProblem, MAGIC, VERSION, WINDOW_BYTES, windowOf } from '../core/me
 import type { Unsent } from '../core/unsent.ts';
 import type { Identity } from '../guard-contract.ts';
 import { SendRoom } from '../streams/send-room.ts';
-import type { Channel, ChannelEvents, OutgoingFrame } from '../transport.ts';
+import type { Channel, ChannelEvents, Detour, OutgoingFrame } from '../transport.ts';
 import { Slots } from './slots.ts';
 
 /** A call at its caller's end, from the moment it is sent. Exactly one of the three is called, once. */
@@ -19,8 +19,10 @@ export interface PendingCall {
   broken(reason: string): void;
   /** Under which number its caller is known to the server, see `slotOf`. */
   readonly slot: number;
-  /** May be made at another instance: told when this one has been silent for a while. It may still answer, so a call that may run once has nothing of the kind. */
+  /** May be made elsewhere or over another way: told when this one has been silent for a while. It may still answer, so a call that may run once has nothing of the kind. */
   silent?(reason: string): void;
+  /** Another instance could answer it. */
+  readonly othersLeft?: boolean;
   /** Of a stream: data or credit came. Returns what is wrong with it, if anything is. */
   streamed?(frame: Frame): string | undefined;
 }
@@ -30,8 +32,8 @@ export interface PendingCall {
  * asked with a ping:
  *
  *   silenceMs          from one look to the next, which its owner may say
- *   LOOK_MS_QUICK      the same while there are calls that another instance could answer
- *   SILENT_MS          so long without a sign, pings unanswered: those calls are made elsewhere. A collection of garbage or a processor that a dozen processes
+ *   LOOK_MS_QUICK      the same while there are calls that another instance could answer, or that could go around whoever is between (Detour)
+ *   SILENT_MS          so long without a sign, pings unanswered: those calls are made elsewhere, and a way around is looked for. A collection of garbage or a processor that a dozen processes
  *                      share holds an event loop for a few hundred milliseconds; should it be more, such a call runs twice, which it may
  *   2 × silenceMs      so long: the connection is broken, and all calls with it
  *
@@ -54,6 +56,8 @@ export class ClientConnection implements ChannelEvents, Alarmed {
   readonly #alarm: Alarm;
   readonly #nowMs: () => number;
   readonly #onClosed: () => void;
+  /** Called at each look that finds it silent, or that somebody between stands still. */
+  readonly #onSilent: () => void;
   readonly #silenceMs: number;
   /** It was closed because nothing came, not even the answer to a ping. */
   silent = false;
@@ -72,7 +76,7 @@ export class ClientConnection implements ChannelEvents, Alarmed {
   #lookMs = 0;
   #receivedBytesSeen = 0;
   #silentMs = 0;
-  /** Of the calls under way those that another instance could answer. */
+  /** Of the calls under way those that could be answered some other way. */
   #movable = 0;
 
   /** For streams: see Wire. */
@@ -83,13 +87,23 @@ export class ClientConnection implements ChannelEvents, Alarmed {
     return 2 * this.#silenceMs;
   }
 
-  constructor(channel: Channel, unsent: Unsent, alarm: Alarm, nowMs: () => number, onClosed: () => void, silenceMs = SILENCE_MS_DEFAULT) {
+  constructor(options: {
+    channel: Channel;
+    unsent: Unsent;
+    alarm: Alarm;
+    nowMs: () => number;
+    onClosed: () => void;
+    onSilent?: () => void;
+    silenceMs?: number;
+  }) {
+    const { channel, unsent, alarm, nowMs, onClosed, onSilent = () => {}, silenceMs = SILENCE_MS_DEFAULT } = options;
     this.#channel = channel;
     this.#unsent = unsent;
     this.room = new SendRoom(channel, unsent);
     this.#alarm = alarm;
     this.#nowMs = nowMs;
     this.#onClosed = onClosed;
+    this.#onSilent = onSilent;
     this.#silenceMs = silenceMs;
   }
 
@@ -100,6 +114,19 @@ export class ClientConnection implements ChannelEvents, Alarmed {
   /** False while it has been silent for so long that its calls are made elsewhere. */
   get audible(): boolean {
     return this.#silentMs < SILENT_MS;
+  }
+
+  /** Where somebody between carries it. */
+  get detour(): Detour | undefined {
+    return this.#channel.detour;
+  }
+
+  /** There is a better one to the same peer: what may be made again is, over that; the rest may still be answered here. */
+  leave(reason: string): void {
+    if (this.#state !== 'open') return;
+    this.#state = 'leaving';
+    for (const call of [...this.#pending.values()]) call.silent?.(reason);
+    this.#maybeIdle();
   }
 
   /** Resolves once both sides said hello. */
@@ -130,7 +157,7 @@ export class ClientConnection implements ChannelEvents, Alarmed {
     const id = this.#newId();
     if (this.#pending.size === 0) this.#becomeBusy();
     this.#pending.set(id, pending);
-    if (pending.silent && this.#movable++ === 0 && this.#lookMs > LOOK_MS_QUICK) this.#lookSooner();
+    if (this.#mayMove(pending) && this.#movable++ === 0 && this.#lookMs > LOOK_MS_QUICK) this.#lookSooner();
     this.#channel.send({ kind: FRAME_KINDS.request, flags, number: pending.slot, id, body, attachment });
     return id;
   }
@@ -218,8 +245,16 @@ export class ClientConnection implements ChannelEvents, Alarmed {
       return this.#channel.close(`the peer has been silent for ${this.#goneMs / 1000} s`);
     }
     if (!heard) this.#channel.send({ kind: FRAME_KINDS.ping, id: 0, body: NOTHING });
-    if (!this.audible) for (const call of [...this.#pending.values()]) call.silent?.(`the peer has been silent for ${SILENT_MS / 1000} s`);
+    if (!this.audible) {
+      for (const call of [...this.#pending.values()])
+        if (call.othersLeft) call.silent?.(`the peer has been silent for ${SILENT_MS / 1000} s`);
+    }
+    if (!heard && (!this.audible || this.detour?.wanted)) this.#onSilent();
     this.#watch();
+  }
+
+  #mayMove({ silent, othersLeft }: PendingCall): boolean {
+    return silent !== undefined && (othersLeft === true || this.detour !== undefined);
   }
 
   #handleStreamed(frame: Frame): void {
@@ -275,7 +310,7 @@ export class ClientConnection implements ChannelEvents, Alarmed {
 
   #forget(id: number, pending: PendingCall): void {
     this.#pending.delete(id);
-    if (pending.silent) this.#movable--;
+    if (this.#mayMove(pending)) this.#movable--;
   }
 
   #maybeIdle(): void {

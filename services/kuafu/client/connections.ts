@@ -8,6 +8,7 @@ import type { Alarm } from '../alarm.ts';
 import { KuafuError } from '../contract.ts';
 import { Unsent } from '../core/unsent.ts';
 import { totals } from '../meter.ts';
+import type { Channel } from '../transport.ts';
 import { CompressingChannel } from '../transports/compressing-channel.ts';
 import { type Transports, transportOf } from '../transports/index.ts';
 import { ClientConnection, SILENCE_MS_DEFAULT } from './connection.ts';
@@ -44,7 +45,7 @@ export class Connections {
   /** The connection that is open to this address, if one is. */
   ready(address: string): ClientConnection | undefined {
     const connection = this.#places.get(address)?.connection;
-    return connection?.open ? connection : undefined;
+    return connection?.open && !this.#hadBetterGoAround(address, connection) ? connection : undefined;
   }
 
   /** False while the last tries to connect failed and the next is not due, and while the connection is silent. */
@@ -62,10 +63,37 @@ export class Connections {
       place = { failures: 0, backoffUntilMs: 0 };
       this.#places.set(address, place);
     }
-    if (place.connection?.open) return Promise.resolve(place.connection);
     if (place.connecting) return place.connecting;
+    if (place.connection?.open) {
+      if (this.#hadBetterGoAround(address, place.connection)) return this.#goAround(address, place, place.connection);
+      return Promise.resolve(place.connection);
+    }
     if (place.backoffUntilMs > this.#options.clock.monotonicMs()) return Promise.reject(place.lastError);
-    return (place.connecting = this.#connect(address, place));
+    return (place.connecting = this.#connect(address, place, (signal) =>
+      transportOf(address, this.#options.transports).connect(address, signal),
+    ));
+  }
+
+  /** Its peer is silent, or somebody between is known to stand still, and the other way was not found closed a moment ago. */
+  #hadBetterGoAround(address: string, { detour, audible }: ClientConnection): boolean {
+    if (detour === undefined || (audible && !detour.wanted)) return false;
+    return this.#places.get(address)!.backoffUntilMs <= this.#options.clock.monotonicMs();
+  }
+
+  /** Whoever carries `old` may stand still. While no other way leads there it stays as it is: its peer may yet be heard. */
+  #goAround(address: string, place: Place, old: ClientConnection): Promise<ClientConnection> {
+    const { detour } = old;
+    if (!detour) return Promise.resolve(old);
+    return (place.connecting ??= this.#connect(address, place, (signal) => detour.connect(signal)).then(
+      (connection) => {
+        old.leave('nothing came, and another way led to the peer');
+        return connection;
+      },
+      (error) => {
+        if (!old.open) throw error;
+        return old;
+      },
+    ));
   }
 
   close(): void {
@@ -74,8 +102,8 @@ export class Connections {
     this.#places.clear();
   }
 
-  async #connect(address: string, place: Place): Promise<ClientConnection> {
-    const { clock, random, log, alarm, transports, silenceMs = SILENCE_MS_DEFAULT } = this.#options;
+  async #connect(address: string, place: Place, open: (signal: AbortSignal) => Promise<Channel>): Promise<ClientConnection> {
+    const { clock, random, log, alarm, silenceMs = SILENCE_MS_DEFAULT } = this.#options;
     const nowMs = (): number => clock.monotonicMs();
     const giveUp = new AbortController();
     // Where silence is noticed sooner, so it is here.
@@ -86,20 +114,25 @@ export class Connections {
     alarm.add(timeout);
     try {
       this.#closing.signal.throwIfAborted();
-      const channel = await transportOf(address, transports).connect(address, giveUp.signal);
+      const channel = await open(giveUp.signal);
       const onClosed = (): void => {
         if (this.#live.delete(connection)) totals.clientConnections--;
         if (place.connection === connection) place.connection = undefined;
-        if (connection.silent) this.#leave(address, place);
+        if (connection.silent && !place.connection) this.#leave(address, place);
       };
-      const connection: ClientConnection = new ClientConnection(
-        new CompressingChannel(channel),
-        this.#unsent,
+      const onSilent = (): void => {
+        if (place.connection === connection && connection.open && this.#hadBetterGoAround(address, connection))
+          this.#goAround(address, place, connection).catch(() => {});
+      };
+      const connection: ClientConnection = new ClientConnection({
+        channel: new CompressingChannel(channel),
+        unsent: this.#unsent,
         alarm,
         nowMs,
         onClosed,
+        onSilent,
         silenceMs,
-      );
+      });
       this.#live.add(connection);
       totals.clientConnections++;
       giveUp.signal.addEventListener('abort', () => connection.close(messageOf(giveUp.signal.reason)));

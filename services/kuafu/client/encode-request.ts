@@ -1,10 +1,11 @@
 import { messageOf } from '../../base/errors.ts';
 import { encodeBody } from '../codec.ts';
 import { type Attachment, KuafuError } from '../contract.ts';
+import { NO_DEADLINE_MS } from '../core/deadline-wheel.ts';
 import { sizeProblem } from '../core/frame.ts';
 import { byteLength } from '../transports/outbox.ts';
 
-/** The body of a request frame. Errors: InvalidRequest (what cannot be encoded, or is too large for a frame). */
+/** The body of a request frame. Errors: InvalidRequest (what cannot be encoded, or is too large for a frame; a time that is none). */
 export function encodeRequest(
   service: string,
   method: string,
@@ -13,10 +14,13 @@ export function encodeRequest(
   trace: string | undefined,
   attachment: Attachment | undefined,
 ): Uint8Array {
+  // A server would end the connection for it.
+  if (Number.isNaN(remainingMs)) throw new KuafuError('InvalidRequest', `${service}.${method}: the time that it may take is no number`);
+  const leftMs = Math.min(remainingMs, NO_DEADLINE_MS);
   let body: Uint8Array;
   try {
-    if (trace !== undefined) body = encodeBody([service, method, remainingMs, request, trace]);
-    else body = encodeBody(request === undefined ? [service, method, remainingMs] : [service, method, remainingMs, request]);
+    if (trace !== undefined) body = encodeBody([service, method, leftMs, request, trace]);
+    else body = encodeBody(request === undefined ? [service, method, leftMs] : [service, method, leftMs, request]);
   } catch (error) {
     throw new KuafuError('InvalidRequest', `${service}.${method}: the request cannot be encoded: ${messageOf(error)}`, { cause: error });
   }

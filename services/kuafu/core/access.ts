@@ -28,6 +28,11 @@ export function refuseCaller(access: Access | undefined, caller: Caller, failure
   return { code: 'Unauthenticated', operation: operationOf(access), resource: NO_RESOURCE, reason };
 }
 
+/** A call that names nothing counts as well, against all that its token limits. */
+export function refuseUnnamedByLimit(access: Access, bytes: number, caller: Caller): Refusal | undefined {
+  return access === 'identified' ? refuseByLimit('', [], bytes, caller) : undefined;
+}
+
 /** On each of the resources that `on` found in the request. */
 export function refuseResources(operation: string, resources: string | readonly string[], caller: Caller): Refusal | undefined {
   if (typeof resources === 'string') return refuseResource(operation, resources, caller);
@@ -49,7 +54,7 @@ export function refuseByLimit(
   const limit = caller.limit?.(operation, resources, bytes);
   if (limit === undefined) return undefined;
   const { reason, retryAfterMs } = limit;
-  const resource = typeof resources === 'string' ? resources : resources[0]!;
+  const resource = typeof resources === 'string' ? resources : (resources[0] ?? NO_RESOURCE);
   if (retryAfterMs === undefined) return denied(operation, resource, reason);
   return { code: 'Overloaded', operation, resource, reason, retryAfterMs };
 }

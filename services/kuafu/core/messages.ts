@@ -38,12 +38,20 @@ export function windowOf(body: unknown): number | undefined {
 /** Service, method, milliseconds the caller will still wait, request (nil when there is none and something follows), W3C traceparent (left out when there is none). */
 export type RequestBody = [service: string, method: string, remainingMs: number, request?: unknown, trace?: string];
 
+/** 2^63 and such come as BigInt from languages that have them; a number that large is no time, whatever was meant. */
+export function remainingProblem(remainingMs: number): string | undefined {
+  if (Math.abs(remainingMs) <= Number.MAX_SAFE_INTEGER) return undefined;
+  return `malformed: ${remainingMs} as the milliseconds that are left; they are less than 2^53, and 2^48 is no deadline`;
+}
+
+/** See remainingProblem: what is left may be too large a number. */
 export function parseRequest(body: unknown): RequestBody | undefined {
   if (!Array.isArray(body) || body.length < 3 || body.length > 5) return undefined;
-  const [service, method, remainingMs, request, trace] = body;
+  const [service, method, left, request, trace] = body;
+  const remainingMs = typeof left === 'bigint' ? Number(left) : left;
   if (typeof service !== 'string' || typeof method !== 'string' || typeof remainingMs !== 'number' || !Number.isFinite(remainingMs))
     return undefined;
-  if (trace === undefined) return body as RequestBody;
+  if (trace === undefined) return left === remainingMs ? (body as RequestBody) : [service, method, remainingMs, request];
   return typeof trace === 'string' ? [service, method, remainingMs, request ?? undefined, trace] : undefined;
 }
 

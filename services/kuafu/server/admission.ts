@@ -1,6 +1,14 @@
 import { randomBytes } from 'node:crypto';
 import { type AnyMethod, KuafuError } from '../contract.ts';
-import { NO_RESOURCE, operationOf, type Refusal, refuseByLimit, refuseCaller, refuseResources } from '../core/access.ts';
+import {
+  NO_RESOURCE,
+  operationOf,
+  type Refusal,
+  refuseByLimit,
+  refuseCaller,
+  refuseResources,
+  refuseUnnamedByLimit,
+} from '../core/access.ts';
 import { NONCE_BYTES } from '../core/identify.ts';
 import { type Caller, type Challenge, type Guard, NOBODY } from '../guard-contract.ts';
 
@@ -39,6 +47,8 @@ export class Admission {
     const { guard } = this;
     const access = asked.method.access!;
     if (typeof access === 'string') {
+      const refusal = refuseUnnamedByLimit(access, requestBytes, caller);
+      if (refusal) return this.#refuse(asked, caller, refusal);
       guard.allowed(caller, asked.what, access, NO_RESOURCE);
       return undefined;
     }

@@ -3,8 +3,7 @@ import { encodeBody, goAwayReason, tryDecodeBody } from '../codec.ts';
 import { type AnyMethod, type KuafuCode, KuafuError, type StreamMethod } from '../contract.ts';
 import { FRAME_KINDS, FRAME_LIMITS, type Frame, type FrameHeader, UNKNOWN_LIMITS } from '../core/frame.ts';
 import type { DropCause } from '../core/frame-parser.ts';
-import { NO_UTF8 } from '../core/message-bounds.ts';
-import { type Hello, helloProblem, MAGIC, parseRequest, VERSION, WINDOW_BYTES, windowOf } from '../core/messages.ts';
+import { type Hello, helloProblem, MAGIC, VERSION, WINDOW_BYTES, windowOf } from '../core/messages.ts';
 import { priorityOf, replyFlagsOf } from '../core/priority.ts';
 import { type Caller, NOBODY } from '../guard-contract.ts';
 import { type CallMeter, codeOf, meterOf, totals } from '../meter.ts';
@@ -18,6 +17,7 @@ import { Callers } from './callers.ts';
 import { encodeReply } from './encode-reply.ts';
 import { FrameWatch } from './frame-watch.ts';
 import { callOverload, frameOverload, streamOverload } from './overload.ts';
+import { readRequest } from './read-request.ts';
 import type { ServerShared } from './shared.ts';
 import { ServerStream } from './stream.ts';
 import { encodeError, logUntold, ownError } from './told.ts';
@@ -38,7 +38,10 @@ const UNROUTED = meterOf('server', '', '');
 export class ServerConnection implements ChannelEvents {
   readonly #channel: Channel;
   readonly #shared: ServerShared;
+  /** By id, which is theirs until the caller was told of their end. */
   readonly #calls = new Map<number, ServerCall>();
+  /** Over for their callers; their handlers still run. */
+  readonly #told = new Set<ServerCall>();
   readonly #helloTimeout: Alarmed;
   /** Undefined where nobody is asked who calls. */
   readonly #callers: Callers | undefined;
@@ -224,19 +227,16 @@ export class ServerConnection implements ChannelEvents {
       return this.violated(`a request with the id ${id} of one that is under way`);
     }
     const requestBytes = frame.body.length + frame.attachment.length;
-    const underWay = this.#calls.size + (this.#callers?.waiting ?? 0);
+    const underWay = this.#calls.size + this.#told.size + (this.#callers?.waiting ?? 0);
     const overload = callOverload(shared, underWay, requestBytes, priorityOf(frame.flags));
     if (overload) return this.#refuse(id, 'Overloaded', overload, { retryAfterMs: shared.retryAfterMs });
     const callers = this.#callers;
     if (callers?.maybeWait(frame)) return;
 
-    const body = tryDecodeBody(frame.body);
-    // Half of a surrogate pair in somebody's text becomes such a string; the others on the connection have nothing to do with it.
-    if (body.problem === NO_UTF8) return this.#refuse(id, 'InvalidRequest', NO_UTF8);
-    if (body.problem !== undefined) return this.violated(`a request that is no MessagePack: ${body.problem}`);
-    const parsed = parseRequest(body.value);
-    if (!parsed) return this.violated('a request without service, method and remaining time');
-    const [service, name, leftMs, rawRequest, trace] = parsed;
+    const read = readRequest(frame.body);
+    if ('violation' in read) return this.violated(read.violation);
+    if ('refusal' in read) return this.#refuse(id, 'InvalidRequest', read.refusal);
+    const [service, name, leftMs, rawRequest, trace] = read.request;
     const remainingMs = leftMs - waitedMs;
 
     // How a server that is closing feels may still be asked.
@@ -321,6 +321,9 @@ export class ServerConnection implements ChannelEvents {
   #failEarly(call: ServerStream, error: KuafuError): void {
     if (call.told || call.abortedWith) return;
     call.told = true;
+    // Its id is free from here on; its handler may be running for a while yet.
+    this.#calls.delete(call.id);
+    this.#told.add(call);
     call.abort(error);
     this.#channel.withdraw(call.id);
     if (this.#state !== 'closed') this.#sendError(call.id, error);
@@ -330,7 +333,8 @@ export class ServerConnection implements ChannelEvents {
     const call = this.#calls.get(id);
     if (call instanceof ServerStream) this.#channel.withdraw(id); // messages that nobody reads
     if (call) call.abort(new KuafuError('Cancelled', 'the caller gave up'));
-    else if (!this.#callers?.withdraw(id)) this.#channel.withdraw(id); // a reply that nobody waits for
+    // One that did not begin, or whose reply nobody waits for any more: the caller still hears that its id is free.
+    else if (this.#callers?.withdraw(id) || this.#channel.withdraw(id)) this.#refuse(id, 'Cancelled', 'the caller gave up');
   }
 
   #reply(call: ServerCall, service: string, name: string, method: AnyMethod, value: unknown): void {
@@ -374,7 +378,7 @@ export class ServerConnection implements ChannelEvents {
 
   #finish(call: ServerCall): void {
     call.finish();
-    this.#calls.delete(call.id);
+    if (!this.#told.delete(call)) this.#calls.delete(call.id);
     this.#shared.calls--;
     totals.callsInFlight--;
     this.#shared.requestBytes -= call.requestBytes;

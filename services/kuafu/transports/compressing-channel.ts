@@ -2,7 +2,7 @@ import { pack, packable, packElsewhere, plain, UNPACKED_BYTES_MAX, unpack } from
 import { FLAGS, FRAME_KINDS, type Frame, type FrameHeader, type FrameLimits, HELLO_LIMITS } from '../core/frame.ts';
 import type { DropCause } from '../core/frame-parser.ts';
 import { keepsOrder } from '../core/waiting-frames.ts';
-import type { Channel, ChannelAccounts, ChannelEvents, OutgoingFrame } from '../transport.ts';
+import type { Channel, ChannelAccounts, ChannelEvents, Detour, OutgoingFrame } from '../transport.ts';
 import { byteLength } from './outbox.ts';
 
 /**
@@ -46,6 +46,10 @@ export class CompressingChannel implements Channel, ChannelEvents {
 
   get receivedBytes(): number {
     return this.#inner.receivedBytes;
+  }
+
+  get detour(): Detour | undefined {
+    return this.#inner.detour;
   }
 
   get doubles(): boolean {

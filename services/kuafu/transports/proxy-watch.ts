@@ -2,15 +2,16 @@ import { connect as connectSocket } from 'node:net';
 import type { Clock } from '../../base/clock.ts';
 import { messageOf } from '../../base/errors.ts';
 import type { Logger } from '../../base/log.ts';
-import type { Channel } from '../transport.ts';
+import type { Channel, Detour } from '../transport.ts';
 
 /**
  * Whether the proxy of this machine can be relied on. A proxy that is not there refuses at once, and one that stands still takes connections all the same, for
  * its kernel does; what tells is that nothing comes back.
  *
- *   there --silent, and another way led there--> left alone --it answers a question--> there
+ *   there --silent, and another way led there, or a question was not answered--> left alone --it answers a question--> there
  *
- * While it is left alone connections are made directly; now and then one of them has it asked again, in the background.
+ * While it is left alone connections are made directly; now and then one of them has it asked again, in the background. Channels that go through it have a
+ * detour: whoever finds their peer silent goes that way, and has the proxy asked whether it is to blame.
  */
 /** A far proxy has a second to answer before the near one goes around it; as much again is left to connect directly, of the 3 s that a connection may take. */
 export const PATIENCE_MS = 1_500;
@@ -19,7 +20,7 @@ const ASK_AGAIN_MS = 5_000;
 
 export interface Ways {
   /** Resolves once the other end was heard. Rejects with ProxyAbsent where there is no proxy; anything else that it rejects with is final. */
-  through(signal: AbortSignal): Promise<Channel>;
+  through(signal: AbortSignal): Promise<Channel & { detour?: Detour | undefined }>;
   past(signal: AbortSignal): Promise<Channel>;
 }
 
@@ -34,6 +35,7 @@ export class ProxyWatch {
   #absent = false;
   #leftAlone = false;
   #askAtMs = 0;
+  #asking = false;
 
   constructor(path: string, question: Uint8Array, { clock, log }: { clock: Clock; log: Logger }) {
     this.#path = path;
@@ -61,6 +63,7 @@ export class ProxyWatch {
     try {
       const proxied = through(first.signal).then((channel) => {
         this.#absent = false;
+        channel.detour = this.#around(past);
         return channel;
       });
       const late = this.#clock.sleep(PATIENCE_MS, patience.signal, { ref: false }).then(
@@ -90,11 +93,25 @@ export class ProxyWatch {
     }
   }
 
+  #around(past: Ways['past']): Detour {
+    const wanted = (): boolean => this.#leftAlone;
+    return {
+      get wanted() {
+        return wanted();
+      },
+      connect: (signal) => {
+        if (!this.#leftAlone && !this.#asking) this.#ask();
+        else this.#maybeAsk();
+        return past(signal);
+      },
+    };
+  }
+
   #becomeSilent(): void {
     if (this.#leftAlone) return;
     this.#leftAlone = true;
     this.#log.warn({ proxy: this.#path }, 'kuafu.proxy.silent');
-    this.#ask();
+    if (!this.#asking) this.#ask();
   }
 
   #maybeAsk(): void {
@@ -104,14 +121,17 @@ export class ProxyWatch {
   /** In the background; at most one question at a time. */
   #ask(): void {
     this.#askAtMs = Number.POSITIVE_INFINITY;
+    this.#asking = true;
     const socket = connectSocket({ path: this.#path }).unref();
     const settled = new AbortController();
-    const settle = (answered: boolean): void => {
+    const settle = (answered: boolean, silent = false): void => {
       if (settled.signal.aborted) return;
       settled.abort();
       socket.destroy();
       this.#askAtMs = this.#clock.monotonicMs() + ASK_AGAIN_MS;
-      if (!answered) return;
+      this.#asking = false;
+      if (!answered) return silent ? this.#becomeSilent() : undefined;
+      if (!this.#leftAlone) return;
       this.#leftAlone = false;
       this.#log.info({ proxy: this.#path }, 'kuafu.proxy.back');
     };
@@ -120,7 +140,7 @@ export class ProxyWatch {
     socket.once('data', () => settle(true));
     socket.write(this.#question);
     this.#clock.sleep(PATIENCE_MS, settled.signal, { ref: false }).then(
-      () => settle(false),
+      () => settle(false, true),
       () => {},
     );
   }

@@ -3,7 +3,7 @@ import type { Frame, FrameLimits } from '../core/frame.ts';
 import type { Unsent } from '../core/unsent.ts';
 import { WaitingFrames } from '../core/waiting-frames.ts';
 import { totals } from '../meter.ts';
-import type { Channel, ChannelAccounts, ChannelEvents, OutgoingFrame } from '../transport.ts';
+import type { Channel, ChannelAccounts, ChannelEvents, Detour, OutgoingFrame } from '../transport.ts';
 import type { FrameReader } from './frame-reader.ts';
 import { byteLength, Outbox } from './outbox.ts';
 
@@ -31,6 +31,8 @@ export class SocketChannel implements Channel {
   readonly #reader: FrameReader;
   readonly #outbox = new Outbox();
   readonly binding: Uint8Array | undefined;
+  /** Said by whoever made it go through somebody. */
+  detour: Detour | undefined;
   /** What waits for the peer to read. */
   readonly #waiting = new WaitingFrames<OutgoingFrame>();
   /** Stops reading while the peer does not read: see UNREAD_BYTES_MAX. */

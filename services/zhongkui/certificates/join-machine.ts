@@ -7,7 +7,7 @@ import type { CertificateAnswer, JoinRequest, RenewRequest } from '../join-contr
 import { readAnswer } from './answer.ts';
 import { canonicalAddress, fingerprintOf } from './encodings.ts';
 import type { MachineCertificate } from './machine-certificate.ts';
-import { forgetNextKey, hasNextKey, install, type MachineFiles, nextKey } from './machine-files.ts';
+import { forgetNextKey, hasNextKey, install, loadMachine, type MachineFiles, makePlace, nextKey } from './machine-files.ts';
 import { proveJoin, proveRenewal } from './proofs.ts';
 import { createRequest } from './request.ts';
 
@@ -47,18 +47,44 @@ export async function joinMachine(options: JoinOptions): Promise<MachineCertific
     return address;
   });
   const made = !(await hasNextKey(files));
+  const takeBackPlace = await makePlace(files);
   const keyPem = await nextKey(files);
   const csr = await createRequest(keyPem, { machine, cluster, addresses });
   const request = { token: id, csr };
   const asking = ask.join({ ...request, proof: proveJoin(cluster, secret, request) });
   const answer = await asking.catch(async (error: unknown) => {
     // After anything else the token may be bound to this key by now, and only this key can use it again.
-    if (made && hasCode(error, 'JoinRefused', 'CertificateRefused')) await forgetNextKey(files, keyPem);
-    throw error;
+    if (made && hasCode(error, 'JoinRefused', 'CertificateRefused')) {
+      await forgetNextKey(files, keyPem);
+      await takeBackPlace();
+    }
+    throw (
+      (error instanceof ZhongkuiError &&
+        error.details.used === true &&
+        (await joinedAlready(files, { machine, cluster }, error, clock.nowMs()))) ||
+      error
+    );
   });
   const received = readAnswer(answer, { cluster, machine, addresses, csr, keyPem, believed }, clock.nowMs());
   await install(files, received);
   return received;
+}
+
+/** Done a second time, with a token that is used up by the first: what is true of this machine says more than what is wrong with the token. */
+async function joinedAlready(
+  files: MachineFiles,
+  wanted: { machine: string; cluster: string },
+  error: ZhongkuiError,
+  nowMs: number,
+): Promise<ZhongkuiError | undefined> {
+  const current = await loadMachine(files).catch(() => undefined);
+  if (!current || current.machine !== wanted.machine || current.cluster !== wanted.cluster || current.notAfterMs <= nowMs) return undefined;
+  const until = new Date(current.notAfterMs).toISOString();
+  return new ZhongkuiError(
+    'JoinRefused',
+    `${current.machine} has joined ${current.cluster} already: its certificate at ${files.certificateFile} is good until ${until}, and stays as it was. Of this token the authority says: ${error.reason}`,
+    { cause: error },
+  );
 }
 
 /** Gets the present certificate's successor, for the next key, and makes it the machine's. Errors: CertificateRefused; of the way there: Unavailable and the like. */

@@ -1,6 +1,6 @@
 import { createPrivateKey } from 'node:crypto';
-import { mkdir, readFile, rename, rm } from 'node:fs/promises';
-import { dirname } from 'node:path';
+import { mkdir, readFile, rename, rm, rmdir } from 'node:fs/promises';
+import { dirname, resolve } from 'node:path';
 import { ZhongkuiError } from '../contract.ts';
 import { assertPrivate, createFile, replaceFile, syncDirectory, unlessGone } from './durable-file.ts';
 import { newPrivateKeyPem, spkiOf } from './encodings.ts';
@@ -44,6 +44,25 @@ export async function loadMachine(files: MachineFiles): Promise<MachineCertifica
       throw new ZhongkuiError('KeyMalformed', `${certificateFile}: ${reason}`, { cause: error });
     }
   }
+}
+
+/** Where the key goes. @returns how to take back what was made for it, as far as nothing is in it */
+export async function makePlace({ keyFile }: MachineFiles): Promise<() => Promise<void>> {
+  const place = dirname(resolve(keyFile));
+  const first = await mkdir(place, { recursive: true, mode: 0o700 });
+  return async () => {
+    if (first === undefined) return;
+    for (let at = place; at.length >= first.length; at = dirname(at)) {
+      // Not empty: somebody else uses it.
+      if (
+        !(await rmdir(at).then(
+          () => true,
+          () => false,
+        ))
+      )
+        return;
+    }
+  };
 }
 
 /** The key of the certificate to be asked for next: made where there is none, the same for whoever asks. `current`: what `loadMachine` found. */

@@ -24,13 +24,15 @@ export function join(context: JoinContext) {
       return await context.inTurn(async () => {
         const requested = await readRequest(csr, authority.cluster);
         const nowMs = clock.nowMs();
-        const problem =
-          tokenProblem(token, await store.useOf(id), requested, nowMs) ?? placeProblem(token, requested, await store.machines(), nowMs);
+        const known = await store.useOf(id);
+        const unfit = tokenProblem(token, known, requested, nowMs);
+        if (unfit) throw refused(unfit, known !== undefined);
+        const problem = placeProblem(token, requested, await store.machines(), nowMs);
         if (problem) throw refused(problem);
         // Another process over the same files may have been faster.
         const use = await store.claim(id, { key: requested.key, machine: requested.machine, atMs: nowMs });
         const late = tokenProblem(token, use, requested, nowMs);
-        if (late) throw refused(late);
+        if (late) throw refused(late, true);
         const { serial, ...answer } = await certify(context, requested, csr, id);
         log.info({ machine: requested.machine, addresses: requested.addresses, token: id, serial }, 'machine.joined');
         return answer;
@@ -42,6 +44,8 @@ export function join(context: JoinContext) {
   };
 }
 
-function refused(reason: string): ZhongkuiError {
-  return new ZhongkuiError('JoinRefused', `${reason}: make a new one on the authority's machine with "feitian key join-token"`);
+/** `used`: by whoever it was, so that a machine which was let in by it may know what to say. */
+function refused(reason: string, used = false): ZhongkuiError {
+  const told = `${reason}: make a new one on the authority's machine with "feitian key join-token"`;
+  return new ZhongkuiError('JoinRefused', told, used ? { details: { used } } : undefined);
 }

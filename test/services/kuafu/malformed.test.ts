@@ -117,24 +117,65 @@ test.each([
 test('a text that is no UTF-8 is refused and never repaired, and its connection goes on', async () => {
   const [before, after] = String(encodeBody(['echo', 'echo', 1_000, { text: '??' }]).toString('latin1')).split('??');
   const body = Buffer.from(`${before}\xff\xfe${after}`, 'latin1');
+  const good = frame(FRAME_KINDS.request, 2, encodeBody(['echo', 'echo', 1_000, { text: '飞天 🚀 \ufffd' }]));
+  expect(await answersTo(2, frame(FRAME_KINDS.request, 1, body), good)).toEqual([
+    [1, expect.objectContaining({ code: 'InvalidRequest', reason: expect.stringMatching(/no UTF-8/) })],
+    [2, { text: '飞天 🚀 \ufffd' }],
+  ]);
+});
+
+/** Sends bytes after a hello; the first so many answers, by id, as they came. */
+async function answersTo(count: number, ...pieces: Uint8Array[]): Promise<[number, unknown][]> {
+  const socket = await dial();
+  const answers: [number, unknown][] = [];
+  const parser = new FrameParser(({ kind, id, body }) => {
+    if (kind !== FRAME_KINDS.hello) answers.push([id, decodeBody(body)]);
+    if (answers.length === count) socket.end();
+  });
+  socket.on('data', (chunk: Buffer) => parser.push(chunk));
+  socket.write(Buffer.concat([HELLO, ...pieces]));
+  await once(socket, 'close');
+  return answers;
+}
+
+test('a time left of 2^53 and more, in whatever form, is malformed and no deadline; its connection goes on', async () => {
+  const lefts = [2n ** 63n, 2n ** 64n - 1n, -(2n ** 63n), 2n ** 53n + 1n, 2 ** 53, 1e300];
+  const requests = lefts.map((left, i) => frame(FRAME_KINDS.request, i + 1, encodeBody(['echo', 'who', left, {}])));
+  const longest = frame(FRAME_KINDS.request, 99, encodeBody(['echo', 'who', 2 ** 53 - 1, {}]));
+  const answers = await answersTo(lefts.length + 1, ...requests, longest);
+  const malformed = expect.objectContaining({ code: 'InvalidRequest', reason: expect.stringMatching(/^malformed/) });
+  expect(answers).toEqual([...lefts.map((_, i) => [i + 1, malformed]), [99, { who: 'echo' }]]);
+  expect(handlers.calls).toBe(1);
+  // What callers here say as a time that is none does not get that far.
+  const client = createKuafuClient();
+  const echo = client.service(echoService, server.address);
+  await expect(echo.who({}, { timeoutMs: Number.NaN })).rejects.toMatchObject({ code: 'InvalidRequest' });
+  expect(await echo.who({}, { timeoutMs: Number.POSITIVE_INFINITY })).toEqual({ who: 'echo' });
+  await client.close();
+});
+
+test('a call that was cancelled has its id until its error comes, and gets one', async () => {
   const socket = await dial();
   const answers: unknown[] = [];
-  const parser = new FrameParser(({ id, body }) => {
-    answers.push([id, decodeBody(body)]);
-    if (answers.length === 3) socket.end();
+  let onAnswer: () => void = () => {};
+  const parser = new FrameParser(({ kind, id, body }) => {
+    if (kind !== FRAME_KINDS.hello) answers.push([id, decodeBody(body)]);
+    onAnswer();
   });
   socket.on('data', (chunk: Buffer) => parser.push(chunk));
   socket.write(
     Buffer.concat([
       HELLO,
-      frame(FRAME_KINDS.request, 1, body),
-      frame(FRAME_KINDS.request, 2, encodeBody(['echo', 'echo', 1_000, { text: '飞天 🚀 \ufffd' }])),
+      frame(FRAME_KINDS.request, 1, encodeBody(['echo', 'wait', 10_000, { name: 'a' }])),
+      frame(FRAME_KINDS.cancel, 1),
     ]),
   );
-  await once(socket, 'close');
-  expect(answers.slice(1)).toEqual([
-    [1, expect.objectContaining({ code: 'InvalidRequest', reason: expect.stringMatching(/no UTF-8/) })],
-    [2, { text: '飞天 🚀 \ufffd' }],
+  while (answers.length < 1) await new Promise<void>((resolve) => (onAnswer = resolve));
+  socket.write(frame(FRAME_KINDS.request, 1, encodeBody(['echo', 'who', 10_000, {}])));
+  while (answers.length < 2) await new Promise<void>((resolve) => (onAnswer = resolve));
+  expect(answers).toEqual([
+    [1, expect.objectContaining({ code: 'Cancelled' })],
+    [1, { who: 'echo' }],
   ]);
 });
 

@@ -44,7 +44,7 @@ function frame(kind: FrameKind, id: number, body: unknown, { number = 0, attachm
   return bytes;
 }
 
-const { hello, request, data, end, credit } = FRAME_KINDS;
+const { hello, request, data, end, credit, cancel } = FRAME_KINDS;
 const HELLO = frame(hello, 0, { magic: 'kuafu', version: 2, windowBytes: WINDOW_BYTES });
 const open = (method: string, body: unknown, id = 1): Buffer => frame(request, id, ['streamer', method, 60_000, body]);
 
@@ -73,6 +73,11 @@ async function provoke(pieces: Uint8Array[], until: (frame: Frame) => boolean = 
 test.each([
   ['data without credit', [open('deaf', { name: 'a' }), ...flood(6)], /data without credit/],
   ['a message past the bound', [open('deaf', { name: 'a' }), big()], /a message of 4194306 bytes/],
+  [
+    'the id of a call that was cancelled and still runs',
+    [open('deaf', { name: 'a' }), frame(cancel, 1, undefined), open('sum', {})],
+    /the id 1/,
+  ],
   ['data after the end', [open('deaf', { name: 'a' }), frame(end, 1, undefined), frame(data, 1, { i: 1 })], /after the end/],
   [
     'an end that does not count what came',
@@ -91,15 +96,15 @@ test.each([
   expect(decodeBody(last.body)).toMatchObject({ reason: expect.stringMatching(reason) });
 });
 
-test('a gap in the numbers ends the stream, and not the connection', async () => {
+test('a gap in the numbers ends the stream, and not the connection; its id is free though its handler runs on', async () => {
   const frames = await provoke(
-    [HELLO, open('sum', {}), frame(data, 1, { i: 1 }), frame(data, 1, { i: 2 }, { number: 2 }), open('count', { to: 0 }, 2)],
+    [HELLO, open('deaf', { name: 'a' }), frame(data, 1, { i: 1 }), frame(data, 1, { i: 2 }, { number: 2 }), open('count', { to: 0 })],
     ({ kind }) => kind === FRAME_KINDS.reply,
   );
   const error = frames.find(({ kind }) => kind === FRAME_KINDS.error)!;
   expect(error.id).toBe(1);
   expect(decodeBody(error.body)).toMatchObject({ code: 'Unavailable' });
-  expect(frames.at(-1)).toMatchObject({ kind: FRAME_KINDS.reply, id: 2 });
+  expect(frames.at(-1)).toMatchObject({ kind: FRAME_KINDS.reply, id: 1 });
 });
 
 test('a message that is no MessagePack, or does not fit, ends the stream alone', async () => {

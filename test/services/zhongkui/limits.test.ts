@@ -60,6 +60,17 @@ describe('calls in a second', () => {
     expect(passed([caller], 50, A)).toBe(4);
   });
 
+  test('are counted where they name nothing as well, and are free for whoever has any capability without limits', async () => {
+    const { admit, issued } = staged();
+    const caller = await admit(await issued(limited(A, { callsPerSecond: 2 }), limited(B, { callsPerSecond: 3, bytesPerCall: 9 })));
+    expect(caller.limit!('', [], 10)).toBeUndefined();
+    expect(caller.limit!('', [], 10)).toBeUndefined();
+    expect(caller.limit!('', [], 10)).toMatchObject({ retryAfterMs: expect.any(Number) });
+    expect(passed([caller], 20, [])).toBe(3);
+    const both = await admit(await issued(limited(A, { callsPerSecond: 1 }), can(B, 'read')));
+    expect(passed([both], 100, [])).toBe(100);
+  });
+
   test('of several capabilities add up, as capabilities do', async () => {
     const { admit, issued } = staged();
     const caller = await admit(await issued(limited(A, { callsPerSecond: 2 }), limited(`${A}/b`, { callsPerSecond: 3 })));

@@ -245,6 +245,50 @@ describe('a proxy that stands still', () => {
   );
 });
 
+describe('a proxy that stands still with calls under way through it', () => {
+  test.each([
+    ['here', here],
+    ['there', there],
+  ])(
+    '(%s): after 3 s of silence those that may be made again go around it, and the others are answered once it goes on',
+    async (where, machine) => {
+      const [first, second] = await Promise.all([startServer({}, 'first'), startServer({}, 'second')]);
+      const client = newClient();
+      const echo = client.service(echoService, first.server.address);
+      const other = client.service(echoService, second.server.address);
+      expect(await other.who({})).toEqual({ who: 'second' });
+      const again = echo.waitAgain({ name: 'again' });
+      const once = echo.wait({ name: 'once' });
+      await first.handlers.untilWaiting(2);
+      machine.signal('SIGSTOP');
+      cleanups.push(() => machine.signal('SIGCONT'));
+      const startedMs = performance.now();
+      expect(await Promise.all([echo.who({}), echo.who({})])).toEqual([{ who: 'first' }, { who: 'first' }]);
+      expect(performance.now() - startedMs).toBeLessThan(6_000);
+      // What may run once takes the new connection as well, if it was not sent before.
+      expect(await echo.whoOnce({}, { timeoutMs: 1_000 })).toEqual({ who: 'first' });
+      await expect.poll(() => first.handlers.calls, { interval: 20 }).toBe(6); // the one under way was made anew
+      for (const { release } of first.handlers.waiting.values()) release();
+      expect(await again).toMatchObject({ remainingMs: expect.any(Number) });
+      if (where === 'here') {
+        // The proxy was asked and did not answer: other connections through it are left without a wait for their own silence.
+        await expect
+          .poll(
+            async () => {
+              const fromMs = performance.now();
+              await other.who({});
+              return performance.now() - fromMs;
+            },
+            { timeout: 10_000, interval: 20 },
+          )
+          .toBeLessThan(1_000);
+      }
+      machine.signal('SIGCONT');
+      expect(await once).toMatchObject({ remainingMs: expect.any(Number) });
+    },
+  );
+});
+
 describe('a proxy that goes', () => {
   afterEach(async () => {
     for (const machine of machines.all) if (!machine.running) await machine.startProxy();

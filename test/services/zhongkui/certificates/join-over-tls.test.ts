@@ -99,7 +99,7 @@ describe('a machine without a certificate', () => {
     const ask = clientOf(pinnedTo(refused)).service(joinService, address);
     const files = stage.filesOf('m1');
     await expect(joinMachine({ token: refused, machine: 'm1', files, ask })).rejects.toMatchObject({ code: 'JoinRefused' });
-    expect(await readdir(`${stage.directory}/m1`)).toEqual([]);
+    await expect(readdir(`${stage.directory}/m1`)).rejects.toMatchObject({ code: 'ENOENT' });
     const token = await stage.token();
     await joinMachine({ token, machine: 'm1', files, ask });
     expect((await readdir(`${stage.directory}/m1`)).sort()).toEqual(['machine.crt', 'machine.key']);

@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Command } from 'commander';
@@ -62,11 +62,19 @@ describe('feitian key', () => {
     const refused = await key(...asked, '--machine', 'node-8');
     expect(refused).toMatchObject({ exitCode: 1, stdout: '' });
     expect(refused.stderr).toMatch(/^feitian: JoinRefused: the token is for node-7, not for node-8: make a new one/);
+    await expect(stat(join(dir, 'machine'))).rejects.toMatchObject({ code: 'ENOENT' });
 
     const joined = await key(...asked, '--machine', 'node-7', '--address', '10.77.0.7');
     expect(joined.stderr).toBe('');
     const told = JSON.parse(joined.stdout);
     expect(told).toMatchObject({ machine: 'node-7', cluster: 'local', addresses: ['10.77.0.7', '127.0.0.1', '::1'] });
+
+    const twice = await key(...asked, '--machine', 'node-7', '--address', '10.77.0.7');
+    expect(twice).toMatchObject({ exitCode: 1, stdout: '' });
+    expect(twice.stderr).toMatch(
+      /JoinRefused: node-7 has joined local already: its certificate at \S+machine\.crt is good until .* the token was used/,
+    );
+    expect((await readdir(join(dir, 'machine'))).sort()).toEqual(['machine.crt', 'machine.key']);
 
     const kuafu = createKuafuClient();
     const keeper = await openCertificateKeeper({ files: told, ask: kuafu.service(joinService, role.address!) });
