@@ -6,6 +6,7 @@ import { connectMasters, type Masters } from '../../../services/pangu/client/mas
 import { startPanguCluster } from '../../helpers/pangu-cluster.ts';
 import { withPostgres } from '../../helpers/postgres.ts';
 import type { BenchOptions, Row } from '../main.ts';
+import { repeat } from './load.ts';
 
 /**
  * What an operation on names costs while there are ten thousand files, and while there are a million, all in one directory: through a master in a process
@@ -18,7 +19,7 @@ const IN_FLIGHT = 32;
 const PAGE = 1_000;
 const DIRECTORY = '/fill/all';
 
-export async function run({ quick, say }: BenchOptions): Promise<Row[]> {
+export async function names({ quick, say }: BenchOptions): Promise<Row[]> {
   const postgres = await withPostgres({ durable: true });
   const cluster = await startPanguCluster({ processes: ['pangu-master'], databaseUrl: postgres.url, trashRetentionMs: 24 * 3600_000 });
   const { db, close } = openDatabase(postgres.url, { connectionsMax: 2 });
@@ -73,14 +74,9 @@ async function measure(masters: Masters, size: number, seconds: number, say: (li
     work: (index: number) => Promise<unknown>,
     bounds: { inFlight?: number; atMost?: number } = {},
   ): Promise<number> => {
-    const { count, latenciesMs, tookMs } = await repeat(work, {
-      forMs: seconds * 1000,
-      inFlight: IN_FLIGHT,
-      atMost: Number.POSITIVE_INFINITY,
-      ...bounds,
-    });
-    figures[`${what}/s`] = Math.round(count / (tookMs / 1000));
-    figures[`${what} p50 ms`] = Number(latenciesMs[Math.floor(latenciesMs.length / 2)]!.toFixed(2));
+    const { count, perSecond, p50Ms } = await repeat(work, { seconds, inFlight: IN_FLIGHT, ...bounds });
+    figures[`${what}/s`] = Math.round(perSecond);
+    figures[`${what} p50 ms`] = Number(p50Ms.toFixed(2));
     say(`  ${what}: ${figures[`${what}/s`]}/s, p50 ${figures[`${what} p50 ms`]} ms`);
     return count;
   };
@@ -121,25 +117,6 @@ async function measure(masters: Masters, size: number, seconds: number, say: (li
   await time('delete to trash', (index) => remove(index, false), { atMost: half });
   await time('delete for good', (index) => remove(half + index, true), { atMost: made - half });
   return figures;
-}
-
-/** Runs `work` again and again, so many at once, for so long or so often. */
-async function repeat(
-  work: (index: number) => Promise<unknown>,
-  { forMs, inFlight, atMost }: { forMs: number; inFlight: number; atMost: number },
-) {
-  const latenciesMs: number[] = [];
-  const startedMs = performance.now();
-  let next = 0;
-  const worker = async (): Promise<void> => {
-    while (performance.now() - startedMs < forMs && next < atMost) {
-      const beganMs = performance.now();
-      await work(next++);
-      latenciesMs.push(performance.now() - beganMs);
-    }
-  };
-  await Promise.all(Array.from({ length: inFlight }, worker));
-  return { count: next, latenciesMs: latenciesMs.sort((a, b) => a - b), tookMs: performance.now() - startedMs };
 }
 
 async function residentKiB(pid: number): Promise<number> {
