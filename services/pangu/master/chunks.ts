@@ -4,6 +4,7 @@ import { newId } from '../../base/ids.ts';
 import { PanguError } from '../contract.ts';
 import type { LedgerKind } from '../core/ledger.ts';
 import { type PlacementWish, placeReplicas } from '../core/placement.ts';
+import { type Distance, distanceOf } from '../core/replica-order.ts';
 import type { Allocation, LocatedChunk, Replica } from '../master-contract.ts';
 import type { MasterContext } from './context.ts';
 import { noteReplicas } from './ledger.ts';
@@ -55,8 +56,8 @@ export async function findAllocation(context: MasterContext, file: string, index
   return found && { chunk: found.chunk, index, replicas: found.nodes.map((node) => toReplica(context, node)) };
 }
 
-/** A file's chunks in order, as far as readers may see them. */
-export async function locateChunks(context: MasterContext, file: string): Promise<LocatedChunk[]> {
+/** A file's chunks in order, as far as readers may see them; how far they are from the node `near`, if that is one of ours. */
+export async function locateChunks(context: MasterContext, file: string, near?: string): Promise<LocatedChunk[]> {
   const found = await rows<{ chunk: string; offset: number; length: number; open: boolean; primary: string | null; nodes: string[] }>(
     context.db,
     sql`
@@ -67,8 +68,14 @@ export async function locateChunks(context: MasterContext, file: string): Promis
     ...chunk,
     ...(open ? { open } : {}),
     ...(open && primary ? { primary } : {}),
-    replicas: nodes.map((node) => toReplica(context, node)),
+    replicas: nodes.map((node) => ({ ...toReplica(context, node), ...distanceFrom(context, near, node) })),
   }));
+}
+
+function distanceFrom({ chunkServers }: MasterContext, near: string | undefined, node: string): { distance?: Distance } {
+  const from = near === undefined ? undefined : chunkServers.get(near);
+  const to = from && chunkServers.get(node);
+  return to ? { distance: distanceOf(from, to) } : {};
 }
 
 /** Hands replicas over to the garbage loop. `why`: it is a loss of redundancy, or the end of one, for the ledger to tell. */
