@@ -37,6 +37,8 @@ import { NodeFailures } from './core/node-failures.ts';
 import { childPath, formatPath, parsePath } from './core/path.ts';
 import { REPLICAS_MAX } from './master-contract.ts';
 
+/** Gives the memory of what `read` or a read stream returned back for the next bytes: optional, for whoever moves much and holds it alone. */
+export { recycleAttachment as recycleBytes } from '../kuafu/client.ts';
 export { type FsckOptions, type FsckReport, fsck } from './client/fsck.ts';
 export { pathResource } from './core/resources.ts';
 

@@ -1,4 +1,5 @@
 import { hasCode, messageOf } from '../../base/errors.ts';
+import { recycleAttachment } from '../../kuafu/client.ts';
 import { ChunkError, TRANSFER_BYTES_MAX } from '../chunk-contract.ts';
 import { type FileStat, PanguError, type PanguFile, type ReadOptions } from '../contract.ts';
 import { findMismatch } from '../core/blocks.ts';
@@ -122,7 +123,9 @@ export class FileReader implements PanguFile {
         const place = at;
         at += length;
         try {
-          whole.set(await this.#readRange(chunk, offset, length), place);
+          const piece = await this.#readRange(chunk, offset, length);
+          whole.set(piece, place);
+          recycleAttachment(piece);
         } catch (error) {
           failed = true;
           throw error;

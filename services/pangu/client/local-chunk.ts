@@ -1,4 +1,5 @@
 import { constants } from 'node:fs';
+import { recycleAttachment, takeAttachmentBuffer } from '../../kuafu/client.ts';
 import { closeFile, openFile, pread } from '../chunk/disk.ts';
 import { ChunkError } from '../chunk-contract.ts';
 import { BLOCK_BYTES } from '../contract.ts';
@@ -54,7 +55,7 @@ export class LocalChunk {
     if (this.#closed || offset + length > this.#length) throw new ChunkError('BadRange', `chunk ${this.#chunk} ends at ${this.#length}`);
     const from = offset - (offset % BLOCK_BYTES);
     const to = Math.min(Math.ceil((offset + length) / BLOCK_BYTES) * BLOCK_BYTES, this.#length);
-    const bytes = Buffer.allocUnsafeSlow(to - from);
+    const bytes = takeAttachmentBuffer(to - from);
     this.#users++;
     let read: number;
     try {
@@ -68,7 +69,10 @@ export class LocalChunk {
       if (start + piece > read || crc(bytes.subarray(start, start + piece)) !== expected)
         throw new ChunkError('BadChecksum', `chunk ${this.#chunk} is damaged on disk`, { details: { offset: from + start } });
     }
-    return bytes.subarray(offset - from, offset - from + length);
+    if (length === bytes.length) return bytes;
+    const piece = Buffer.from(bytes.subarray(offset - from, offset - from + length));
+    recycleAttachment(bytes);
+    return piece;
   }
 
   /** Reads under way end first. */

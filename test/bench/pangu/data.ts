@@ -1,3 +1,4 @@
+import { recycleBytes } from '../../../services/pangu/client.ts';
 import type { PanguClient } from '../../../services/pangu/contract.ts';
 import { readBack, socketMegabytesPerSecond, writeAndSync } from './bounds.ts';
 import type { Aim, Figure } from './figures.ts';
@@ -37,7 +38,7 @@ export async function data(stage: Stage): Promise<Figure[]> {
 }
 
 async function readAll(pangu: PanguClient, path: string): Promise<void> {
-  for await (const piece of pangu.createReadStream(path)) void piece;
+  for await (const piece of pangu.createReadStream(path)) recycleBytes(piece);
 }
 
 export const dataAims: Aim[] = [
