@@ -4,6 +4,7 @@ import { fileURLToPath } from 'node:url';
 import type { BenchOptions, Row } from './main.ts';
 import { data, dataAims } from './pangu/data.ts';
 import { type Aim, type Figure, rowsOf } from './pangu/figures.ts';
+import { repeat } from './pangu/load.ts';
 import { log, logAims } from './pangu/log.ts';
 import { names } from './pangu/namespace.ts';
 import { measurePeer, PEERS } from './pangu/peers.ts';
@@ -45,7 +46,7 @@ export async function run(options: BenchOptions): Promise<Row[]> {
     };
     const stage = await openStage({ quick });
     try {
-      if (round === 0) await warmUp(stage);
+      await warmUp(stage);
       for (const part of parts) told(part, await PARTS[part]!(stage));
     } finally {
       await stage.stop();
@@ -70,11 +71,17 @@ export async function run(options: BenchOptions): Promise<Row[]> {
   ];
 }
 
-/** A first run is that of code that was never compiled. */
+/** A first run is that of code that was never compiled: servers that have run for a while are measured. */
 async function warmUp({ local, remote, piece }: Stage): Promise<void> {
   const file = await local.open('/warm', 'wx');
   for (let i = 0; i < 128; i++) await file.write(piece);
   await file.close();
   for (const client of [local, remote]) for await (const bytes of client.createReadStream('/warm')) void bytes;
   await local.rm('/warm', { skipTrash: true });
+  const path = (index: number): string => `/warm-${index}`;
+  const { count } = await repeat((index) => local.writeFile(path(index), piece.subarray(0, 4_096)), { seconds: 2, inFlight: 32 });
+  await repeat((index) => remote.readFile(path(index % count)), { seconds: 1, inFlight: 32 });
+  const log = await local.openLog('/warm-log');
+  await repeat(() => log.append(piece.subarray(0, 100)), { seconds: 1, inFlight: 32 });
+  await log.close();
 }

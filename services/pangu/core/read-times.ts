@@ -20,7 +20,6 @@ const PERCENTILE = 0.95;
 /** Nobody waits less than what a pause of a process takes, nor longer than this for a node of which nothing is known, or only bad. */
 const LATE_MS_MIN = 5;
 const LATE_MS_MAX = 500;
-const LATE_MS_UNKNOWN = 100;
 /** One read of twenty is late by what late means. */
 const OVERTAKEN_MAX = 3;
 /** Larger reads take longer than those of a block or less. */
@@ -56,7 +55,7 @@ export class ReadTimes {
   #add(node: string, bytes: number, ms: number): void {
     const key = keyOf(node, bytes);
     let samples = this.#samples.get(key);
-    if (!samples) this.#samples.set(key, (samples = { ms: [], next: 0, noted: 0, lateAfterMs: LATE_MS_UNKNOWN }));
+    if (!samples) this.#samples.set(key, (samples = { ms: [], next: 0, noted: 0, lateAfterMs: LATE_MS_MAX }));
     samples.ms[samples.next] = ms;
     samples.next = (samples.next + 1) % SAMPLES;
     samples.noted++;
@@ -67,7 +66,7 @@ export class ReadTimes {
   }
 
   lateAfterMs(node: string, bytes: number): number {
-    return this.#samples.get(keyOf(node, bytes))?.lateAfterMs ?? LATE_MS_UNKNOWN;
+    return this.#samples.get(keyOf(node, bytes))?.lateAfterMs ?? LATE_MS_MAX;
   }
 
   /** To be called for each read. */

@@ -4,7 +4,7 @@ import { ReadWindow } from '../../../../services/pangu/core/read-window.ts';
 
 it('holds a read late when it takes longer than 95 of a hundred of that node and size, within bounds', () => {
   const times = new ReadTimes();
-  expect(times.lateAfterMs('n1', 4_096)).toBe(100);
+  expect(times.lateAfterMs('n1', 4_096)).toBe(500);
   for (let i = 0; i < 64; i++) times.note('n1', 4_096, i < 62 ? 10 : 90);
   for (let i = 0; i < 64; i++) times.note('n1', 1 << 20, 2_000);
   for (let i = 0; i < 64; i++) times.note('n2', 4_096, 0.1);
