@@ -58,6 +58,25 @@ export function takeAttachmentBuffer(bytes: number): Buffer {
   return attachments.take(bytes);
 }
 
+/** What goes back to the pool when a socket has taken the bytes of the key. */
+const lent = new WeakMap<Uint8Array, Uint8Array>();
+
+/**
+ * For a handler that makes large attachments: `attachment`, which lies in `buffer` (of `takeAttachmentBuffer`), is sent once, and nobody looks at it afterwards. What is not
+ * sent through a socket after all is left to the garbage collector.
+ */
+export function recycleWhenSent(attachment: Uint8Array, buffer: Uint8Array = attachment): void {
+  lent.set(attachment, buffer);
+}
+
+/** For whoever writes to a socket: to be called when the bytes are in the kernel. */
+export function sentOf(piece: Uint8Array): (() => void) | undefined {
+  const buffer = lent.get(piece);
+  if (!buffer) return undefined;
+  lent.delete(piece);
+  return () => attachments.give(buffer);
+}
+
 /** Gives the memory of an attachment, as Kuafu delivered it, back for the next one. Optional, and only by who holds it alone. */
 export function recycleAttachment(attachment: Uint8Array): void {
   attachments.give(attachment);

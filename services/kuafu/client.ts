@@ -378,7 +378,7 @@ class Client implements KuafuClient {
   }
 }
 
-export { recycleAttachment } from './buffers.ts';
+export { recycleAttachment, recycleWhenSent, takeAttachmentBuffer } from './buffers.ts';
 export type { KuafuClientOptions } from './client/options.ts';
 export { parseAddress } from './core/address.ts';
 export { readableOf, writableOf } from './streams/node-streams.ts';

@@ -152,6 +152,14 @@ export const chunkServerService = defineService(CHUNK_SERVICE, {
       idempotent: true,
       access: WITH_TICKET,
     }),
+    /** Where the file of a sealed chunk is: a reader on the server's own node opens it itself, if the system lets it. */
+    localPath: method({
+      request: z.object({ node: nodeSchema, chunk: chunkIdSchema, ticket: ticketSchema }),
+      /** Absent: the chunk is written to. */
+      response: z.object({ place: z.object({ path: z.string(), dataOffset: z.int() }).optional() }),
+      idempotent: true,
+      access: WITH_TICKET,
+    }),
     /** Reads the first `length` bytes back from disk and checks them. */
     verify: method({
       request: z.object({ node: nodeSchema, chunk: chunkIdSchema, length: offsetSchema }),

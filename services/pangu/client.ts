@@ -9,7 +9,9 @@ import { chunkServerService } from './chunk-contract.ts';
 import type { ClientContext } from './client/context.ts';
 import { checkChunkBytes, FileWriter } from './client/file-writer.ts';
 import { glob } from './client/glob.ts';
+import { Hedges } from './client/hedge.ts';
 import { WriterPresence } from './client/lease.ts';
+import { LocalChunks } from './client/local-chunks.ts';
 import { LogWriter } from './client/log-writer.ts';
 import { connectMasters } from './client/masters.ts';
 import { type OpenedReader, openReader } from './client/open-reader.ts';
@@ -35,6 +37,8 @@ import { NodeFailures } from './core/node-failures.ts';
 import { childPath, formatPath, parsePath } from './core/path.ts';
 import { REPLICAS_MAX } from './master-contract.ts';
 
+/** Gives the memory of what `read` or a read stream returned back for the next bytes: optional, for whoever moves much and holds it alone. */
+export { recycleAttachment as recycleBytes } from '../kuafu/client.ts';
 export { type FsckOptions, type FsckReport, fsck } from './client/fsck.ts';
 export { pathResource } from './core/resources.ts';
 
@@ -53,14 +57,18 @@ const READDIR_PAGE = 1_000;
 const encoder = new TextEncoder();
 
 export function createPangu({ cluster, kuafu, nuwa, node, clock = systemClock, log = silentLogger }: PanguOptions): PanguClient {
+  const chunkServerAt: ClientContext['chunkServerAt'] = (address) => kuafu.service(chunkServerService, address);
   const context: ClientContext = {
     masters: connectMasters(kuafu, cluster),
-    chunkServerAt: (address) => kuafu.service(chunkServerService, address),
+    chunkServerAt,
     node,
     clock,
     random: systemRandom,
     log,
     failures: new NodeFailures(),
+    slow: new NodeFailures(),
+    hedges: new Hedges(clock),
+    local: new LocalChunks({ node, clock, log, chunkServerAt }),
     presence: new WriterPresence(nuwa, clock, log),
   };
   return new Client(cluster, context);
@@ -238,6 +246,7 @@ class Client implements PanguClient {
 
   /** The connections are the Kuafu client's, whose owner closes it. Files that are still written are closed by masters. */
   close(): Promise<void> {
+    this.#context.local.close();
     return this.#context.presence.leave();
   }
 

@@ -195,7 +195,10 @@ export interface PanguClient {
   open(path: string, mode: 'r' | 'w' | 'wx' | 'a' | 'r+', options?: WriteOptions & ReadOptions): Promise<PanguFile>;
   /** To add records to a log, made if it is not there. Errors: EBADF (a file of another kind), EISDIR. */
   openLog(path: string, options?: WriteOptions): Promise<PanguLog>;
-  /** Bytes `start` to `end`, both inclusive as in node:fs. @default the whole file */
+  /**
+   * Bytes `start` to `end`, both inclusive as in node:fs. Whoever is done with a piece may give its memory back (`recycleBytes` of client.ts), which makes long
+   * streams half as dear. @default the whole file
+   */
   createReadStream(path: string, range?: StreamOptions): Readable;
   createWriteStream(path: string, options?: WriteOptions & { mode?: 'w' | 'wx' | 'a' }): Writable;
   readFile(path: string): Promise<Buffer>;

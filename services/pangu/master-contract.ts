@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { defineService, method } from '../kuafu/contract.ts';
 import { wholeOf } from '../kuafu/resource-contract.ts';
 import { BLOCK_BYTES, PanguError } from './contract.ts';
+import { DISTANCES } from './core/replica-order.ts';
 import { pathResource, publicationResources } from './core/resources.ts';
 import { CHUNK_STATES, FILE_KINDS, FILE_STATES, INODE_TYPES } from './core/states.ts';
 import { healingMethods } from './healing-contract.ts';
@@ -45,7 +46,8 @@ export const statSchema = z.object({
 });
 
 /** A replica and where its chunk server answers now; no address: it does not. */
-export const replicaSchema = z.object({ node: nodeSchema, address: z.string().optional() });
+/** `distance`: from the node that whoever asks said it is on. */
+export const replicaSchema = z.object({ node: nodeSchema, address: z.string().optional(), distance: z.enum(DISTANCES).optional() });
 export type Replica = z.infer<typeof replicaSchema>;
 
 export const allocationSchema = z.object({
@@ -124,14 +126,14 @@ export const masterService = defineService('pangu-master', {
     }),
     /** A file's chunks in order, as far as readers may see them. */
     open: method({
-      request: z.object({ path: pathSchema }),
+      request: z.object({ path: pathSchema, near: nodeSchema.optional() }),
       response: z.object({ file: idSchema, stat: statSchema, chunks: z.array(locatedChunkSchema) }),
       idempotent: true,
       access: READ_PATH,
     }),
     /** The same for a file that was opened before, whatever its path is now. ENOENT once it is removed for good. */
     locate: method({
-      request: z.object({ file: idSchema }),
+      request: z.object({ file: idSchema, near: nodeSchema.optional() }),
       response: z.object({ chunks: z.array(locatedChunkSchema) }),
       idempotent: true,
       access: OF_FILE,

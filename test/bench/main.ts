@@ -32,6 +32,7 @@ const BENCHES: Record<string, () => Promise<Bench>> = {
   kuafu: () => import('./kuafu.ts'),
   'kuafu-proxy': () => import('./kuafu-proxy.ts'),
   nuwa: () => import('./nuwa.ts'),
+  pangu: () => import('./pangu.ts'),
 };
 
 const USAGE = `usage: npm run bench -- <name> [--json] [--quick] [--rounds N] [--peers DIR] [--only PART,…]

@@ -21,16 +21,19 @@ export interface TestPostgres {
  * The shell between us and Postgres waits at a pipe that we hold: when this process ends, however it ends, the pipe closes, and the shell
  * stops Postgres and removes its data.
  */
-const GUARD = `"$1" -D "$2" -p "$3" -c fsync=off -c full_page_writes=off -c listen_addresses=127.0.0.1 \
-  -c unix_socket_directories= -c shared_buffers=32MB >"$4" 2>&1 &
+const GUARD = `"$1" -D "$2" -p "$3" $5 -c listen_addresses=127.0.0.1 -c unix_socket_directories= >"$4" 2>&1 &
 pid=$!
 read -r word
 if [ "$word" = crash ]; then kill -9 $pid; else kill -INT $pid; fi
 wait $pid
 [ "$word" = crash ] || rm -rf "$2"`;
 
-/** A throwaway Postgres with an empty database. */
-export async function withPostgres(): Promise<TestPostgres> {
+const QUICK = '-c fsync=off -c full_page_writes=off -c shared_buffers=32MB';
+/** As a cluster's own: for figures. */
+const DURABLE = '-c shared_buffers=256MB -c max_wal_size=2GB';
+
+/** A throwaway Postgres with an empty database. `durable`: what is committed is on the disk. */
+export async function withPostgres({ durable = false }: { durable?: boolean } = {}): Promise<TestPostgres> {
   const programs = await postgresPrograms();
   const { postgres, runAs } = programs;
   const template = await emptyData(programs);
@@ -44,7 +47,7 @@ export async function withPostgres(): Promise<TestPostgres> {
   let guard: ChildProcess | undefined;
   const start = async (): Promise<void> => {
     await rm(join(data, 'postmaster.pid'), { force: true });
-    guard = spawn('/bin/sh', ['-c', GUARD, 'sh', postgres, data, String(port), join(data, 'log')], {
+    guard = spawn('/bin/sh', ['-c', GUARD, 'sh', postgres, data, String(port), join(data, 'log'), durable ? DURABLE : QUICK], {
       stdio: ['pipe', 'ignore', 'ignore'],
       cwd: '/',
       ...runAs,

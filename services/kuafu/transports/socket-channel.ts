@@ -1,4 +1,5 @@
 import type { Socket } from 'node:net';
+import { sentOf } from '../buffers.ts';
 import type { Frame, FrameLimits } from '../core/frame.ts';
 import type { Unsent } from '../core/unsent.ts';
 import { WaitingFrames } from '../core/waiting-frames.ts';
@@ -179,11 +180,11 @@ export class SocketChannel implements Channel {
     const pieces = this.#outbox.take();
     if (pieces.length === 0 || !this.#socket.writable) return;
     if (pieces.length === 1) {
-      this.#socket.write(pieces[0]!);
+      this.#socket.write(pieces[0]!, sentOf(pieces[0]!));
       return;
     }
     this.#socket.cork();
-    for (const piece of pieces) this.#socket.write(piece);
+    for (const piece of pieces) this.#socket.write(piece, sentOf(piece));
     this.#socket.uncork();
   }
 

@@ -1,5 +1,6 @@
 import { constants } from 'node:fs';
 import { assertInvariant } from '../../base/assert.ts';
+import { recycleAttachment, takeAttachmentBuffer } from '../../kuafu/client.ts';
 import { ChunkError } from '../chunk-contract.ts';
 import { BLOCK_BYTES } from '../contract.ts';
 import { cutAtBlocks, findMismatch, sumBlocks } from '../core/blocks.ts';
@@ -24,6 +25,7 @@ import { LogRegion } from './log/log-region.ts';
 
 const VERIFY_STEP_BYTES = 1024 * 1024;
 
+const EMPTY = Buffer.alloc(0);
 export type Finish = 'none' | 'sync' | 'seal';
 
 /**
@@ -179,36 +181,38 @@ export class ChunkFile {
     });
   }
 
-  /** Bytes [offset, offset + length), each block checked, and their CRC32C piece by piece. Errors: BadRange, BadChecksum, DiskFailed. */
-  async read(offset: number, length: number): Promise<{ bytes: Buffer; crcs: number[] }> {
+  /**
+   * Bytes [offset, offset + length), each block checked, and their CRC32C piece by piece. They lie in `blocks`, which whoever is done with them may give back
+   * (`recycleAttachment`). Errors: BadRange, BadChecksum, DiskFailed.
+   */
+  async read(offset: number, length: number): Promise<{ bytes: Buffer; crcs: number[]; blocks: Buffer }> {
     if (this.#lost) throw this.#lost;
     const known = this.#length;
     const tailBlock = fullBlocks(known);
     const tailCrc = this.#tailCrc;
     if (offset + length > known) throw this.#badRange(`a read up to ${offset + length} when ${known} are there`);
-    if (length === 0) return { bytes: Buffer.alloc(0), crcs: [] };
-
+    if (length === 0) return { bytes: EMPTY, crcs: [], blocks: EMPTY };
     const from = offset - (offset % BLOCK_BYTES);
     const to = Math.min(Math.ceil((offset + length) / BLOCK_BYTES) * BLOCK_BYTES, known);
-    const blocks = Buffer.allocUnsafeSlow(to - from);
+    const blocks = takeAttachmentBuffer(to - from);
     const read = await this.#disk.pread(this.#fd, blocks, this.#dataOffset + from);
     for (const { block, start, length: blockBytes } of cutAtBlocks(from, to - from)) {
       const expected = block === tailBlock ? tailCrc : this.#table[block];
-      if (start + blockBytes > read || crc(blocks.subarray(start, start + blockBytes)) !== expected) {
-        const at = block * BLOCK_BYTES;
-        throw new ChunkError('BadChecksum', `chunk ${this.chunk} is damaged on disk at ${at}`, { details: { offset: at } });
-      }
+      if (start + blockBytes <= read && crc(blocks.subarray(start, start + blockBytes)) === expected) continue;
+      const at = block * BLOCK_BYTES;
+      throw new ChunkError('BadChecksum', `chunk ${this.chunk} is damaged on disk at ${at}`, { details: { offset: at } });
     }
-    const bytes = blocks.subarray(offset - from, offset - from + length);
+    const bytes = length === blocks.length ? blocks : blocks.subarray(offset - from, offset - from + length);
     const crcs = cutAtBlocks(offset, length).map(({ block, start, length: piece }) =>
       piece === BLOCK_BYTES ? this.#table[block]! : crc(bytes.subarray(start, start + piece)),
     );
-    return { bytes, crcs };
+    return { bytes, crcs, blocks };
   }
 
   async verify(length: number): Promise<void> {
     if (length > this.#length) throw this.#badRange(`${length} bytes are wanted, ${this.#length} are there`);
-    for (let at = 0; at < length; at += VERIFY_STEP_BYTES) await this.read(at, Math.min(VERIFY_STEP_BYTES, length - at));
+    for (let at = 0; at < length; at += VERIFY_STEP_BYTES)
+      recycleAttachment((await this.read(at, Math.min(VERIFY_STEP_BYTES, length - at))).blocks);
   }
 
   /** Writes down what is known of an open chunk, then closes. No operation may be under way or come after. */

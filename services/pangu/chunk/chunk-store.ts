@@ -127,6 +127,15 @@ export class ChunkStore {
     });
   }
 
+  /** Undefined: it is written to. Errors: NoChunk, BadChecksum, DiskFailed. */
+  async placeOfSealed(chunk: string): Promise<{ path: string; dataOffset: number } | undefined> {
+    return this.use(chunk, async ({ sealed, capacityBytes }) => {
+      const entry = this.#entries.get(chunk);
+      if (!sealed || !entry) return undefined;
+      return { path: (await entry.open).disk.pathOf(chunk), dataOffset: dataOffset(capacityBytes) };
+    });
+  }
+
   /** Waits for nobody: to be called when no more requests come. */
   async close(): Promise<void> {
     const open = [...this.#entries.values()];

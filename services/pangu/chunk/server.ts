@@ -26,6 +26,7 @@ import { chunkState } from './ops/chunk-state.ts';
 import { copy } from './ops/copy.ts';
 import { deleteChunks } from './ops/delete.ts';
 import { list } from './ops/list.ts';
+import { localPath } from './ops/local-path.ts';
 import { read } from './ops/read.ts';
 import { seal } from './ops/seal.ts';
 import { setDraining } from './ops/set-draining.ts';
@@ -97,6 +98,7 @@ export async function startChunkServer(config: RoleConfig, options: ChunkServerO
         copy: (request, call) => copy(context, request, call),
         setDraining: (request) => setDraining(context, request),
         read: (request, call) => read(context, request, call),
+        localPath: (request, call) => localPath(context, request, call),
         verify: (request) => verify(context, request),
         delete: (request) => deleteChunks(context, request),
         list: (request) => list(context, request),

@@ -4,7 +4,9 @@ import type { Random } from '../../base/random.ts';
 import type { ServiceClient } from '../../kuafu/contract.ts';
 import type { ChunkServerContract } from '../chunk-contract.ts';
 import type { NodeFailures } from '../core/node-failures.ts';
+import type { Hedges } from './hedge.ts';
 import type { WriterPresence } from './lease.ts';
+import type { LocalChunks } from './local-chunks.ts';
 import type { Masters } from './masters.ts';
 
 /** What the parts of a client share. */
@@ -17,5 +19,9 @@ export interface ClientContext {
   readonly random: Random;
   readonly log: Logger;
   readonly failures: NodeFailures;
+  /** Nodes that stood still a moment ago: readers ask them last. */
+  readonly slow: NodeFailures;
+  readonly hedges: Hedges;
+  readonly local: LocalChunks;
   readonly presence: WriterPresence;
 }

@@ -1,4 +1,5 @@
 import { hasCode, messageOf } from '../../base/errors.ts';
+import { recycleAttachment } from '../../kuafu/client.ts';
 import { ChunkError, TRANSFER_BYTES_MAX } from '../chunk-contract.ts';
 import { type FileStat, PanguError, type PanguFile, type ReadOptions } from '../contract.ts';
 import { findMismatch } from '../core/blocks.ts';
@@ -7,6 +8,7 @@ import { orderReplicas } from '../core/replica-order.ts';
 import { crc } from '../crc.ts';
 import type { LocatedChunk, Replica } from '../master-contract.ts';
 import type { ClientContext } from './context.ts';
+import type { Tried } from './hedge.ts';
 import { reportBadReplica } from './report-bad-replica.ts';
 import { visibleLength } from './visible-length.ts';
 
@@ -16,9 +18,19 @@ const PARALLEL_MAX = 4;
 /** While servers of a chunk are away, not broken, a reader asks again for this long: a restart takes a few seconds. */
 const PATIENCE_MS_DEFAULT = 8_000;
 const PAUSE_MS = 250;
+/** A read that is overtaken is cancelled when it is larger than this. */
+const CANCEL_BYTES_MIN = 64 * 1024;
 
 /** Replica errors that are about these bytes, not about the server: the master wants to hear of them. */
 const BAD_REPLICA_CODES = ['BadChecksum', 'NoChunk', 'BadRange', 'DiskFailed'];
+
+type Present = Replica & { address: string };
+
+/** `bad`: the replica; `away`: its server, which may come back. */
+interface Failure {
+  kind: 'ticket' | 'bad' | 'away';
+  error: unknown;
+}
 
 /** A file being read, as it was when it was opened. Where its chunks are is remembered, and asked for again when no replica answers. */
 export class FileReader implements PanguFile {
@@ -51,7 +63,7 @@ export class FileReader implements PanguFile {
     context: ClientContext,
     path: string,
     options: ReadOptions = {},
-    opened = context.masters.open({ path }),
+    opened = context.masters.open({ path, near: context.node }),
   ): Promise<FileReader> {
     const { file, stat, chunks } = await opened;
     const reader = new FileReader(context, { path, ...stat }, file, chunks, options);
@@ -111,7 +123,9 @@ export class FileReader implements PanguFile {
         const place = at;
         at += length;
         try {
-          whole.set(await this.#readRange(chunk, offset, length), place);
+          const piece = await this.#readRange(chunk, offset, length);
+          whole.set(piece, place);
+          recycleAttachment(piece);
         } catch (error) {
           failed = true;
           throw error;
@@ -152,28 +166,31 @@ export class FileReader implements PanguFile {
   }
 
   async #readRange(first: LocatedChunk, offset: number, length: number): Promise<Buffer> {
-    const { clock, failures, random, node: own } = this.#context;
+    const { clock, failures, slow, random, node: own, hedges, local } = this.#context;
+    const mine = await local.read(first, offset, length);
+    if (mine) return mine;
     const giveUpAtMs = clock.monotonicMs() + this.#patienceMs;
     let chunk = first;
     for (let round = 1; ; round++) {
       let error: unknown = new Error('no server of this chunk is registered');
-      let hopeful = false;
-      const failed = (node: string): boolean => failures.isRecent(node, clock.monotonicMs());
-      for (const replica of orderReplicas(chunk.replicas, { own, failed, random })) {
-        if (replica.address === undefined) {
-          hopeful = true;
-          continue;
-        }
-        try {
-          return await this.#readReplica(chunk, replica as Required<Replica>, offset, length);
-        } catch (failure) {
-          error = failure;
-          // Ours has run out, or the key it was made with: the master gives another with the places of the chunk.
-          if (hasCode(failure, 'NoTicket')) break;
-          failures.note(replica.node, clock.monotonicMs());
-          if (isBadReplica(failure)) reportBadReplica(this.#context, chunk.chunk, replica.node, failure);
-          else hopeful = true;
-        }
+      const nowMs = clock.monotonicMs();
+      const failed = (node: string): boolean => failures.isRecent(node, nowMs) || slow.isRecent(node, nowMs);
+      const present = orderReplicas(chunk.replicas.filter(isPresent), { own, failed, random });
+      let hopeful = present.length < chunk.replicas.length;
+      const { chunk: id, ticket } = chunk;
+      while (present.length > 0) {
+        const tried = await hedges.read<Present, Buffer, Failure>({
+          replicas: present,
+          bytes: length,
+          ask: (replica, signal) => this.#tryReplica({ chunk: id, ticket }, replica, offset, length, signal),
+          standsStill: ({ node }) => slow.note(node, clock.monotonicMs()),
+        });
+        if ('value' in tried) return tried.value;
+        error = tried.failures.at(-1)!.error;
+        hopeful ||= tried.failures.some(({ kind }) => kind === 'away');
+        // Ours has run out, or the key it was made with: the master gives another with the places of the chunk.
+        if (tried.failures.some(({ kind }) => kind === 'ticket')) break;
+        present.splice(0, tried.asked);
       }
       // A second round, with what the master knows now, comes always; more only while somebody may come back.
       if (round > 1 && (!hopeful || clock.monotonicMs() >= giveUpAtMs)) {
@@ -191,15 +208,38 @@ export class FileReader implements PanguFile {
     }
   }
 
-  async #readReplica(
-    { chunk, ticket }: LocatedChunk,
-    { node, address }: Required<Replica>,
+  async #tryReplica(
+    chunk: Pick<LocatedChunk, 'chunk' | 'ticket'>,
+    replica: Present,
     offset: number,
     length: number,
+    signal: AbortSignal,
+  ): Promise<Tried<Buffer, Failure>> {
+    try {
+      return { value: await this.#readReplica(chunk, replica, offset, length, signal) };
+    } catch (error) {
+      if (signal.aborted) return { failure: { kind: 'away', error } };
+      if (hasCode(error, 'NoTicket')) return { failure: { kind: 'ticket', error } };
+      const { failures, clock } = this.#context;
+      failures.note(replica.node, clock.monotonicMs());
+      if (!isBadReplica(error)) return { failure: { kind: 'away', error } };
+      reportBadReplica(this.#context, chunk.chunk, replica.node, error);
+      return { failure: { kind: 'bad', error } };
+    }
+  }
+
+  async #readReplica(
+    { chunk, ticket }: Pick<LocatedChunk, 'chunk' | 'ticket'>,
+    { node, address }: Present,
+    offset: number,
+    length: number,
+    signal: AbortSignal,
   ): Promise<Buffer> {
+    // A small reply that nobody wants any more is on its way anyhow; an abort signal would cost more than it.
+    const cancelled = length > CANCEL_BYTES_MIN ? { signal } : {};
     const { body, attachment } = await this.#context
       .chunkServerAt(address)
-      .read({ node, chunk, offset, length, ticket }, { timeoutMs: READ_TIMEOUT_MS });
+      .read({ node, chunk, offset, length, ticket }, { timeoutMs: READ_TIMEOUT_MS, ...cancelled });
     // The server checked its disk; this checks the way from its memory to ours.
     if (attachment.length !== length || findMismatch(attachment, offset, body.crcs, crc) >= 0)
       throw new ChunkError('BadChecksum', `bytes of chunk ${chunk} from ${node} were damaged on the way`, { details: { offset } });
@@ -224,12 +264,16 @@ export class FileReader implements PanguFile {
 
   async #locate(): Promise<{ chunks: LocatedChunk[] }> {
     try {
-      return await this.#context.masters.locate({ file: this.#file });
+      return await this.#context.masters.locate({ file: this.#file, near: this.#context.node });
     } catch (error) {
       if (hasCode(error, 'ENOENT')) throw new PanguError('ENOENT', `${this.path} was removed while it was read`, { cause: error });
       throw error;
     }
   }
+}
+
+function isPresent(replica: Replica): replica is Present {
+  return replica.address !== undefined;
 }
 
 function isBadReplica(error: unknown): boolean {

@@ -11,7 +11,7 @@ export interface OpenedReader extends PanguFile {
 }
 
 export async function openReader(context: ClientContext, path: string, options: ReadOptions = {}): Promise<OpenedReader> {
-  const opened = await context.masters.open({ path });
+  const opened = await context.masters.open({ path, near: context.node });
   if (opened.stat.kind !== 'random') return FileReader.open(context, path, options, Promise.resolve(opened));
   return new RandomReader(context, opened.file, { path, ...opened.stat }, options);
 }

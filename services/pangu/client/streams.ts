@@ -2,10 +2,8 @@ import { Readable, Writable } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
 import { TRANSFER_BYTES_MAX } from '../chunk-contract.ts';
 import { PanguError, type PanguFile, type StreamOptions } from '../contract.ts';
+import { ReadWindow } from '../core/read-window.ts';
 import type { OpenedReader } from './open-reader.ts';
-
-/** Pieces read before they are asked for: with 1 MiB each, enough to hide a round trip and a seek. */
-const READ_AHEAD = 4;
 
 /** Between two looks at a file that is followed: while it grows, and when nothing came for a while. */
 const FOLLOW_MS_MIN = 100;
@@ -20,7 +18,8 @@ export function createReadStream(open: () => Promise<OpenedReader>, range: Strea
       throw new PanguError('EINVAL', `no range: ${start} to ${end}`);
     const file = await open();
     let stop = Math.min(end + 1, file.length);
-    const ahead: Promise<Buffer>[] = [];
+    const ahead: Ahead[] = [];
+    const window = new ReadWindow();
     let at = start;
     try {
       for (;;) {
@@ -28,21 +27,38 @@ export function createReadStream(open: () => Promise<OpenedReader>, range: Strea
           if (!range.follow || at > end || !(await grown(file, at, range.signal))) return;
           stop = Math.min(end + 1, file.length);
         }
-        while (at < stop && ahead.length < READ_AHEAD) {
+        while (at < stop && ahead.length < window.pieces) {
           // Ends at multiples of the transfer size, where blocks end too, whatever the start.
           const next = Math.min(stop, (Math.floor(at / TRANSFER_BYTES_MAX) + 1) * TRANSFER_BYTES_MAX);
-          const piece = file.read(at, next - at);
-          piece.catch(() => {}); // heard when its turn comes, if it does
-          ahead.push(piece);
+          ahead.push(readAhead(file, at, next - at));
           at = next;
         }
-        if (ahead.length > 0) yield await ahead.shift()!;
+        const first = ahead.shift();
+        if (!first) continue;
+        window.wanted(!first.there);
+        yield await first.bytes;
       }
     } finally {
       await file.close();
     }
   }
   return Readable.from(pieces(), { objectMode: false, highWaterMark: TRANSFER_BYTES_MAX });
+}
+
+interface Ahead {
+  bytes: Promise<Buffer>;
+  there: boolean;
+}
+
+function readAhead(file: OpenedReader, at: number, length: number): Ahead {
+  const ahead: Ahead = { bytes: file.read(at, length), there: false };
+  ahead.bytes.then(
+    () => {
+      ahead.there = true;
+    },
+    () => {}, // heard when its turn comes, if it does
+  );
+  return ahead;
 }
 
 /** Waits until a file is longer than `at`; false when the signal aborts first. */

@@ -1,9 +1,10 @@
-import { sql } from 'drizzle-orm';
+import { type SQL, sql } from 'drizzle-orm';
 import { type Queryable, rows } from '../../base/database.ts';
 import { newId } from '../../base/ids.ts';
 import { PanguError } from '../contract.ts';
 import type { LedgerKind } from '../core/ledger.ts';
 import { type PlacementWish, placeReplicas } from '../core/placement.ts';
+import { type Distance, distanceOf } from '../core/replica-order.ts';
 import type { Allocation, LocatedChunk, Replica } from '../master-contract.ts';
 import type { MasterContext } from './context.ts';
 import { noteReplicas } from './ledger.ts';
@@ -55,20 +56,43 @@ export async function findAllocation(context: MasterContext, file: string, index
   return found && { chunk: found.chunk, index, replicas: found.nodes.map((node) => toReplica(context, node)) };
 }
 
-/** A file's chunks in order, as far as readers may see them. */
-export async function locateChunks(context: MasterContext, file: string): Promise<LocatedChunk[]> {
-  const found = await rows<{ chunk: string; offset: number; length: number; open: boolean; primary: string | null; nodes: string[] }>(
-    context.db,
-    sql`
-      select c.id as chunk, c."offset", c.length, c.state = 'open' as open, c.primary_node as primary, ${NODES} as nodes
-      from pangu.chunks c where c.file = ${file} and (c.length > 0 or c.primary_node is not null) order by c."offset", c.index`,
-  );
+/** A file's chunks in order, as far as readers may see them; how far they are from the node `near`, if that is one of ours. */
+export async function locateChunks(context: MasterContext, file: string, near?: string): Promise<LocatedChunk[]> {
+  const [found] = await rows<{ chunks: FoundChunk[] }>(context.db, sql`select ${chunksOf(sql`${file}::text`)} as chunks`);
+  return located(context, found!.chunks, near);
+}
+
+export interface FoundChunk {
+  chunk: string;
+  offset: number;
+  length: number;
+  open: boolean;
+  primary: string | null;
+  nodes: string[];
+}
+
+/** A file's chunks in order, as far as readers may see them: an array of `FoundChunk`s, for a statement that looks for the file itself. */
+export function chunksOf(file: SQL): SQL {
+  return sql`(
+    select coalesce(json_agg(json_build_object(
+      'chunk', c.id, 'offset', c."offset", 'length', c.length, 'open', c.state = 'open', 'primary', c.primary_node, 'nodes', ${NODES}
+    ) order by c."offset", c.index), '[]')
+    from pangu.chunks c where c.file = ${file} and (c.length > 0 or c.primary_node is not null))`;
+}
+
+export function located(context: MasterContext, found: readonly FoundChunk[], near: string | undefined): LocatedChunk[] {
   return found.map(({ nodes, open, primary, ...chunk }) => ({
     ...chunk,
     ...(open ? { open } : {}),
     ...(open && primary ? { primary } : {}),
-    replicas: nodes.map((node) => toReplica(context, node)),
+    replicas: nodes.map((node) => ({ ...toReplica(context, node), ...distanceFrom(context, near, node) })),
   }));
+}
+
+function distanceFrom({ chunkServers }: MasterContext, near: string | undefined, node: string): { distance?: Distance } {
+  const from = near === undefined ? undefined : chunkServers.get(near);
+  const to = from && chunkServers.get(node);
+  return to ? { distance: distanceOf(from, to) } : {};
 }
 
 /** Hands replicas over to the garbage loop. `why`: it is a loss of redundancy, or the end of one, for the ledger to tell. */

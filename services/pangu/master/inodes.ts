@@ -48,8 +48,17 @@ export function statOf(inode: Inode) {
  * Follows all paths at once, in one statement: for each, the inodes from the root to where it ends or breaks off.
  * The lateral `limit 1`s keep the planner to one look-up by key for each name, whatever it believes of the table's size.
  */
-export async function walk(db: Queryable, paths: readonly (readonly string[])[]): Promise<Inode[][]> {
-  const found = await rows<Inode & { path: number; depth: number }>(
+export function walk(db: Queryable, paths: readonly (readonly string[])[]): Promise<Inode[][]> {
+  return walkWith(db, paths, sql``);
+}
+
+/** The same, with more columns of each inode `i`; they begin with a comma. */
+export async function walkWith<More extends object>(
+  db: Queryable,
+  paths: readonly (readonly string[])[],
+  columns: SQL,
+): Promise<(Inode & More)[][]> {
+  const found = await rows<Inode & More & { path: number; depth: number }>(
     db,
     sql`
       with recursive walk (path, names, depth, id) as (
@@ -60,12 +69,12 @@ export async function walk(db: Queryable, paths: readonly (readonly string[])[])
           select inodes.id from pangu.inodes where inodes.parent = walk.id and inodes.name = walk.names ->> walk.depth limit 1
         ) child
       )
-      select walk.path, walk.depth, ${INODE_COLUMNS}
+      select walk.path, walk.depth, ${INODE_COLUMNS} ${columns}
       from walk cross join lateral (select * from pangu.inodes where inodes.id = walk.id limit 1) i
       order by walk.path, walk.depth`,
   );
-  const inodes: Inode[][] = paths.map(() => []);
-  for (const { path, depth: _, ...inode } of found) inodes[path]!.push(inode);
+  const inodes: (Inode & More)[][] = paths.map(() => []);
+  for (const { path, depth: _, ...inode } of found) inodes[path]!.push(inode as Inode & More);
   return inodes;
 }
 
@@ -79,7 +88,7 @@ export async function find(db: Queryable, path: string): Promise<Inode> {
 }
 
 /** The inode at the end of a path that was walked; undefined when it is not there. Throws ENOTDIR when the path goes through a file. */
-export function endOf(inodes: readonly Inode[], parsed: ParsedPath, path: string): Inode | undefined {
+export function endOf<I extends Inode>(inodes: readonly I[], parsed: ParsedPath, path: string): I | undefined {
   const last = inodes.at(-1)!;
   const complete = inodes.length === parsed.names.length + 1;
   if (last.type === 'file' && (!complete || parsed.directory)) throw new PanguError('ENOTDIR', `${path} goes through a file`);

@@ -13,8 +13,11 @@ export async function moveToTrash(tx: Queryable, inode: Inode, names: readonly s
   const found = await walk(tx, places);
   const free = places.findIndex((place, i) => found[i]!.length <= place.length && found[i]!.at(-1)!.type === 'directory');
   // The last one holds a fresh id, so that something can stand there only where somebody put it on purpose.
-  const place = places[free === -1 ? places.length - 1 : free]!;
-  const parent = await makeDirectories(tx, place.slice(0, -1), owner);
+  const chosen = free === -1 ? places.length - 1 : free;
+  const place = places[chosen]!;
+  // Mostly something was removed from the same directory in these ten minutes, and its like is there.
+  const ready = found[chosen]![place.length - 1];
+  const parent = ready?.id ?? (await makeDirectories(tx, place.slice(0, -1), owner));
   if (inode.type === 'directory') await lockMove(tx, inode.parent, parent);
   await move(tx, inode, parent, place.at(-1)!);
 }

@@ -1,5 +1,9 @@
 import { expect, test } from 'vitest';
-import { BufferPool } from '../../../services/kuafu/buffers.ts';
+import { z } from 'zod';
+import { BufferPool, recycleAttachment, recycleWhenSent, takeAttachmentBuffer } from '../../../services/kuafu/buffers.ts';
+import { createKuafuClient } from '../../../services/kuafu/client.ts';
+import { defineService, KuafuError, method } from '../../../services/kuafu/contract.ts';
+import { implement, serve } from '../../../services/kuafu/server.ts';
 
 const KIB = 1024;
 
@@ -47,4 +51,38 @@ test('small buffers are not worth keeping', () => {
   pool.give(small);
   const next = pool.take(100);
   expect(next.buffer !== small.buffer || next.byteOffset !== small.byteOffset).toBe(true);
+});
+
+test('a reply that is used again when it was sent comes whole to each of many callers, through one connection', async () => {
+  const bytes = 300 * KIB;
+  const memories = new Set<ArrayBufferLike>();
+  const service = defineService('buffers', {
+    errors: KuafuError,
+    methods: {
+      get: method({ request: z.object({ n: z.int() }), response: z.object({}), replyAttachment: true, access: 'open' }),
+    },
+  });
+  const get = async ({ n }: { n: number }) => {
+    const attachment = takeAttachmentBuffer(bytes);
+    memories.add(attachment.buffer);
+    recycleWhenSent(attachment.fill(n));
+    return { body: {}, attachment };
+  };
+  const server = await serve({ address: 'tcp://127.0.0.1:0', guard: 'none', implementations: [implement(service, { get })] });
+  const kuafu = createKuafuClient();
+  try {
+    const client = kuafu.service(service, server.address);
+    const asked = Array.from({ length: 120 }, (_, n) => n);
+    for (let from = 0; from < asked.length; from += 12) {
+      const some = asked.slice(from, from + 12);
+      const replies = await Promise.all(some.map((n) => client.get({ n })));
+      expect(replies.every(({ attachment }, i) => attachment.equals(Buffer.alloc(bytes, some[i])))).toBe(true);
+      // In this process the replies' memory is of the same pool.
+      for (const { attachment } of replies) recycleAttachment(attachment);
+    }
+    expect(memories.size).toBeLessThan(60);
+  } finally {
+    await kuafu.close();
+    await server.close();
+  }
 });

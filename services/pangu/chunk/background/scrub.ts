@@ -2,6 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { hasCode, messageOf } from '../../../base/errors.ts';
 import type { Logger } from '../../../base/log.ts';
 import { createMetrics } from '../../../base/metrics.ts';
+import { recycleAttachment } from '../../../kuafu/client.ts';
 import { BLOCK_BYTES } from '../../contract.ts';
 import { Pace } from '../../core/pace.ts';
 import { PANGU_SCRUB_METRICS } from '../../metrics.ts';
@@ -54,7 +55,7 @@ export function startScrub(options: {
         const read = await store.use(chunk, async (file) => {
           if (!file.sealed || at >= file.length) return 0;
           const length = Math.min(STEP_BYTES, file.length - at);
-          await file.read(at, length);
+          recycleAttachment((await file.read(at, length)).blocks);
           return length;
         });
         if (read === 0) return;

@@ -1,5 +1,6 @@
 import type { z } from 'zod';
 import { FeitianError, hasCode, messageOf } from '../../../base/errors.ts';
+import { recycleAttachment } from '../../../kuafu/client.ts';
 import type { CallContext } from '../../../kuafu/contract.ts';
 import { ChunkError, type chunkServerService } from '../../chunk-contract.ts';
 import type { ChunkFile } from '../chunk-file.ts';
@@ -24,7 +25,10 @@ export async function append(context: ChunkServerContext, request: Request, call
   if (written.status === 'rejected') throw written.reason;
   context.store.traffic.writtenBytes += call.attachment.length;
   if (forwarded.status === 'rejected') throw brokenChain(forwarded.reason, request.next[0]!.node);
-  return { length: offset + call.attachment.length };
+  const length = offset + call.attachment.length;
+  // Written here, and read to its end by the next in the chain: nobody looks at it again.
+  recycleAttachment(call.attachment);
+  return { length };
 }
 
 async function useOnly({ node, store }: ChunkServerContext, chunk: string, work: (file: ChunkFile) => Promise<void>): Promise<void> {

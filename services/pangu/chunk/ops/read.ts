@@ -1,3 +1,4 @@
+import { recycleAttachment, recycleWhenSent } from '../../../kuafu/client.ts';
 import type { CallContext } from '../../../kuafu/contract.ts';
 import { type ChunkServerContext, checkNode } from '../context.ts';
 
@@ -13,7 +14,14 @@ export async function read(context: ChunkServerContext, request: Request, call: 
   checkNode(context, request);
   const checking = context.permission?.check(call.caller, 'read', request.chunk, request.ticket);
   if (checking) await checking;
-  const { bytes, crcs } = await context.store.use(request.chunk, (file) => file.read(request.offset, request.length));
+  const { bytes, crcs, blocks } = await context.store.use(request.chunk, (file) => file.read(request.offset, request.length));
   context.store.traffic.readBytes += bytes.length;
-  return { body: { crcs }, attachment: bytes };
+  if (bytes.length > blocks.length / 2) {
+    recycleWhenSent(bytes, blocks);
+    return { body: { crcs }, attachment: bytes };
+  }
+  // A few bytes of a block would hold all of it until they are sent.
+  const few = Buffer.from(bytes);
+  recycleAttachment(blocks);
+  return { body: { crcs }, attachment: few };
 }

@@ -1,11 +1,19 @@
+import { sql } from 'drizzle-orm';
 import { PanguError } from '../../contract.ts';
-import { locateChunks } from '../chunks.ts';
+import { parsePath } from '../../core/path.ts';
+import { chunksOf, type FoundChunk, located } from '../chunks.ts';
 import type { MasterContext } from '../context.ts';
-import { find, statOf } from '../inodes.ts';
+import { endOf, statOf, walkWith } from '../inodes.ts';
 
-export async function open(context: MasterContext, { path }: { path: string }) {
-  const inode = await find(context.db, path);
+/** The path is followed, and the chunks of the file at its end are looked up, in one statement. */
+const CHUNKS = sql`, case when i.type = 'file' then ${chunksOf(sql`i.id`)} else '[]' end as chunks`;
+
+export async function open(context: MasterContext, { path, near }: { path: string; near?: string | undefined }) {
+  const parsed = parsePath(path);
+  const [inodes] = await walkWith<{ chunks: FoundChunk[] }>(context.db, [parsed.names], CHUNKS);
+  const inode = endOf(inodes!, parsed, path);
+  if (!inode) throw new PanguError('ENOENT', `${path} does not exist`);
   if (inode.type === 'directory') throw new PanguError('EISDIR', `${path} is a directory`);
-  const chunks = inode.size > 0 || (inode.kind === 'log' && inode.state === 'open') ? await locateChunks(context, inode.id) : [];
-  return { file: inode.id, stat: statOf(inode), chunks };
+  const visible = inode.size > 0 || (inode.kind === 'log' && inode.state === 'open');
+  return { file: inode.id, stat: statOf(inode), chunks: visible ? located(context, inode.chunks, near) : [] };
 }

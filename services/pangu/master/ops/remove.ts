@@ -1,8 +1,7 @@
 import { systemClock } from '../../../base/clock.ts';
-import type { Queryable } from '../../../base/database.ts';
 import { hasCode } from '../../../base/errors.ts';
 import { PanguError } from '../../contract.ts';
-import { type ParsedPath, parsePath } from '../../core/path.ts';
+import { parsePath } from '../../core/path.ts';
 import { isInTrash } from '../../core/trash.ts';
 import type { MasterContext } from '../context.ts';
 import { endOf, type Inode, parentOf, walk } from '../inodes.ts';
@@ -27,7 +26,7 @@ interface Request {
 export async function remove({ db }: MasterContext, { requestId, path, what, force, skipTrash }: Request, owner = '') {
   const parsed = parsePath(path);
   await once(db, requestId, REQUEST_KEEP_MS, async (tx) => {
-    let [inodes] = await walk(tx, [parsed.names]);
+    let [[inodes], retentionMs] = await Promise.all([walk(tx, [parsed.names]), skipTrash ? 0 : trashRetentionMs(tx)]);
     if (what === 'tree' && inodes!.length > parsed.names.length && inodes!.at(-1)!.type === 'directory') {
       await lockTree(tx);
       [inodes] = await walk(tx, [parsed.names]);
@@ -42,19 +41,12 @@ export async function remove({ db }: MasterContext, { requestId, path, what, for
       throw error;
     }
     if (inode.type === 'directory' && what === 'file') throw new PanguError('EISDIR', `${path} is a directory`);
-    if (inode.type === 'directory' && what === 'one') await removeEmptyDirectory(tx, inode, path);
-    else if (skipTrash || inode.state === 'open' || isInTrash(parsed.names)) await removeAtOnce(tx, inode);
-    else await removeToTrash(tx, inode, parsed, owner);
+    if (inode.type === 'directory' && what === 'one') return removeEmptyDirectory(tx, inode, path);
+    // Kept by nobody: what is still being written, and what lies in the trash.
+    const kept = retentionMs > 0 && inode.state === 'closed' && !isInTrash(parsed.names);
+    if (kept) return moveToTrash(tx, inode, parsed.names, owner, systemClock.nowMs());
+    if (inode.type === 'directory') await lockMove(tx, inode.parent, null);
+    await detach(tx, inode);
   });
   return {};
-}
-
-async function removeAtOnce(tx: Queryable, inode: Inode): Promise<void> {
-  if (inode.type === 'directory') await lockMove(tx, inode.parent, null);
-  await detach(tx, inode);
-}
-
-async function removeToTrash(tx: Queryable, inode: Inode, { names }: ParsedPath, owner: string): Promise<void> {
-  if ((await trashRetentionMs(tx)) > 0) await moveToTrash(tx, inode, names, owner, systemClock.nowMs());
-  else await removeAtOnce(tx, inode);
 }

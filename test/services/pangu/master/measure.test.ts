@@ -65,7 +65,8 @@ test('writing and reading raise the figures of the servers that carry it', async
   const rise = (name: string, labels: Record<string, string> = {}) =>
     (readingOf(after, name, labels) ?? 0) - (readingOf(before, name, labels) ?? 0);
   expect(rise('feitian_pangu_written_bytes_total')).toBe(3 * text.length);
-  expect(rise('feitian_pangu_read_bytes_total')).toBe(text.length);
+  // Twice where the first server was late and a second one was asked.
+  expect([1, 2].map((times) => times * text.length)).toContain(rise('feitian_pangu_read_bytes_total'));
   expect(rise('feitian_pangu_chunk_operations_total', { operation: 'append', code: 'OK' })).toBe(3);
   expect(rise('feitian_pangu_operations_total', { operation: 'create', code: 'OK' })).toBe(1);
   expect(rise('feitian_pangu_operations_total', { code: 'ENOENT' })).toBeGreaterThanOrEqual(1);
