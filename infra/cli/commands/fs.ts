@@ -4,11 +4,16 @@ import { hasCode } from '../../../services/base/errors.ts';
 import { BLOCK_BYTES, type FileStat, type PanguClient, type WriteOptions } from '../../../services/pangu/contract.ts';
 import { action, print, printJson, UsageError } from '../ui/action.ts';
 import { withPangu } from '../ui/cluster.ts';
-import { type Copied, childPath, expand, get, panguStat, put, toStandardOutput } from '../ui/copy.ts';
+import { type Copied, copyWithin, get, put, toStandardOutput } from '../ui/copy.ts';
+import { childPath, expand, panguStat } from '../ui/pangu-paths.ts';
+import type { ResumeOptions } from '../ui/resume.ts';
 import { renderTable } from '../ui/table.ts';
 import { formatBytes, formatCount, formatTime, parseBytes } from '../ui/units.ts';
 import { type VerbOptions, verb } from '../ui/verb.ts';
+import { registerAttributes, shown } from './fs-attributes.ts';
 import { registerFsck } from './fs-fsck.ts';
+import { registerSpace } from './fs-space.ts';
+import { registerTrash } from './fs-trash.ts';
 import { registerWork } from './fs-work.ts';
 
 /** `feitian fs …`: files in Pangu. */
@@ -23,12 +28,14 @@ export function register(program: Command): void {
     'gzip -dc big.gz | feitian fs put - /books/big.txt',
   )
     .option('--replicas <n>', 'copies of each chunk')
+    .option('--resume', 'leave out what is there already: as long, and written after its source was')
+    .option('--checksum', 'with --resume: only if its bytes are the same too, which reads both')
     .option('--chunk <size>', 'length of a chunk, such as 8MiB')
     .action(
-      action(async (paths: string[], options: VerbOptions & { replicas?: string; chunk?: string }) => {
+      action(async (paths: string[], options: VerbOptions & ResumeOptions & { replicas?: string; chunk?: string }) => {
         const { sources, destination } = splitPaths(paths);
         const written = writeOptions(options);
-        const copied = await withPangu(options.dir, (pangu) => put(pangu, sources, destination, written));
+        const copied = await withPangu(options.dir, (pangu) => put(pangu, sources, destination, written, options));
         tellCopied(copied, options);
       }),
     );
@@ -39,13 +46,27 @@ export function register(program: Command): void {
     'copy files and directories out of Pangu: <source…> <destination>; destination - is standard output',
     "feitian fs get '/out/part-*' ./results/",
     'feitian fs get /out/part-00000 - | less',
-  ).action(
-    action(async (paths: string[], options: VerbOptions) => {
-      const { sources, destination } = splitPaths(paths);
-      const copied = await withPangu(options.dir, (pangu) => get(pangu, sources, destination));
-      if (destination !== '-') tellCopied(copied, options);
-    }),
-  );
+  )
+    .option('--resume', 'leave out what is there already, and go on in files that were begun')
+    .option('--checksum', 'with --resume: only if its bytes are the same too, which reads both')
+    .action(
+      action(async (paths: string[], options: VerbOptions & ResumeOptions) => {
+        const { sources, destination } = splitPaths(paths);
+        const copied = await withPangu(options.dir, (pangu) => get(pangu, sources, destination, options));
+        if (destination !== '-') tellCopied(copied, options);
+      }),
+    );
+
+  verb(fs, 'cp <paths...>', 'copy within Pangu: <source…> <destination>', 'feitian fs cp -r /out /results/monday')
+    .option('-r, --recursive', 'directories too, with all below them')
+    .option('--resume', 'leave out what is there already: as long, and written after its source was')
+    .option('--checksum', 'with --resume: only if its bytes are the same too, which reads both')
+    .action(
+      action(async (paths: string[], options: VerbOptions & ResumeOptions & { recursive?: boolean }) => {
+        const { sources, destination } = splitPaths(paths);
+        tellCopied(await withPangu(options.dir, (pangu) => copyWithin(pangu, sources, destination, options)), options);
+      }),
+    );
 
   verb(fs, 'cat <paths...>', 'print files', "feitian fs cat '/out/part-*' | sort -k2 -n | tail").action(
     action(async (paths: string[], options: VerbOptions) => {
@@ -58,7 +79,7 @@ export function register(program: Command): void {
   );
 
   verb(fs, 'ls [paths...]', 'list directories', 'feitian fs ls -l /out')
-    .option('-l, --long', 'with type, copies, size and time')
+    .option('-l, --long', 'with type, owner, copies, size and time')
     .action(
       action(async (paths: string[], options: VerbOptions & { long?: boolean }) => {
         const entries = await withPangu(options.dir, (pangu) => list(pangu, paths.length > 0 ? paths : ['/']));
@@ -71,18 +92,20 @@ export function register(program: Command): void {
     action(async (path: string, options: VerbOptions) => {
       const found = await withPangu(options.dir, async (pangu) => {
         const stat = await pangu.stat(path);
-        return { ...stat, chunks: stat.type === 'file' ? await pangu.locate(path) : [] };
+        const attributes = Object.fromEntries([...(await pangu.attributes(path))].map(shown));
+        return { ...stat, attributes, chunks: stat.type === 'file' ? await pangu.locate(path) : [] };
       });
       if (options.json) printJson(found);
       else print(describeFile(found));
     }),
   );
 
-  verb(fs, 'rm <paths...>', 'remove files; with -r directories and all below them', 'feitian fs rm -r /out')
+  verb(fs, 'rm <paths...>', 'remove files, to the trash; with -r directories and all below them', 'feitian fs rm -r /out')
     .option('-r, --recursive', 'directories too, with all below them')
     .option('-f, --force', 'it is fine if nothing is there')
+    .option('--skip-trash', 'for good: nothing brings it back')
     .action(
-      action(async (paths: string[], options: VerbOptions & { recursive?: boolean; force?: boolean }) => {
+      action(async (paths: string[], options: VerbOptions & RemoveOptions) => {
         const removed = await withPangu(options.dir, (pangu) => remove(pangu, paths, options));
         if (options.json) printJson({ removed });
       }),
@@ -112,8 +135,17 @@ export function register(program: Command): void {
     }),
   );
 
+  registerSpace(fs);
+  registerAttributes(fs);
+  registerTrash(fs);
   registerFsck(fs);
   registerWork(fs);
+}
+
+interface RemoveOptions {
+  recursive?: boolean;
+  force?: boolean;
+  skipTrash?: boolean;
 }
 
 function splitPaths(paths: string[]): { sources: string[]; destination: string } {
@@ -139,7 +171,8 @@ function writeOptions({ replicas, chunk }: { replicas?: string; chunk?: string }
 
 function tellCopied(copied: Copied, { json }: VerbOptions): void {
   if (json) return printJson(copied);
-  print(`${formatCount(copied.files)} ${copied.files === 1 ? 'file' : 'files'}, ${formatBytes(copied.bytes)}`);
+  const skipped = copied.skipped ? `; ${formatCount(copied.skipped)} there already` : '';
+  print(`${formatCount(copied.files)} ${copied.files === 1 ? 'file' : 'files'}, ${formatBytes(copied.bytes)}${skipped}`);
 }
 
 async function list(pangu: PanguClient, paths: string[]): Promise<FileStat[]> {
@@ -162,6 +195,7 @@ function nameOf({ path, type }: FileStat): string {
 function longListing(entries: FileStat[]): string {
   const columns = [
     { title: 'type' },
+    { title: 'owner' },
     { title: 'copies', align: 'right' },
     { title: 'size', align: 'right' },
     { title: 'modified' },
@@ -169,9 +203,10 @@ function longListing(entries: FileStat[]): string {
   ] as const;
   const rows = entries.map((entry) =>
     entry.type === 'directory'
-      ? ['directory', '', '', formatTime(entry.modifiedAtMs), nameOf(entry)]
+      ? ['directory', entry.owner, '', '', formatTime(entry.modifiedAtMs), nameOf(entry)]
       : [
           entry.state === 'open' ? 'open file' : 'file',
+          entry.owner,
           String(entry.replicas),
           formatBytes(entry.size),
           formatTime(entry.modifiedAtMs),
@@ -181,13 +216,17 @@ function longListing(entries: FileStat[]): string {
   return renderTable(columns, rows);
 }
 
-function describeFile(file: FileStat & { chunks: Awaited<ReturnType<PanguClient['locate']>> }): string {
+type Described = FileStat & { attributes: Record<string, string>; chunks: Awaited<ReturnType<PanguClient['locate']>> };
+
+function describeFile(file: Described): string {
   const lines = [`path      ${file.path}`, `type      ${file.type}${file.state === 'open' ? ', being written' : ''}`];
+  if (file.owner !== '') lines.push(`owner     ${file.owner}`);
   if (file.type === 'file') {
     lines.push(`size      ${formatBytes(file.size)} (${formatCount(file.size)} bytes)`);
     lines.push(`chunks    ${file.chunks.length} of up to ${formatBytes(file.chunkBytes)}, ${file.replicas} copies each`);
   }
   lines.push(`created   ${formatTime(file.createdAtMs)}`, `modified  ${formatTime(file.modifiedAtMs)}`);
+  for (const [name, value] of Object.entries(file.attributes)) lines.push(`attribute ${name} = ${value}`);
   if (file.chunks.length > 0) {
     const columns = [
       { title: 'offset', align: 'right' },
@@ -211,14 +250,14 @@ async function contentOf(pangu: PanguClient, path: string): Promise<{ path: stri
 async function remove(
   pangu: PanguClient,
   paths: string[],
-  { recursive = false, force = false }: { recursive?: boolean; force?: boolean },
+  { recursive = false, force = false, skipTrash = false }: RemoveOptions,
 ): Promise<string[]> {
   const removed: string[] = [];
   for (const path of paths) {
     const found = force && !(await panguStat(pangu, path)) && !/[*?[\]{}]/.test(path) ? [] : await expand(pangu, path);
     for (const { path: each, type } of found) {
       if (type === 'directory' && !recursive) throw new Error(`${each} is a directory; add -r to remove it with all below it`);
-      await pangu.rm(each, { recursive, force });
+      await pangu.rm(each, { recursive, force, skipTrash });
       removed.push(each);
     }
   }

@@ -16,6 +16,8 @@ const HINTS: Readonly<Record<string, string>> = {
   EISDIR: 'name a file, or add -r to take directories whole',
   EINVAL: 'paths are /a/b or pangu://<cluster>/a/b',
   ENOSPC: 'remove files, or add disks',
+  EDQUOT: 'see the limits with: feitian fs quota ls',
+  ENODATA: 'see what is there with: feitian fs attr ls',
   Unavailable: 'see which processes run with: feitian status',
   DeadlineExceeded: 'see which processes run with: feitian status',
   Unimplemented: 'see what is there with: feitian rpc ls <address>',

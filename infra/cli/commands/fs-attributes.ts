@@ -1,0 +1,65 @@
+import type { Command } from 'commander';
+import { action, print, printJson, UsageError } from '../ui/action.ts';
+import { withPangu } from '../ui/cluster.ts';
+import { expand, walkEntries } from '../ui/pangu-paths.ts';
+import { formatCount } from '../ui/units.ts';
+import { type VerbOptions, verb } from '../ui/verb.ts';
+
+/** `feitian fs chown|touch|attr`: what stands beside a file's name and bytes. */
+export function registerAttributes(fs: Command): void {
+  verb(fs, 'chown <owner> <paths...>', 'say whose files and directories are', 'feitian fs chown -R user/alice /home/alice')
+    .option('-R, --recursive', 'all below directories too')
+    .action(
+      action(async (owner: string, paths: string[], options: VerbOptions & { recursive?: boolean }) => {
+        const changed = await withPangu(options.dir, async (pangu) => {
+          let count = 0;
+          for await (const { path } of walkEntries(pangu, paths, options.recursive ?? false)) {
+            await pangu.chown(path, owner);
+            count++;
+          }
+          return count;
+        });
+        if (options.json) printJson({ owner, changed });
+        else print(formatCount(changed));
+      }),
+    );
+
+  const attributes = fs.command('attr').description('extended attributes: names of up to 255 bytes with values of up to 4 KiB');
+
+  verb(attributes, 'ls <path>', 'all of a file or directory', 'feitian fs attr ls /books/big.txt').action(
+    action(async (path: string, options: VerbOptions) => {
+      const found = Object.fromEntries([...(await withPangu(options.dir, (pangu) => pangu.attributes(path)))].map(shown));
+      if (options.json) printJson(found);
+      else for (const [name, value] of Object.entries(found)) print(`${name} = ${value}`);
+    }),
+  );
+
+  verb(attributes, 'set <path> <assignment>', 'set one', 'feitian fs attr set /books/big.txt user.language=zh').action(
+    action(async (path: string, assignment: string, options: VerbOptions) => {
+      const at = assignment.indexOf('=');
+      if (at < 1) throw new UsageError(`${assignment} is not <name>=<value>`);
+      const [name, value] = [assignment.slice(0, at), assignment.slice(at + 1)];
+      await withPangu(options.dir, (pangu) => pangu.setAttribute(path, name, value));
+      if (options.json) printJson({ path, name, value });
+    }),
+  );
+
+  verb(attributes, 'rm <paths...>', 'remove one: <path…> <name>', 'feitian fs attr rm /books/big.txt user.language').action(
+    action(async (args: string[], options: VerbOptions) => {
+      if (args.length < 2) throw new UsageError('name at least one path, and the attribute last');
+      const name = args.at(-1)!;
+      await withPangu(options.dir, async (pangu) => {
+        const found = (await Promise.all(args.slice(0, -1).map((path) => expand(pangu, path)))).flat();
+        for (const { path } of found) await pangu.removeAttribute(path, name);
+      });
+      if (options.json) printJson({ removed: name });
+    }),
+  );
+}
+
+/** A value that is no text is shown as `0s` and base64, as getfattr does. */
+export function shown([name, value]: [string, Uint8Array]): [string, string] {
+  const bytes = Buffer.from(value);
+  const text = bytes.toString('utf8');
+  return [name, Buffer.from(text, 'utf8').equals(bytes) ? text : `0s${bytes.toString('base64')}`];
+}

@@ -1,0 +1,132 @@
+import type { Command } from 'commander';
+import { action, print, printJson, SilentFailure, UsageError } from '../ui/action.ts';
+import { wholeNumber } from '../ui/arguments.ts';
+import { withPangu } from '../ui/cluster.ts';
+import { expand, walkFiles } from '../ui/pangu-paths.ts';
+import { quotaTable, spaceTable, sumSpace } from '../ui/quota-view.ts';
+import { renderTable } from '../ui/table.ts';
+import { formatBytes, formatCount, parseBytes } from '../ui/units.ts';
+import { type VerbOptions, verb } from '../ui/verb.ts';
+
+/** `feitian fs du|df|quota|setrep`: how much there is, and how much there may be. */
+export function registerSpace(fs: Command): void {
+  verb(fs, 'du [paths...]', 'how much lies in directories, entry by entry, with all below them', 'feitian fs du -s /out')
+    .option('-s, --summary', 'one line for each path')
+    .action(
+      action(async (paths: string[], options: VerbOptions & { summary?: boolean }) => {
+        const found = await withPangu(options.dir, async (pangu) => {
+          const asked = (await Promise.all((paths.length > 0 ? paths : ['/']).map((path) => expand(pangu, path)))).flat();
+          const entries = [];
+          for (const each of asked) {
+            if (options.summary || each.type === 'file') entries.push(each.path);
+            else for await (const { path } of pangu.readdir(each.path)) entries.push(path);
+          }
+          const usages = [];
+          for (const path of entries) usages.push({ path, ...(await pangu.usage(path)) });
+          return usages;
+        });
+        if (options.json) return printJson(found);
+        const right = (title: string) => ({ title, align: 'right' }) as const;
+        const rows = found.map(({ path, files, logicalBytes, storedBytes }) => [
+          formatCount(files),
+          formatBytes(logicalBytes),
+          formatBytes(storedBytes),
+          path,
+        ]);
+        print(renderTable([right('files'), right('bytes'), right('on disks'), { title: 'path' }], rows));
+      }),
+    );
+
+  verb(fs, 'df', 'how full the disks are', 'feitian fs df').action(
+    action(async (options: VerbOptions) => {
+      const space = sumSpace(await withPangu(options.dir, (pangu) => pangu.space()));
+      if (options.json) printJson(space);
+      else print(spaceTable(space));
+    }),
+  );
+
+  verb(
+    fs,
+    'setrep <copies> <paths...>',
+    'how many copies files are to have; made, or removed, in the background',
+    'feitian fs setrep -R 2 /logs',
+  )
+    .option('-R, --recursive', 'all files below directories')
+    .action(
+      action(async (copies: string, paths: string[], options: VerbOptions & { recursive?: boolean }) => {
+        const replicas = Number(copies);
+        if (!Number.isInteger(replicas) || replicas < 1) throw new UsageError(`${copies} is not a whole number above 0`);
+        const changed = await withPangu(options.dir, async (pangu) => {
+          const files: string[] = [];
+          for await (const { path } of walkFiles(pangu, paths, options.recursive ?? false)) {
+            await pangu.setReplicas(path, replicas);
+            files.push(path);
+          }
+          return files;
+        });
+        if (options.json) printJson({ replicas, changed });
+        else print(`${formatCount(changed.length)} ${changed.length === 1 ? 'file' : 'files'}`);
+      }),
+    );
+
+  registerQuota(fs.command('quota').description('limits of what directories may hold, in files and in bytes, copies not counted'));
+}
+
+function registerQuota(quota: Command): void {
+  verb(
+    quota,
+    'ls <path>',
+    'the limits that hold for a path: its own, then those of the directories above',
+    'feitian fs quota ls /home/alice',
+  ).action(
+    action(async (path: string, options: VerbOptions) => {
+      const quotas = await withPangu(options.dir, (pangu) => pangu.quotas(path));
+      if (options.json) printJson(quotas);
+      else print(quotas.length > 0 ? quotaTable(quotas) : 'nothing limits it');
+    }),
+  );
+
+  verb(
+    quota,
+    'set <directory>',
+    'limit a directory; what is there stays, also over the limit',
+    'feitian fs quota set /home/alice --files 100000 --bytes 1TiB',
+  )
+    .option('--files <n>', 'files in all below it', wholeNumber)
+    .option('--bytes <size>', 'what they are long together, such as 10GiB')
+    .action(
+      action(async (directory: string, options: VerbOptions & { files?: number; bytes?: string }) => {
+        const { files } = options;
+        const bytes = options.bytes === undefined ? undefined : parseBytes(options.bytes);
+        if (options.bytes !== undefined && bytes === undefined) throw new UsageError(`--bytes ${options.bytes} is no size, such as 10GiB`);
+        if (files === undefined && bytes === undefined) throw new UsageError('name --files, --bytes or both');
+        const quotas = await withPangu(options.dir, async (pangu) => {
+          await pangu.setQuota(directory, { ...(files === undefined ? {} : { files }), ...(bytes === undefined ? {} : { bytes }) });
+          return pangu.quotas(directory);
+        });
+        if (options.json) printJson(quotas[0]);
+        else print(quotaTable(quotas.slice(0, 1)));
+      }),
+    );
+
+  verb(quota, 'clear <directory>', 'take a limit away', 'feitian fs quota clear /home/alice').action(
+    action(async (directory: string, options: VerbOptions) => {
+      await withPangu(options.dir, (pangu) => pangu.setQuota(directory, null));
+      if (options.json) printJson({ cleared: directory });
+    }),
+  );
+
+  verb(quota, 'check', 'count anew what is kept as the usage of limited directories', 'feitian fs quota check --repair')
+    .option('--repair', 'put right what is wrong')
+    .action(
+      action(async (options: VerbOptions & { repair?: boolean }) => {
+        const { checked, drifted } = await withPangu(options.dir, (pangu) => pangu.checkQuotas({ repair: options.repair ?? false }));
+        if (options.json) printJson({ checked, drifted });
+        else {
+          print(`${checked} counted, ${drifted.length} wrong${drifted.length > 0 && options.repair ? ', put right' : ''}`);
+          for (const { path } of drifted) print(path);
+        }
+        if (drifted.length > 0 && !options.repair) throw new SilentFailure();
+      }),
+    );
+}
