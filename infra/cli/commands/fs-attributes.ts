@@ -1,11 +1,12 @@
 import type { Command } from 'commander';
 import { action, print, printJson, UsageError } from '../ui/action.ts';
 import { withPangu } from '../ui/cluster.ts';
+import { shownName, shownValue } from '../ui/file-view.ts';
 import { expand, walkEntries } from '../ui/pangu-paths.ts';
 import { formatCount } from '../ui/units.ts';
 import { type VerbOptions, verb } from '../ui/verb.ts';
 
-/** `feitian fs chown|touch|attr`: what stands beside a file's name and bytes. */
+/** `feitian fs chown|attr`: what stands beside a file's name and bytes. */
 export function registerAttributes(fs: Command): void {
   verb(fs, 'chown <owner> <paths...>', 'say whose files and directories are', 'feitian fs chown -R user/alice /home/alice')
     .option('-R, --recursive', 'all below directories too')
@@ -28,9 +29,9 @@ export function registerAttributes(fs: Command): void {
 
   verb(attributes, 'ls <path>', 'all of a file or directory', 'feitian fs attr ls /books/big.txt').action(
     action(async (path: string, options: VerbOptions) => {
-      const found = Object.fromEntries([...(await withPangu(options.dir, (pangu) => pangu.attributes(path)))].map(shown));
+      const found = Object.fromEntries([...(await withPangu(options.dir, (pangu) => pangu.attributes(path)))].map(shownValue));
       if (options.json) printJson(found);
-      else for (const [name, value] of Object.entries(found)) print(`${name} = ${value}`);
+      else for (const [name, value] of Object.entries(found)) print(`${shownName(name)} = ${shownName(value)}`);
     }),
   );
 
@@ -55,11 +56,4 @@ export function registerAttributes(fs: Command): void {
       if (options.json) printJson({ removed: name });
     }),
   );
-}
-
-/** A value that is no text is shown as `0s` and base64, as getfattr does. */
-export function shown([name, value]: [string, Uint8Array]): [string, string] {
-  const bytes = Buffer.from(value);
-  const text = bytes.toString('utf8');
-  return [name, Buffer.from(text, 'utf8').equals(bytes) ? text : `0s${bytes.toString('base64')}`];
 }
