@@ -1,10 +1,14 @@
 import type { Command } from 'commander';
+import { PanguError } from '../../../services/pangu/contract.ts';
 import { action, print, printJson, UsageError } from '../ui/action.ts';
 import { withPangu } from '../ui/cluster.ts';
+import { writeOut } from '../ui/copy/standard.ts';
 import { shownName, shownValue } from '../ui/file-view.ts';
 import { expand, walkEntries } from '../ui/pangu-paths.ts';
 import { formatCount } from '../ui/units.ts';
 import { type VerbOptions, verb } from '../ui/verb.ts';
+
+const OWNER_BYTES_MAX = 255;
 
 /** `feitian fs chown|attr`: what stands beside a file's name and bytes. */
 export function registerAttributes(fs: Command): void {
@@ -12,6 +16,7 @@ export function registerAttributes(fs: Command): void {
     .option('-R, --recursive', 'all below directories too')
     .action(
       action(async (owner: string, paths: string[], options: VerbOptions & { recursive?: boolean }) => {
+        if (owner === '' || Buffer.byteLength(owner) > OWNER_BYTES_MAX) throw new UsageError(`an owner has 1 to ${OWNER_BYTES_MAX} bytes`);
         const changed = await withPangu(options.dir, async (pangu) => {
           let count = 0;
           for await (const { path } of walkEntries(pangu, paths, options.recursive ?? false)) {
@@ -21,7 +26,7 @@ export function registerAttributes(fs: Command): void {
           return count;
         });
         if (options.json) printJson({ owner, changed });
-        else print(formatCount(changed));
+        else print(`${formatCount(changed)} changed`);
       }),
     );
 
@@ -32,6 +37,15 @@ export function registerAttributes(fs: Command): void {
       const found = Object.fromEntries([...(await withPangu(options.dir, (pangu) => pangu.attributes(path)))].map(shownValue));
       if (options.json) printJson(found);
       else for (const [name, value] of Object.entries(found)) print(`${shownName(name)} = ${shownName(value)}`);
+    }),
+  );
+
+  verb(attributes, 'get <path> <name>', 'print one, byte for byte', 'feitian fs attr get /books/big.txt user.language').action(
+    action(async (path: string, name: string, options: VerbOptions) => {
+      const value = (await withPangu(options.dir, (pangu) => pangu.attributes(path))).get(name);
+      if (!value) throw new PanguError('ENODATA', `${path} has no attribute "${name}"`);
+      if (options.json) printJson({ path, name, value: shownValue([name, value])[1] });
+      else await writeOut(value);
     }),
   );
 

@@ -1,7 +1,9 @@
 import { resolve } from 'node:path';
 import type { Command } from 'commander';
 import { BLOCK_BYTES, type PanguClient, type WriteOptions } from '../../../services/pangu/contract.ts';
+import { CHUNK_BYTES_MAX } from '../../../services/pangu/contract-fields.ts';
 import { action, print, printJson, SilentFailure, UsageError } from '../ui/action.ts';
+import { copies } from '../ui/arguments.ts';
 import { withPangu } from '../ui/cluster.ts';
 import type { Copied, CopyOptions } from '../ui/copy/copy-all.ts';
 import { get } from '../ui/copy/get.ts';
@@ -35,14 +37,20 @@ export function registerCopy(fs: Command): void {
       'gzip -dc big.gz | feitian fs put - /books/big.txt',
     ),
   )
-    .option('--replicas <n>', 'copies of each chunk (default: 3)')
+    .option('--replicas <n>', 'copies of each chunk (default: 3)', copies)
     .option('--chunk <size>', 'length of a chunk, such as 8MiB (default: what the directory says, else 64MiB)')
     .addHelpText('after', `${RESUMES} Links are followed.`)
     .action(
-      action((paths: string[], options: VerbOptions & SameOptions & { replicas?: string; chunk?: string }) => {
+      action((paths: string[], options: VerbOptions & SameOptions & { replicas?: number; chunk?: string }) => {
         const { sources, destination } = splitPaths(paths);
         const written = writeOptions(options);
-        const command = ['put', ...sources.map((source) => resolve(source)), destination, options.replicas ?? '', options.chunk ?? ''];
+        const command = [
+          'put',
+          ...sources.map((source) => resolve(source)),
+          destination,
+          String(options.replicas ?? ''),
+          options.chunk ?? '',
+        ];
         return copy(command, options, (pangu, how) => put(pangu, sources, destination, written, how));
       }),
     );
@@ -103,17 +111,15 @@ export function splitPaths(paths: string[]): { sources: string[]; destination: s
   return { sources: paths.slice(0, -1), destination: paths.at(-1)! };
 }
 
-function writeOptions({ replicas, chunk }: { replicas?: string; chunk?: string }): WriteOptions {
+function writeOptions({ replicas, chunk }: { replicas?: number; chunk?: string }): WriteOptions {
   const options: WriteOptions = {};
-  if (replicas !== undefined) {
-    options.replicas = Number(replicas);
-    if (!Number.isInteger(options.replicas) || options.replicas < 1)
-      throw new UsageError(`--replicas ${replicas} is not a whole number above 0`);
-  }
+  if (replicas !== undefined) options.replicas = replicas;
   if (chunk !== undefined) {
     const bytes = parseBytes(chunk);
-    if (!bytes || bytes % BLOCK_BYTES !== 0)
-      throw new UsageError(`--chunk ${chunk} is not a multiple of ${formatBytes(BLOCK_BYTES)}, such as 8MiB`);
+    if (!bytes || bytes % BLOCK_BYTES !== 0 || bytes > CHUNK_BYTES_MAX)
+      throw new UsageError(
+        `--chunk ${chunk} is not a multiple of ${formatBytes(BLOCK_BYTES)}, up to ${formatBytes(CHUNK_BYTES_MAX)}, such as 8MiB`,
+      );
     options.chunkBytes = bytes;
   }
   return options;

@@ -1,75 +1,101 @@
 import type { Command } from 'commander';
+import { inParallel } from '../../../services/base/in-parallel.ts';
+import type { PanguClient, Usage } from '../../../services/pangu/contract.ts';
 import { action, print, printJson, SilentFailure, UsageError } from '../ui/action.ts';
-import { wholeNumber } from '../ui/arguments.ts';
+import { copies, wholeNumber } from '../ui/arguments.ts';
 import { withPangu } from '../ui/cluster.ts';
+import { shownName } from '../ui/file-view.ts';
 import { expand, walkFiles } from '../ui/pangu-paths.ts';
-import { quotaTable, spaceTable, sumSpace } from '../ui/quota-view.ts';
+import { quotaTable } from '../ui/quota-view.ts';
+import { describeSpace, sumSpace } from '../ui/space-view.ts';
 import { renderTable } from '../ui/table.ts';
 import { formatBytes, formatCount, parseBytes } from '../ui/units.ts';
 import { type VerbOptions, verb } from '../ui/verb.ts';
 
+/** Each is a walk of the tables; more at once would only take Postgres from others. */
+const USAGES_AT_ONCE = 8;
+
+const right = (title: string) => ({ title, align: 'right' }) as const;
+
 /** `feitian fs du|df|quota|setrep`: how much there is, and how much there may be. */
 export function registerSpace(fs: Command): void {
-  verb(fs, 'du [paths...]', 'how much lies in directories, entry by entry, with all below them', 'feitian fs du -s /out')
-    .option('-s, --summary', 'one line for each path')
+  verb(
+    fs,
+    'du [paths...]',
+    'how much lies in directories, with all below them: each directory in one that is named, then the named one itself',
+    'feitian fs du -s /out /logs',
+    'feitian fs du -a /out',
+  )
+    .option('-s, --summary', 'only what was named')
+    .option('-a, --all', 'files too')
     .action(
-      action(async (paths: string[], options: VerbOptions & { summary?: boolean }) => {
-        const found = await withPangu(options.dir, async (pangu) => {
-          const asked = (await Promise.all((paths.length > 0 ? paths : ['/']).map((path) => expand(pangu, path)))).flat();
-          const entries = [];
-          for (const each of asked) {
-            if (options.summary || each.type === 'file') entries.push(each.path);
-            else for await (const { path } of pangu.readdir(each.path)) entries.push(path);
-          }
-          const usages = [];
-          for (const path of entries) usages.push({ path, ...(await pangu.usage(path)) });
-          return usages;
-        });
+      action(async (paths: string[], options: VerbOptions & { summary?: boolean; all?: boolean }) => {
+        if (options.summary && options.all) throw new UsageError('--summary and --all are opposites');
+        const found = await withPangu(options.dir, (pangu) => usages(pangu, paths.length > 0 ? paths : ['/'], options));
         if (options.json) return printJson(found);
-        const right = (title: string) => ({ title, align: 'right' }) as const;
         const rows = found.map(({ path, files, logicalBytes, storedBytes }) => [
           formatCount(files),
           formatBytes(logicalBytes),
           formatBytes(storedBytes),
-          path,
+          shownName(path),
         ]);
         print(renderTable([right('files'), right('bytes'), right('on disks'), { title: 'path' }], rows));
       }),
     );
 
-  verb(fs, 'df', 'how full the disks are', 'feitian fs df').action(
+  verb(fs, 'df', 'how full the disks are, node by node; with what is wrong with disks that take nothing', 'feitian fs df').action(
     action(async (options: VerbOptions) => {
       const space = sumSpace(await withPangu(options.dir, (pangu) => pangu.space()));
       if (options.json) printJson(space);
-      else print(spaceTable(space));
+      else print(describeSpace(space));
     }),
   );
 
-  verb(
-    fs,
-    'setrep <copies> <paths...>',
-    'how many copies files are to have; made, or removed, in the background',
-    'feitian fs setrep -R 2 /logs',
-  )
+  verb(fs, 'setrep', 'how many copies files are to have; made, or removed, in the background', 'feitian fs setrep -R 2 /logs')
+    .argument('<copies>', 'of each chunk', copies)
+    .argument('<paths...>')
     .option('-R, --recursive', 'all files below directories')
     .action(
-      action(async (copies: string, paths: string[], options: VerbOptions & { recursive?: boolean }) => {
-        const replicas = Number(copies);
-        if (!Number.isInteger(replicas) || replicas < 1) throw new UsageError(`${copies} is not a whole number above 0`);
+      action(async (replicas: number, paths: string[], options: VerbOptions & { recursive?: boolean }) => {
         const changed = await withPangu(options.dir, async (pangu) => {
-          const files: string[] = [];
+          let count = 0;
           for await (const { path } of walkFiles(pangu, paths, options.recursive ?? false)) {
             await pangu.setReplicas(path, replicas);
-            files.push(path);
+            count++;
           }
-          return files;
+          return count;
         });
         if (options.json) printJson({ replicas, changed });
-        else print(`${formatCount(changed.length)} ${changed.length === 1 ? 'file' : 'files'}`);
+        else print(`${formatCount(changed)} ${changed === 1 ? 'file' : 'files'}`);
       }),
     );
 
   registerQuota(fs.command('quota').description('limits of what directories may hold, in files and in bytes, copies not counted'));
+}
+
+type PathUsage = Usage & { path: string };
+
+async function usages(
+  pangu: PanguClient,
+  paths: readonly string[],
+  { summary, all }: { summary?: boolean; all?: boolean },
+): Promise<PathUsage[]> {
+  const wanted: string[] = [];
+  for (const named of (await Promise.all(paths.map((path) => expand(pangu, path)))).flat()) {
+    if (named.type === 'directory' && !summary)
+      for await (const { path, type } of pangu.readdir(named.path)) if (all || type === 'directory') wanted.push(path);
+    wanted.push(named.path);
+  }
+  const found: PathUsage[] = new Array(wanted.length);
+  await inParallel(
+    wanted.entries(),
+    USAGES_AT_ONCE,
+    () => true,
+    async ([i, path]) => {
+      found[i] = { path, ...(await pangu.usage(path)) };
+    },
+  );
+  return found;
 }
 
 function registerQuota(quota: Command): void {

@@ -6,6 +6,7 @@ import { formatPath, parsePath } from '../../../services/pangu/core/path.ts';
 import { bucketTimeMs, originOf, TRASH_NAME, trashUser } from '../../../services/pangu/core/trash.ts';
 import { action, print, printJson, UsageError } from '../ui/action.ts';
 import { withPangu } from '../ui/cluster.ts';
+import { shownName } from '../ui/file-view.ts';
 import { expand, panguStat } from '../ui/pangu-paths.ts';
 import { renderTable } from '../ui/table.ts';
 import { formatBytes, formatCount, formatMs, formatTime, parseMs } from '../ui/units.ts';
@@ -28,7 +29,7 @@ export function registerTrash(fs: Command): void {
           formatTime(untilMs),
           formatCount(files),
           formatBytes(bytes),
-          path,
+          shownName(path),
         ]);
         print(renderTable([{ title: 'user' }, { title: 'removed by' }, right('files'), right('bytes'), { title: 'path' }], rows));
       }),
@@ -59,7 +60,12 @@ export function registerTrash(fs: Command): void {
           pangu.emptyTrash({ olderThanMs, ...(options.user === undefined ? {} : { user: options.user }) }),
         );
         if (options.json) printJson({ emptied });
-        else print(emptied === 0 ? 'nothing was due' : `${formatCount(emptied)} directories of a time removed`);
+        else
+          print(
+            emptied === 0
+              ? 'nothing was due'
+              : `${formatCount(emptied)} ${emptied === 1 ? 'directory' : 'directories'} of the trash removed`,
+          );
       }),
     );
 
@@ -124,7 +130,7 @@ async function restore(pangu: PanguClient, paths: string[], to: string | undefin
   });
   // A rename would replace it.
   for (const move of moves)
-    if (await panguStat(pangu, move.to)) throw new Error(`${move.to} is there; --to puts what was removed elsewhere`);
+    if (await panguStat(pangu, move.to)) throw new Error(`EEXIST: ${move.to} is there (--to puts what was removed elsewhere)`);
   for (const move of moves) {
     await pangu.mkdir(posix.dirname(move.to), { recursive: true });
     await pangu.rename(move.from, move.to);

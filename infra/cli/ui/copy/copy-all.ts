@@ -1,3 +1,4 @@
+import { describeError } from '../action.ts';
 import { createCopyBar } from '../bars.ts';
 import type { CopyJournal, DoneEntry } from './journal.ts';
 import { checkPlan, type Failed, type FileCopy, isOfOneFile, type Plan } from './plan.ts';
@@ -64,7 +65,7 @@ export async function copyAll(label: string, plan: Plan, ways: Ways, { journal, 
       await journal.addDone(file.to, done);
     } catch (error) {
       if (signal.aborted) return;
-      if (isOfOneFile(error)) copied.failed.push({ path: file.from, why: error.message });
+      if (isOfOneFile(error)) copied.failed.push({ path: file.from, why: describeError(error) });
       else ended ??= { why: error };
     }
   };

@@ -6,7 +6,7 @@
  */
 import { createHash } from 'node:crypto';
 import { type FileHandle, mkdir, open, readFile, rm } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 
 export interface DoneEntry {
   source: string;
@@ -26,12 +26,12 @@ export class CopyJournal {
   readonly #path: string;
   readonly #done: Map<string, DoneEntry>;
   readonly #parts: Map<string, PartEntry>;
-  readonly #file: FileHandle | undefined;
+  /** Made when there is something to write: a copy that is refused leaves nothing behind. */
+  #file: Promise<FileHandle | undefined> | undefined;
   #written: Promise<unknown> = Promise.resolve();
 
-  private constructor(path: string, lines: readonly Line[], file: FileHandle | undefined) {
+  private constructor(path: string, lines: readonly Line[]) {
     this.#path = path;
-    this.#file = file;
     this.#done = new Map(lines.flatMap((line) => ('done' in line ? [[line.done, line]] : [])));
     this.#parts = new Map(lines.flatMap((line) => ('part' in line ? [[line.part, line]] : [])));
   }
@@ -41,10 +41,7 @@ export class CopyJournal {
     const name = createHash('sha256').update(JSON.stringify(command)).digest('hex').slice(0, 24);
     const path = join(dir, 'copies', `${name}.jsonl`);
     const text = await readFile(path, 'utf8').catch(() => '');
-    const file = await mkdir(join(dir, 'copies'), { recursive: true })
-      .then(() => open(path, 'a', 0o600))
-      .catch(() => undefined);
-    return new CopyJournal(path, text.split('\n').flatMap(parseLine), file);
+    return new CopyJournal(path, text.split('\n').flatMap(parseLine));
   }
 
   done(to: string): DoneEntry | undefined {
@@ -66,16 +63,23 @@ export class CopyJournal {
   /** @param finished nothing is left to do: it is not needed any more */
   async close(finished: boolean): Promise<void> {
     await this.#written;
-    await this.#file?.close();
+    await (await this.#file)?.close();
     if (finished) await rm(this.#path, { force: true });
   }
 
   /** Begins with a newline, so that a line that a crash cut short spoils no other. */
   #append(line: Line): Promise<void> {
-    const written = this.#file?.appendFile(`\n${JSON.stringify(line)}`).catch(() => {}) ?? Promise.resolve();
+    this.#file ??= openToAppend(this.#path);
+    const written = this.#file.then((file) => file?.appendFile(`\n${JSON.stringify(line)}`)).catch(() => {});
     this.#written = Promise.all([this.#written, written]);
     return written;
   }
+}
+
+function openToAppend(path: string): Promise<FileHandle | undefined> {
+  return mkdir(dirname(path), { recursive: true })
+    .then(() => open(path, 'a', 0o600))
+    .catch(() => undefined);
 }
 
 function parseLine(text: string): Line[] {

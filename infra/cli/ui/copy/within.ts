@@ -26,7 +26,7 @@ export async function copyWithin(
   const stats = new Map<string, FileStat>();
   for (const file of found) {
     const to = into ? childPath(destination, posix.basename(file.path)) : destination;
-    if (isInside(to, file.path)) throw new PanguError('EINVAL', `${to} is ${file.path} itself, or inside it`);
+    if (isInside(to, file.path)) throw new PanguError('EINVAL', `${to} is ${to === file.path ? 'the same' : `inside ${file.path}`}`);
     await planWithin(pangu, file, to, plan, stats);
   }
   await inParallel(
