@@ -31,7 +31,7 @@ function placeOf(path: string): Place {
 }
 
 const roomOf = (path: string): string => path.split('/').slice(0, 2).join('/');
-const isContract = (path: string): boolean => /^services\/[^/]+\/([a-z-]+-)?contract\.ts$/.test(path);
+const isContract = (path: string): boolean => /^services\/[^/]+\/(([a-z-]+-)?contract|contract-fields)\.ts$/.test(path);
 const isClient = (path: string): boolean => /^services\/[^/]+\/client\.ts$/.test(path);
 /** Says what is counted and runs nothing, so that dashboards and workflows can read it. */
 const isMetrics = (path: string): boolean => /^services\/(?!base\/)[^/]+\/metrics\.ts$/.test(path);

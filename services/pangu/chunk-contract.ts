@@ -3,8 +3,8 @@ import { FeitianError } from '../base/errors.ts';
 import { defineService, method } from '../kuafu/contract.ts';
 import { wholeOf } from '../kuafu/resource-contract.ts';
 import { BLOCK_BYTES } from './contract.ts';
+import { chunkBytesSchema, crcSchema, idSchema, nodeSchema, offsetSchema, ticketSchema } from './contract-fields.ts';
 import { logChunkMethods } from './log-contract.ts';
-import { CHUNK_BYTES_MAX, chunkIdSchema } from './master-contract.ts';
 import { randomChunkMethods } from './random-chunk-contract.ts';
 
 /**
@@ -39,16 +39,12 @@ export const READ_BYTES_MAX = 4 * TRANSFER_BYTES_MAX;
 export const DELETE_MAX = 1_000;
 export const CHUNK_SERVICE = 'pangu-chunk';
 
-const nodeSchema = z.string().min(1).max(255);
-/** Of those who are no peers: what a master gave with the place of the chunk (core/ticket.ts). */
-const ticketSchema = z.string().max(128).optional();
-const offsetSchema = z.int().min(0).max(CHUNK_BYTES_MAX);
 /** CRC32C of each piece of an attachment, cut where blocks of the chunk end. */
-const crcsSchema = z.array(z.int().min(0).max(0xffff_ffff)).max(READ_BYTES_MAX / BLOCK_BYTES + 1);
+const crcsSchema = z.array(crcSchema).max(READ_BYTES_MAX / BLOCK_BYTES + 1);
 
 /** Where the last call of a log's writer that was carried out in this chunk put its records: what a writer that had no answer wants to know. */
 export const logMarkSchema = z.object({
-  writer: chunkIdSchema,
+  writer: idSchema,
   /** The writer's own count of its calls. */
   sequence: z.int().min(0),
   /** In the chunk. */
@@ -71,8 +67,8 @@ export const chunkServerService = defineService(CHUNK_SERVICE, {
     append: method({
       request: z.object({
         node: nodeSchema,
-        chunk: chunkIdSchema,
-        capacityBytes: z.int().min(BLOCK_BYTES).max(CHUNK_BYTES_MAX).multipleOf(BLOCK_BYTES),
+        chunk: idSchema,
+        capacityBytes: chunkBytesSchema,
         offset: offsetSchema,
         crcs: crcsSchema,
         finish: z.enum(['none', 'sync', 'seal']),
@@ -87,7 +83,7 @@ export const chunkServerService = defineService(CHUNK_SERVICE, {
     seal: method({
       request: z.object({
         node: nodeSchema,
-        chunk: chunkIdSchema,
+        chunk: idSchema,
         length: offsetSchema.optional(),
         durable: z.boolean(),
         ticket: ticketSchema,
@@ -102,7 +98,7 @@ export const chunkServerService = defineService(CHUNK_SERVICE, {
      * shortest of those that answer acknowledges sees nothing that goes again.
      */
     chunkState: method({
-      request: z.object({ node: nodeSchema, chunk: chunkIdSchema, ticket: ticketSchema }),
+      request: z.object({ node: nodeSchema, chunk: idSchema, ticket: ticketSchema }),
       response: z.object({
         length: z.int(),
         acknowledgedLength: z.int(),
@@ -120,8 +116,8 @@ export const chunkServerService = defineService(CHUNK_SERVICE, {
     copy: method({
       request: z.object({
         node: nodeSchema,
-        chunk: chunkIdSchema,
-        capacityBytes: z.int().min(BLOCK_BYTES).max(CHUNK_BYTES_MAX).multipleOf(BLOCK_BYTES),
+        chunk: idSchema,
+        capacityBytes: chunkBytesSchema,
         length: offsetSchema,
         from: z.object({ node: nodeSchema, address: z.string() }),
         /** Not faster than this. @default as fast as it goes */
@@ -142,7 +138,7 @@ export const chunkServerService = defineService(CHUNK_SERVICE, {
     read: method({
       request: z.object({
         node: nodeSchema,
-        chunk: chunkIdSchema,
+        chunk: idSchema,
         offset: offsetSchema,
         length: z.int().min(0).max(READ_BYTES_MAX),
         ticket: ticketSchema,
@@ -154,7 +150,7 @@ export const chunkServerService = defineService(CHUNK_SERVICE, {
     }),
     /** Where the file of a sealed chunk is: a reader on the server's own node opens it itself, if the system lets it. */
     localPath: method({
-      request: z.object({ node: nodeSchema, chunk: chunkIdSchema, ticket: ticketSchema }),
+      request: z.object({ node: nodeSchema, chunk: idSchema, ticket: ticketSchema }),
       /** Absent: the chunk is written to. */
       response: z.object({ place: z.object({ path: z.string(), dataOffset: z.int() }).optional() }),
       idempotent: true,
@@ -162,7 +158,7 @@ export const chunkServerService = defineService(CHUNK_SERVICE, {
     }),
     /** Reads the first `length` bytes back from disk and checks them. */
     verify: method({
-      request: z.object({ node: nodeSchema, chunk: chunkIdSchema, length: offsetSchema }),
+      request: z.object({ node: nodeSchema, chunk: idSchema, length: offsetSchema }),
       response: z.object({}),
       idempotent: true,
       access: PEER,
@@ -170,7 +166,7 @@ export const chunkServerService = defineService(CHUNK_SERVICE, {
     ...logChunkMethods,
     /** Those not here are fine. */
     delete: method({
-      request: z.object({ node: nodeSchema, chunks: z.array(chunkIdSchema).max(DELETE_MAX) }),
+      request: z.object({ node: nodeSchema, chunks: z.array(idSchema).max(DELETE_MAX) }),
       response: z.object({}),
       idempotent: true,
       access: PEER,

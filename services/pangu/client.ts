@@ -20,6 +20,7 @@ import { createReadStream, createWriteStream } from './client/streams.ts';
 import {
   type ChunkLocation,
   type FileStat,
+  type GlobOptions,
   type NodeSpace,
   type PanguClient,
   PanguError,
@@ -224,8 +225,8 @@ class Client implements PanguClient {
     await this.#masters.setTrashRetention({ retentionMs });
   }
 
-  glob(pattern: string): Promise<FileStat[]> {
-    return glob(this, pattern);
+  glob(pattern: string, options?: GlobOptions): Promise<FileStat[]> {
+    return glob(this, pattern, options);
   }
 
   async locate(path: string): Promise<ChunkLocation[]> {

@@ -128,6 +128,11 @@ export interface ReadOptions {
   patienceMs?: number;
 }
 
+export interface GlobOptions {
+  /** Directories too that the last name of the pattern matches; `**` there means files all the same. @default false */
+  directories?: boolean;
+}
+
 export interface StreamOptions {
   start?: number;
   end?: number;
@@ -244,8 +249,8 @@ export interface PanguClient {
   /** How long what is removed can be had back; 0: not at all. */
   trashRetentionMs(): Promise<number>;
   setTrashRetentionMs(retentionMs: number): Promise<void>;
-  /** Files (not directories) that match; `*`, `?`, `[…]`, `{a,b}` within a segment, `**` across; by path. A pattern without wildcards is one path. */
-  glob(pattern: string): Promise<FileStat[]>;
+  /** Files that match, and directories if asked for; `*`, `?`, `[…]`, `{a,b}` within a segment, `**` across; by path. A pattern without wildcards is one path. */
+  glob(pattern: string, options?: GlobOptions): Promise<FileStat[]>;
   locate(path: string): Promise<ChunkLocation[]>;
   /**
    * All publications appear in one transaction, or none. Called again with the same `publishId` after it succeeded, it succeeds

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { method } from '../kuafu/contract.ts';
 import { wholeOf } from '../kuafu/resource-contract.ts';
+import { bytesSchema, idSchema, nodeSchema, pathSchema } from './contract-fields.ts';
 import { FSCK_KINDS } from './core/fsck.ts';
 import { healingSchema } from './core/healing.ts';
 import { LEDGER_KINDS } from './core/ledger.ts';
@@ -9,11 +10,6 @@ import { pathResource } from './core/resources.ts';
 /** What masters answer of redundancy: what was lost and made again, what is wrong now, what is being done about it. A part of `masterService`. */
 export const LEDGER_LIMIT_MAX = 5_000;
 export const FSCK_LIMIT_MAX = 10_000;
-
-const idSchema = z.string().regex(/^[0-9a-z-]{1,64}$/);
-const nodeSchema = z.string().min(1).max(255);
-const pathSchema = z.string().min(1).max(8192);
-const bytesSchema = z.int().min(0);
 
 export const ledgerEntrySchema = z.object({
   /** Grows; not without gaps. */

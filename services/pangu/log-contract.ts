@@ -1,22 +1,20 @@
 import { z } from 'zod';
 import { method } from '../kuafu/contract.ts';
 import { wholeOf } from '../kuafu/resource-contract.ts';
-import { BLOCK_BYTES } from './contract.ts';
+import {
+  bytesSchema,
+  chunkBytesSchema,
+  crcSchema,
+  idSchema,
+  nodeSchema,
+  pathSchema,
+  REPLICAS_MAX,
+  replicaSchema,
+  ticketSchema,
+} from './contract-fields.ts';
 import { pathResource } from './core/resources.ts';
 
 /** What is asked about logs: of chunk servers (`logChunkMethods`), and of masters (`logMethods`). */
-const idSchema = z.string().regex(/^[0-9a-z-]{1,64}$/);
-const nodeSchema = z.string().min(1).max(255);
-const pathSchema = z.string().min(1).max(8192);
-const bytesSchema = z.int().min(0);
-const ticketSchema = z.string().max(128).optional();
-const capacitySchema = z
-  .int()
-  .min(BLOCK_BYTES)
-  .max(1024 * 1024 * 1024)
-  .multipleOf(BLOCK_BYTES);
-const crcSchema = z.int().min(0).max(0xffff_ffff);
-const replicaSchema = z.object({ node: nodeSchema, address: z.string().optional() });
 const PEER = { operation: 'peer', on: wholeOf('pangu') } as const;
 const WITH_TICKET = 'identified';
 const OF_FILE = 'identified';
@@ -34,13 +32,13 @@ export const logChunkMethods = {
     request: z.object({
       node: nodeSchema,
       chunk: idSchema,
-      capacityBytes: capacitySchema,
+      capacityBytes: chunkBytesSchema,
       writer: idSchema,
       /** The writer's own count of its calls. */
       sequence: z.int().min(0),
       crc: crcSchema,
       /** The other replicas, as long as the chunk lasts. */
-      others: z.array(z.object({ node: nodeSchema, address: z.string() })).max(16),
+      others: z.array(z.object({ node: nodeSchema, address: z.string() })).max(REPLICAS_MAX),
       ticket: ticketSchema,
     }),
     response: z.object({ offset: bytesSchema }),
@@ -51,7 +49,7 @@ export const logChunkMethods = {
     request: z.object({
       node: nodeSchema,
       chunk: idSchema,
-      capacityBytes: capacitySchema,
+      capacityBytes: chunkBytesSchema,
       offset: bytesSchema,
       crcs: z.array(crcSchema),
       calls: z.array(z.object({ writer: idSchema, sequence: z.int().min(0), length: bytesSchema })),
@@ -89,9 +87,9 @@ export const logMethods = {
     request: z.object({
       file: idSchema,
       path: pathSchema,
-      chunkBytes: capacitySchema.optional(),
-      replicas: z.int().min(1).max(16),
-      minReplicas: z.int().min(1).max(16),
+      chunkBytes: chunkBytesSchema.optional(),
+      replicas: z.int().min(1).max(REPLICAS_MAX),
+      minReplicas: z.int().min(1).max(REPLICAS_MAX),
       parents: z.boolean(),
     }),
     response: placedSchema,

@@ -1,53 +1,40 @@
 import { z } from 'zod';
 import { defineService, method } from '../kuafu/contract.ts';
 import { wholeOf } from '../kuafu/resource-contract.ts';
-import { BLOCK_BYTES, PanguError } from './contract.ts';
-import { DISTANCES } from './core/replica-order.ts';
+import { PanguError } from './contract.ts';
+import {
+  bytesSchema,
+  chunkBytesSchema,
+  idSchema,
+  nodeSchema,
+  pathSchema,
+  REPLICAS_MAX,
+  replicaSchema,
+  requestIdSchema,
+  statSchema,
+} from './contract-fields.ts';
 import { pathResource, publicationResources } from './core/resources.ts';
-import { CHUNK_STATES, FILE_KINDS, FILE_STATES, INODE_TYPES } from './core/states.ts';
+import { CHUNK_STATES } from './core/states.ts';
 import { healingMethods } from './healing-contract.ts';
 import { logMethods } from './log-contract.ts';
-import { namespaceMethods, REPLICAS_MAX, serverSchema } from './namespace-contract.ts';
+import { namespaceMethods, serverSchema } from './namespace-contract.ts';
 import { randomMethods } from './random-contract.ts';
 import { reportMethods } from './report-contract.ts';
 import { leaseFields, writeMethods } from './write-contract.ts';
 
-export { type ChunkServerState, REPLICAS_MAX } from './namespace-contract.ts';
+export { CHUNK_BYTES_MAX, REPLICAS_MAX } from './contract-fields.ts';
+export type { ChunkServerState } from './namespace-contract.ts';
 
 /**
  * What Pangu's client asks of a master. Masters keep nothing between calls: any of them answers any call. Each call may be
  * sent again after a lost reply: reads by nature; files are made under an id that the caller chose; commits say what is so, not what to
  * change; and the rest carry a `requestId`, under which the first outcome is remembered.
  */
-export const CHUNK_BYTES_MAX = 1024 * 1024 * 1024;
 export const READDIR_LIMIT_MAX = 5_000;
 
-const idSchema = z.string().regex(/^[0-9a-z-]{1,64}$/);
-const requestIdSchema = z.string().min(1).max(256);
-/** Checked name by name where it is parsed. */
-const pathSchema = z.string().min(1).max(8192);
-const nodeSchema = z.string().min(1).max(255);
-const bytesSchema = z.int().min(0);
 /** Of one copy. @default as fast as it goes */
 const rateSchema = z.int().min(1).optional();
 
-export const chunkIdSchema = idSchema;
-
-export const statSchema = z.object({
-  type: z.enum(INODE_TYPES),
-  kind: z.enum(FILE_KINDS),
-  size: bytesSchema,
-  createdAtMs: z.number(),
-  modifiedAtMs: z.number(),
-  state: z.enum(FILE_STATES),
-  chunkBytes: z.int(),
-  replicas: z.int(),
-  owner: z.string(),
-});
-
-/** A replica and where its chunk server answers now; no address: it does not. */
-/** `distance`: from the node that whoever asks said it is on. */
-export const replicaSchema = z.object({ node: nodeSchema, address: z.string().optional(), distance: z.enum(DISTANCES).optional() });
 export type Replica = z.infer<typeof replicaSchema>;
 
 export const allocationSchema = z.object({
@@ -145,7 +132,7 @@ export const masterService = defineService('pangu-master', {
         path: pathSchema,
         mode: z.enum(['w', 'wx']),
         /** @default what the nearest directory above says, else CHUNK_BYTES_DEFAULT */
-        chunkBytes: z.int().min(BLOCK_BYTES).max(CHUNK_BYTES_MAX).multipleOf(BLOCK_BYTES).optional(),
+        chunkBytes: chunkBytesSchema.optional(),
         replicas: z.int().min(1).max(REPLICAS_MAX),
         /** @default 1 */
         minReplicas: z.int().min(1).max(REPLICAS_MAX).optional(),

@@ -1,17 +1,13 @@
 import { z } from 'zod';
 import { method } from '../kuafu/contract.ts';
 import { wholeOf } from '../kuafu/resource-contract.ts';
+import { bytesSchema, nodeSchema, pathSchema, REPLICAS_MAX, requestIdSchema } from './contract-fields.ts';
 import { diskSpaceSchema } from './core/disk-space.ts';
 import { formatPath } from './core/path.ts';
 import { pathResource } from './core/resources.ts';
 import { TRASH_NAME, trashUser } from './core/trash.ts';
 
 /** What masters answer of what stands beside names and bytes: owners, times, attributes, quotas, the trash. A part of `masterService`. */
-export const REPLICAS_MAX = 16;
-
-const requestIdSchema = z.string().min(1).max(256);
-const pathSchema = z.string().min(1).max(8192);
-const bytesSchema = z.int().min(0);
 const ownerSchema = z.string().max(255);
 /** Looked at closely by the operation, which has words for what is wrong. */
 const attributeNameSchema = z.string().max(4096);
@@ -20,7 +16,7 @@ const TIME_MS_MAX = 253_402_300_799_999;
 
 /** Of a chunk server: what masters know of it and what the tables say of its replicas. */
 export const serverSchema = z.object({
-  node: z.string().min(1).max(255),
+  node: nodeSchema,
   rack: z.string(),
   /** It is registered now. */
   up: z.boolean(),

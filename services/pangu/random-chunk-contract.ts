@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { method } from '../kuafu/contract.ts';
 import { wholeOf } from '../kuafu/resource-contract.ts';
+import { chunkBytesSchema, crcSchema, idSchema, nodeSchema, offsetSchema, ticketSchema } from './contract-fields.ts';
 
 /**
  * What chunk servers answer of chunks of `random` files, which are written anywhere and never sealed. A part of `chunkServerService`.
@@ -12,22 +13,9 @@ export const RANDOM_VERSION_MAX = 0xffff_ffff;
 /** In one write: a record of the journal. */
 export const RANDOM_TRANSFER_BYTES_MAX = 1024 * 1024;
 
-const nodeSchema = z.string().min(1).max(255);
-const chunkSchema = z.string().regex(/^[0-9a-z-]{1,64}$/);
-const ticketSchema = z.string().max(128).optional();
-const offsetSchema = z
-  .int()
-  .min(0)
-  .max(1024 * 1024 * 1024);
 const versionSchema = z.int().min(0).max(RANDOM_VERSION_MAX);
-const crcSchema = z.int().min(0).max(0xffff_ffff);
-const capacitySchema = z
-  .int()
-  .min(64 * 1024)
-  .max(1024 * 1024 * 1024)
-  .multipleOf(64 * 1024);
 
-const named = { node: nodeSchema, chunk: chunkSchema, version: versionSchema };
+const named = { node: nodeSchema, chunk: idSchema, version: versionSchema };
 /** A chunk server does not know which file a chunk is of: see `chunkServerService`. */
 const WITH_TICKET = 'identified';
 const PEER = { operation: 'peer', on: wholeOf('pangu') } as const;
@@ -38,7 +26,7 @@ const replicaState = z.object({ end: offsetSchema, digest: crcSchema });
 export const randomChunkMethods = {
   /** Makes a chunk of zeros, on disk. One that is there with this version stays as it is. */
   randomMake: method({
-    request: z.object({ ...named, capacityBytes: capacitySchema }),
+    request: z.object({ ...named, capacityBytes: chunkBytesSchema }),
     response: z.object({}),
     idempotent: true,
     access: PEER,
@@ -87,7 +75,7 @@ export const randomChunkMethods = {
    * nobody reads or writes. The reply is of this one; when somebody wrote to the other meanwhile, they still differ. Errors: SourceFailed, NoSpace, DiskFailed.
    */
   randomPull: method({
-    request: z.object({ ...named, capacityBytes: capacitySchema, from: z.object({ node: nodeSchema, address: z.string() }) }),
+    request: z.object({ ...named, capacityBytes: chunkBytesSchema, from: z.object({ node: nodeSchema, address: z.string() }) }),
     response: replicaState.extend({ copiedBytes: z.int() }),
     idempotent: true,
     access: PEER,

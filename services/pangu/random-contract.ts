@@ -1,9 +1,17 @@
 import { z } from 'zod';
 import { method } from '../kuafu/contract.ts';
-import { BLOCK_BYTES } from './contract.ts';
+import {
+  bytesSchema,
+  chunkBytesSchema,
+  idSchema,
+  nodeSchema,
+  pathSchema,
+  REPLICAS_MAX,
+  replicaSchema,
+  requestIdSchema,
+  statSchema,
+} from './contract-fields.ts';
 import { pathResource } from './core/resources.ts';
-import { FILE_KINDS, FILE_STATES, INODE_TYPES } from './core/states.ts';
-import { REPLICAS_MAX } from './namespace-contract.ts';
 import { leaseFields } from './write-contract.ts';
 
 /**
@@ -16,44 +24,22 @@ import { leaseFields } from './write-contract.ts';
 export const RANDOM_PLACE_MS = 2_000;
 export const RANDOM_INDEXES_MAX = 1_024;
 
-const idSchema = z.string().regex(/^[0-9a-z-]{1,64}$/);
-const requestIdSchema = z.string().min(1).max(256);
-const pathSchema = z.string().min(1).max(8192);
-const nodeSchema = z.string().min(1).max(255);
-const bytesSchema = z.int().min(0);
 const indexSchema = z
   .int()
   .min(0)
   .max(2 ** 31 - 1);
-const chunkBytesSchema = z
-  .int()
-  .min(BLOCK_BYTES)
-  .max(1024 * 1024 * 1024)
-  .multipleOf(BLOCK_BYTES);
 const versionSchema = z.int().min(0);
 
 const ofPath = ({ path }: { path: string }, cluster: string): string => pathResource(path, cluster);
 const WRITE_PATH = { operation: 'write', on: ofPath } as const;
 const OF_FILE = 'identified';
 
-const statSchema = z.object({
-  type: z.enum(INODE_TYPES),
-  kind: z.enum(FILE_KINDS),
-  size: bytesSchema,
-  createdAtMs: z.number(),
-  modifiedAtMs: z.number(),
-  state: z.enum(FILE_STATES),
-  chunkBytes: z.int(),
-  replicas: z.int(),
-  owner: z.string(),
-});
-
 /** Where a chunk is. `wanted`: so many replicas it is to have. */
 const placeSchema = z.object({
   chunk: idSchema,
   index: indexSchema,
   version: versionSchema,
-  replicas: z.array(z.object({ node: nodeSchema, address: z.string().optional() })),
+  replicas: z.array(replicaSchema),
   wanted: z.int(),
   ticket: z.string().optional(),
 });

@@ -1,10 +1,9 @@
 import { z } from 'zod';
 import { method } from '../kuafu/contract.ts';
 import { wholeOf } from '../kuafu/resource-contract.ts';
+import { idSchema, nodeSchema } from './contract-fields.ts';
 
 /** What chunk servers and masters tell each other of replicas, so that rows say what disks hold. A part of `masterService`. */
-const nodeSchema = z.string().min(1).max(255);
-const idSchema = z.string().regex(/^[0-9a-z-]{1,64}$/);
 
 export const REPORT_MAX = 1_000;
 

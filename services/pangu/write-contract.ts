@@ -1,14 +1,11 @@
 import { z } from 'zod';
 import { method } from '../kuafu/contract.ts';
 import { BLOCK_BYTES } from './contract.ts';
+import { bytesSchema, CHUNK_BYTES_MAX, idSchema, pathSchema, requestIdSchema } from './contract-fields.ts';
 import { pathResource } from './core/resources.ts';
 import { FILE_KINDS, FILE_STATES } from './core/states.ts';
 
 /** What masters answer of the writer's lease (master/lease.ts), of files that are opened again to be written, and of logs. A part of `masterService`. */
-const idSchema = z.string().regex(/^[0-9a-z-]{1,64}$/);
-const requestIdSchema = z.string().min(1).max(256);
-const pathSchema = z.string().min(1).max(8192);
-const bytesSchema = z.int().min(0);
 
 export const leaseFields = {
   /** The id under which the writer's client stands in Nuwa, below `WRITERS_PATH`. Absent: no lease is kept, and whoever comes next may write. */
@@ -59,11 +56,7 @@ export const writeMethods = {
   setChunkBytes: method({
     request: z.object({
       path: pathSchema,
-      chunkBytes: z
-        .int()
-        .min(0)
-        .max(1024 * 1024 * 1024)
-        .multipleOf(BLOCK_BYTES),
+      chunkBytes: z.int().min(0).max(CHUNK_BYTES_MAX).multipleOf(BLOCK_BYTES),
     }),
     response: z.object({}),
     idempotent: true,

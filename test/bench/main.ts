@@ -1,5 +1,5 @@
-import { parseArgs } from 'node:util';
 import { renderTable } from '../../infra/cli/ui/table.ts';
+import { argumentsOf } from '../helpers/arguments.ts';
 
 /**
  * `npm run bench -- <name> [--json]`: measures one part of Feitian beside its peer, in the same run. Each bench is a file here with
@@ -38,30 +38,13 @@ const BENCHES: Record<string, () => Promise<Bench>> = {
 const USAGE = `usage: npm run bench -- <name> [--json] [--quick] [--rounds N] [--peers DIR] [--only PART,…]
   names: ${Object.keys(BENCHES).join(', ')}`;
 
-function argumentsOf() {
-  try {
-    return parseArgs({
-      allowPositionals: true,
-      options: {
-        json: { type: 'boolean', default: false },
-        quick: { type: 'boolean', default: false },
-        rounds: { type: 'string' },
-        peers: { type: 'string' },
-        only: { type: 'string' },
-        help: { type: 'boolean', default: false },
-      },
-    });
-  } catch (error) {
-    console.error(`${(error as Error).message}\n${USAGE}`);
-    process.exit(2);
-  }
-}
-
-const { values, positionals } = argumentsOf();
-if (values.help) {
-  console.log(USAGE);
-  process.exit(0);
-}
+const { values, positionals } = argumentsOf(USAGE, {
+  json: { type: 'boolean', default: false },
+  quick: { type: 'boolean', default: false },
+  rounds: { type: 'string' },
+  peers: { type: 'string' },
+  only: { type: 'string' },
+});
 const load = BENCHES[positionals[0] ?? ''];
 const rounds = values.rounds === undefined ? undefined : Number(values.rounds);
 if (!load || (rounds !== undefined && !(Number.isInteger(rounds) && rounds > 0))) {

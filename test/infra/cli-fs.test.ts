@@ -67,7 +67,9 @@ describe('feitian fs and feitian nuwa', () => {
     expect(stat).toMatchObject({ type: 'file', size: 200_000, chunkBytes: 65_536, replicas: 1 });
     expect((stat as { chunks: { nodes: string[] }[] }).chunks.map((chunk) => chunk.nodes.length)).toEqual([1, 1, 1, 1]);
     expect(await fs('stat', '/big')).toMatch(/size {6}195 KiB \(200,000 bytes\)\nchunks {4}4 of up to 64 KiB, 1 copies each/);
-    expect(await fs('ls', '-l', '/big')).toMatch(/^type {2}copies {5}size {2}modified {13}name\nfile {7}1 {2}195 KiB {2}\S+ \S+ {2}big\n$/);
+    expect(await fs('ls', '-l', '/big')).toMatch(
+      /^type {2}owner {2}copies {5}size {2}modified {13}name\nfile {14}1 {2}195 KiB {2}\S+ \S+ {2}big\n$/,
+    );
   });
 
   test('mkdir, mv and rm do what their namesakes do', async () => {

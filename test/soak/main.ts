@@ -1,4 +1,4 @@
-import { parseArgs } from 'node:util';
+import { argumentsOf } from '../helpers/arguments.ts';
 
 /** `npm run soak -- <name> [--minutes N]`: runs on, with fresh seeds where there are any, for as long as it is told, once at least; ends with 1 at the first failure. */
 const SOAKS: Record<string, () => Promise<{ run(options: { minutes: number; say: (line: string) => void }): void | Promise<void> }>> = {
@@ -9,23 +9,7 @@ const SOAKS: Record<string, () => Promise<{ run(options: { minutes: number; say:
 
 const USAGE = `usage: npm run soak -- <name> [--minutes N]\n  names: ${Object.keys(SOAKS).join(', ')}`;
 
-function argumentsOf() {
-  try {
-    return parseArgs({
-      allowPositionals: true,
-      options: { minutes: { type: 'string', default: '10' }, help: { type: 'boolean', default: false } },
-    });
-  } catch (error) {
-    console.error(`${(error as Error).message}\n${USAGE}`);
-    process.exit(2);
-  }
-}
-
-const { values, positionals } = argumentsOf();
-if (values.help) {
-  console.log(USAGE);
-  process.exit(0);
-}
+const { values, positionals } = argumentsOf(USAGE, { minutes: { type: 'string', default: '10' } });
 const load = SOAKS[positionals[0] ?? ''];
 const minutes = Number(values.minutes);
 if (!load || !(minutes > 0)) {

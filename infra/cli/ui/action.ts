@@ -14,8 +14,13 @@ const HINTS: Readonly<Record<string, string>> = {
   EEXIST: 'remove it first, or name another',
   ENOTEMPTY: 'to remove all that is in it: feitian fs rm -r',
   EISDIR: 'name a file, or add -r to take directories whole',
-  EINVAL: 'paths are /a/b or pangu://<cluster>/a/b',
   ENOSPC: 'remove files, or add disks',
+  EDQUOT: 'see the limits with: feitian fs quota ls',
+  ENOTDIR: 'a file stands where a directory is wanted',
+  ENAMETOOLONG: 'names have up to 255 bytes, paths up to 4096',
+  EBUSY: 'somebody writes to it; try again when it is closed',
+  EIO: 'see what is lost with: feitian fs fsck',
+  ENODATA: 'see what is there with: feitian fs attr ls',
   Unavailable: 'see which processes run with: feitian status',
   DeadlineExceeded: 'see which processes run with: feitian status',
   Unimplemented: 'see what is there with: feitian rpc ls <address>',
@@ -36,7 +41,7 @@ export function action<Args extends unknown[]>(run: (...args: Args) => Promise<v
       await run(...args);
     } catch (error) {
       process.exitCode = error instanceof UsageError ? 2 : 1;
-      if (!(error instanceof SilentFailure)) process.stderr.write(`feitian: ${describeError(error)}\n`);
+      if (!(error instanceof SilentFailure)) process.stderr.write(`feitian: ${printable(describeError(error))}\n`);
     }
   };
 }
@@ -45,6 +50,11 @@ export function describeError(error: unknown): string {
   const hint = error instanceof FeitianError ? HINTS[error.code] : undefined;
   const message = `${messageOf(error)}${causeAtTemporal(error)}`;
   return hint ? `${message} (${hint})` : message;
+}
+
+/** Names may hold what would drive a terminal. Lines stay lines. */
+function printable(text: string): string {
+  return text.replace(/[^\P{Cc}\n]/gu, (character) => `\\x${character.charCodeAt(0).toString(16).padStart(2, '0')}`);
 }
 
 /** The Temporal client's own message says which call failed; why is in what it came from. */

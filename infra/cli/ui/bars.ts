@@ -1,5 +1,5 @@
 import cliProgress from 'cli-progress';
-import { formatBytes, formatMs } from './units.ts';
+import { formatBytes, formatCount, formatMs } from './units.ts';
 
 /** Progress on the terminal that a person looks at: on stderr, so that results can be piped; nothing at all when it is not a terminal. */
 export interface BytesBar {
@@ -12,22 +12,16 @@ const FPS = 10;
 
 const NO_BAR: BytesBar = { add: () => {}, stop: () => {} };
 
-/** One bar over all files of a copy. @param totalBytes `undefined` when nobody knows, as from a pipe. */
+/** @param totalBytes `undefined` when nobody knows, as from a pipe. */
 export function createBytesBar(label: string, totalBytes: number | undefined, stream: NodeJS.WriteStream = process.stderr): BytesBar {
   if (!stream.isTTY) return NO_BAR;
   const startedAtMs = performance.now();
   let done = 0;
-  const bar = new cliProgress.SingleBar({
-    stream,
-    fps: FPS,
-    hideCursor: true,
-    clearOnComplete: true,
-    format: (_options, { progress }) => {
-      const seconds = Math.max(0.001, (performance.now() - startedAtMs) / 1000);
-      const rate = `${formatBytes(done / seconds)}/s, ${formatMs(seconds * 1000)}`;
-      if (totalBytes === undefined) return `${label} ${formatBytes(done)}, ${rate}`;
-      return `${label} ${drawBar(progress)} ${formatBytes(done)} of ${formatBytes(totalBytes)}, ${rate}`;
-    },
+  const bar = barOf(stream, (progress) => {
+    const elapsedMs = performance.now() - startedAtMs;
+    const rate = `${formatRate(done, elapsedMs)}, ${formatMs(elapsedMs)}`;
+    if (totalBytes === undefined) return `${label} ${formatBytes(done)}, ${rate}`;
+    return `${label} ${drawBar(progress)} ${formatBytes(done)} of ${formatBytes(totalBytes)}, ${rate}`;
   });
   bar.start(Math.max(1, totalBytes ?? 1), 0);
   return {
@@ -37,6 +31,64 @@ export function createBytesBar(label: string, totalBytes: number | undefined, st
     },
     stop: () => bar.stop(),
   };
+}
+
+/** One bar over all files of a copy. */
+export interface CopyBar extends BytesBar {
+  /** A file that was there already: it counts, and not for the rate. */
+  skip(bytes: number): void;
+  finishFile(): void;
+}
+
+export function createCopyBar(
+  label: string,
+  total: { files: number; bytes: number },
+  stream: NodeJS.WriteStream = process.stderr,
+): CopyBar {
+  if (!stream.isTTY) return { ...NO_BAR, skip: () => {}, finishFile: () => {} };
+  const startedAtMs = performance.now();
+  const done: Progress = { files: 0, bytes: 0, skippedBytes: 0 };
+  const bar = barOf(stream, () => `${label} ${copyLine(done, total, performance.now() - startedAtMs)}`);
+  bar.start(1, 0);
+  return {
+    add(bytes) {
+      done.bytes += bytes;
+    },
+    skip(bytes) {
+      done.skippedBytes += bytes;
+      done.files++;
+    },
+    finishFile() {
+      done.files++;
+    },
+    stop: () => bar.stop(),
+  };
+}
+
+interface Progress {
+  files: number;
+  bytes: number;
+  skippedBytes: number;
+}
+
+/** `███░ 1.0 GiB of 4.0 GiB, 12 of 100 files, 80 MiB/s, 35.0 s left`. */
+export function copyLine(done: Progress, total: { files: number; bytes: number }, elapsedMs: number): string {
+  const bytes = done.bytes + done.skippedBytes;
+  const parts = [`${formatBytes(bytes)} of ${formatBytes(total.bytes)}`];
+  if (total.files > 1) parts.push(`${formatCount(done.files)} of ${formatCount(total.files)} files`);
+  parts.push(formatRate(done.bytes, elapsedMs));
+  const leftBytes = Math.max(0, total.bytes - bytes);
+  if (done.bytes > 0) parts.push(`${formatMs((leftBytes / done.bytes) * elapsedMs)} left`);
+  // Many empty files are work too, though no bytes.
+  const share = total.bytes > 0 ? bytes / total.bytes : done.files / Math.max(1, total.files);
+  return `${drawBar(share)} ${parts.join(', ')}`;
+}
+
+const formatRate = (bytes: number, elapsedMs: number): string => `${formatBytes(bytes / Math.max(0.001, elapsedMs / 1000))}/s`;
+
+function barOf(stream: NodeJS.WriteStream, line: (progress: number) => string): cliProgress.SingleBar {
+  const format: cliProgress.GenericFormatter = (_options, { progress }) => line(progress);
+  return new cliProgress.SingleBar({ stream, fps: FPS, hideCursor: true, clearOnComplete: true, format });
 }
 
 const BAR_WIDTH = 30;

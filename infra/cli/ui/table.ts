@@ -4,11 +4,15 @@ export interface Column {
   title: string;
   /** @default 'left' */
   align?: 'left' | 'right';
+  /** @default as wide as its widest cell */
+  widthMin?: number;
 }
 
 /** Columns as wide as their widest cell, two spaces between them, no trailing blanks. Colours in cells do not count as width. */
 export function renderTable(columns: readonly Column[], rows: readonly (readonly string[])[]): string {
-  const widths = columns.map((column, i) => Math.max(widthOf(column.title), ...rows.map((row) => widthOf(row[i] ?? ''))));
+  const widths = columns.map((column, i) =>
+    rows.reduce((width, row) => Math.max(width, widthOf(row[i] ?? '')), Math.max(widthOf(column.title), column.widthMin ?? 0)),
+  );
   const line = (cells: readonly string[]): string =>
     columns
       .map(({ align }, i) => {

@@ -1,6 +1,6 @@
 import picomatch from 'picomatch';
 import { hasCode } from '../../base/errors.ts';
-import type { FileStat } from '../contract.ts';
+import type { FileStat, GlobOptions } from '../contract.ts';
 import { parseGlob } from '../core/glob-pattern.ts';
 import { childPath, compareBytewise } from '../core/path.ts';
 
@@ -11,7 +11,7 @@ export interface GlobSource {
 }
 
 /** Walks only where the pattern can lead: straight down its literal names, and through directories that match. */
-export async function glob(source: GlobSource, pattern: string): Promise<FileStat[]> {
+export async function glob(source: GlobSource, pattern: string, { directories = false }: GlobOptions = {}): Promise<FileStat[]> {
   const segments = parseGlob(pattern, source.cluster);
   const matchers = segments.map((segment) => (segment.kind === 'wild' ? picomatch(segment.pattern, { dot: true }) : undefined));
   const found = new Map<string, FileStat>();
@@ -27,7 +27,7 @@ export async function glob(source: GlobSource, pattern: string): Promise<FileSta
         if (entry.type === 'directory') await visit(entry.path, index);
         else if (last) found.set(entry.path, entry);
       } else if (matchers[index]!(name)) {
-        if (last && entry.type === 'file') found.set(entry.path, entry);
+        if (last && (directories || entry.type === 'file')) found.set(entry.path, entry);
         else if (!last && entry.type === 'directory') await visit(entry.path, index + 1);
       }
     }
@@ -36,7 +36,7 @@ export async function glob(source: GlobSource, pattern: string): Promise<FileSta
   const visitLiteral = async (path: string, index: number): Promise<void> => {
     if (index < segments.length - 1) return visit(path, index + 1);
     const stat = await ifThere(() => source.stat(path));
-    if (stat?.type === 'file') found.set(path, stat);
+    if (stat && (directories || stat.type === 'file')) found.set(path, stat);
   };
 
   async function* entriesOf(directory: string): AsyncGenerator<FileStat> {
