@@ -1,19 +1,23 @@
 import { parseArgs } from 'node:util';
 
-/** `npm run soak -- <name> [--minutes N]`: runs on, with fresh seeds where there are any, for as long as it is told, once at least; ends with 1 at the first failure. */
-const SOAKS: Record<string, () => Promise<{ run(options: { minutes: number; say: (line: string) => void }): void | Promise<void> }>> = {
+/** `npm run soak -- <name> [--minutes N] [--seed S]`: runs on, with fresh seeds where there are any, for as long as it is told, once at least; ends with 1 at the first failure. */
+const SOAKS: Record<
+  string,
+  () => Promise<{ run(options: { minutes: number; seed?: number; say: (line: string) => void }): void | Promise<void> }>
+> = {
   connections: () => import('./connections.ts'),
   'kuafu-stall': () => import('./kuafu-stall.ts'),
   nuwa: () => import('./nuwa.ts'),
+  pangu: () => import('./pangu.ts'),
 };
 
-const USAGE = `usage: npm run soak -- <name> [--minutes N]\n  names: ${Object.keys(SOAKS).join(', ')}`;
+const USAGE = `usage: npm run soak -- <name> [--minutes N] [--seed S]\n  names: ${Object.keys(SOAKS).join(', ')}`;
 
 function argumentsOf() {
   try {
     return parseArgs({
       allowPositionals: true,
-      options: { minutes: { type: 'string', default: '10' }, help: { type: 'boolean', default: false } },
+      options: { minutes: { type: 'string', default: '10' }, seed: { type: 'string' }, help: { type: 'boolean', default: false } },
     });
   } catch (error) {
     console.error(`${(error as Error).message}\n${USAGE}`);
@@ -28,9 +32,10 @@ if (values.help) {
 }
 const load = SOAKS[positionals[0] ?? ''];
 const minutes = Number(values.minutes);
-if (!load || !(minutes > 0)) {
+const seed = values.seed === undefined ? undefined : Number(values.seed);
+if (!load || !(minutes > 0) || (seed !== undefined && !Number.isInteger(seed))) {
   console.error(USAGE);
   process.exit(2);
 }
-await (await load()).run({ minutes, say: (line) => console.log(line) });
+await (await load()).run({ minutes, seed, say: (line) => console.log(line) });
 process.exit(0);
