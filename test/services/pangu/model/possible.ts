@@ -29,7 +29,7 @@ export class Possible {
       const outcome = apply(tree, op);
       if (answer === 'unknown') return 'tree' in outcome && outcome.tree !== tree ? [tree, outcome.tree] : [tree];
       if (answer === 'done') return 'tree' in outcome ? [outcome.tree] : [];
-      return 'code' in outcome && outcome.code === answer.code ? [tree] : [];
+      return ('code' in outcome ? outcome.code : outcome.or) === answer.code ? [tree] : [];
     });
     if (next.length === 0) {
       const expected = this.#trees.map((tree) => apply(tree, op)).map((outcome) => ('code' in outcome ? outcome.code : 'done'));

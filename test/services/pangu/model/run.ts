@@ -204,7 +204,7 @@ async function trouble(
       }
       await delay(random.int(HOLD_MS_MAX));
     } finally {
-      for (const fault of begun) await faults.end(fault);
+      await Promise.all(begun.map((fault) => faults.end(fault)));
     }
     tell('mended');
     // Bits that were flipped are one of the things that are wrong until all is found whole: then the next round may take two again.

@@ -27,7 +27,8 @@ export type TreeOp =
   | { what: 'setQuota'; path: string; filesMax: number | undefined }
   | { what: 'stat'; path: string };
 
-export type Outcome = { code: string } | { tree: Tree };
+/** `or`: it may as well be refused so. */
+export type Outcome = { code: string } | { tree: Tree; or?: string };
 
 /** All paths are below the root of the tree, which is ''. */
 export const parentOf = (path: string): string => path.slice(0, path.lastIndexOf('/'));
@@ -92,14 +93,16 @@ function noParent(tree: Tree, path: string): { code: string } | undefined {
   return { code: blocked(tree, path) ?? 'ENOENT' };
 }
 
-/** Growth that a quota forbids, whatever else is right. */
+/** Growth that a quota forbids, whatever else is right. A place that holds more than it may already may refuse what replaces as much as it brings. */
 function withinQuotas(before: Tree, after: Map<string, Entry>): Outcome {
-  for (const [path, { filesMax }] of after)
-    if (filesMax !== undefined && before.has(path)) {
-      const now = filesBelow(after, path);
-      if (now > filesMax && now > filesBelow(before, path)) return refuse('EDQUOT');
-    }
-  return { tree: after };
+  let full = false;
+  for (const [path, { filesMax }] of after) {
+    if (filesMax === undefined || !before.has(path)) continue;
+    const now = filesBelow(after, path);
+    if (now > filesMax && now > filesBelow(before, path)) return refuse('EDQUOT');
+    full ||= now > filesMax;
+  }
+  return full ? { tree: after, or: 'EDQUOT' } : { tree: after };
 }
 
 function mkdir(tree: Tree, path: string, recursive: boolean): Outcome {
