@@ -9,6 +9,7 @@ const SOAKS: Record<
   'kuafu-stall': () => import('./kuafu-stall.ts'),
   nuwa: () => import('./nuwa.ts'),
   pangu: () => import('./pangu.ts'),
+  'pangu-breaks': () => import('./pangu-breaks.ts'),
 };
 
 const USAGE = `usage: npm run soak -- <name> [--minutes N] [--seed S]\n  names: ${Object.keys(SOAKS).join(', ')}`;

@@ -54,7 +54,6 @@ export class Area {
   readonly growing = new Map<number, GrowingContents>();
   readonly randoms = new Map<number, RandomContents>();
   readonly trash: { place: string; entries: Tree }[] = [];
-  readonly trashed = new Set<string>();
   readonly history: string[] = [];
   #ids = 0;
 

@@ -70,7 +70,11 @@ export class Faults {
     else if (fault.kind === 'full') this.#resize(fault.node, 'all');
   }
 
-  /** Everything was read back, and all of it is whole. */
+  get damaged(): ReadonlySet<string> {
+    return this.#damaged;
+  }
+
+  /** They were read back, and all of them are whole. */
   whole(): void {
     this.#damaged.clear();
   }

@@ -1,7 +1,7 @@
 import type { FileStat } from '../../../../services/pangu/contract.ts';
 import type { Area } from './area.ts';
 import { WrongAnswer } from './contents.ts';
-import { below, nameOf } from './tree.ts';
+import { below } from './tree.ts';
 
 /** Steps that change or look at names. */
 const TRASH = '/.trash/nobody';
@@ -43,34 +43,30 @@ async function remove(area: Area): Promise<void> {
   );
 }
 
-/** Something that has something in it, and of a path of which nothing lies in the trash yet, so that it is found there. */
+/** Something that has something in it, under a name that nothing had before, so that it is found there. */
 async function removeToTrash(area: Area): Promise<void> {
   if (!area.possible.isCertain) return;
-  const { tree } = area.possible;
-  const worth = [...tree.keys()].filter(
-    (path) => path !== '' && !area.trashed.has(path) && (tree.get(path)!.type === 'file' || below(tree, path).size > 1),
-  );
-  if (worth.length === 0) return;
-  const path = area.pick(worth);
-  const entries = below(tree, path);
-  area.trashed.add(path);
+  const worth = [...area.possible.tree].filter(([path, { type }]) => type === 'file' || below(area.possible.tree, path).size > 1);
+  const from = area.pick(worth.map(([path]) => path));
+  if (from === '' || from === undefined) return;
+  const path = `/t${area.newId()}`;
+  if ((await area.change({ what: 'rename', from, to: path }, () => area.client().rename(area.at(from), area.at(path)))) !== 'done') return;
+  const entries = below(area.possible.tree, path);
   const answer = await area.change({ what: 'remove', path, as: 'tree' }, () => area.client().rm(area.at(path), { recursive: true }));
   if (answer !== 'done') return;
-  const { value: place } = await area.surely('stat', async () => {
-    for await (const bucket of area.client().readdir(TRASH)) {
-      const there = await area.client().glob(`${bucket.path}${area.root}${path}`);
-      if (there.length > 0) return there[0]!.path;
-      const above: string[] = [];
-      for await (const { path: each } of area.client().readdir(parent(`${bucket.path}${area.at(path)}`))) above.push(each);
-      if (above.some((each) => nameOf(each) === nameOf(path))) return `${bucket.path}${area.at(path)}`;
-    }
-    return undefined;
-  });
+  const { value: place } = await area.surely('look for trash', () => placeInTrash(area, path));
   if (place === undefined) throw new WrongAnswer(`${path} was removed, and is not in the trash`);
   area.trash.push({ place, entries });
 }
 
-const parent = (path: string): string => path.slice(0, path.lastIndexOf('/'));
+async function placeInTrash(area: Area, path: string): Promise<string | undefined> {
+  for await (const { path: bucket } of area.client().readdir(TRASH)) {
+    const place = `${bucket}${area.at(path)}`;
+    const { value } = await area.attempt('stat', () => area.client().stat(place));
+    if (value) return place;
+  }
+  return undefined;
+}
 
 async function restore(area: Area): Promise<void> {
   const taken = area.trash.pop();

@@ -209,21 +209,21 @@ async function trouble(
     tell('mended');
     // Bits that were flipped are one of the things that are wrong until all is found whole: then the next round may take two again.
     if (drawn.some(({ kind }) => kind === 'flip')) {
-      await whole(cluster, isOver);
+      await whole(cluster, isOver, faults.damaged);
       faults.whole();
       tell('whole');
     }
   }
 }
 
-/** @returns problems that are left when it gives up. */
-async function whole(cluster: PanguCluster, isOver: () => boolean, withinMs = CLEAN_WITHIN_MS): Promise<string[]> {
-  const giveUpAtMs = performance.now() + withinMs;
+/** @returns problems that are left when it gives up, of some chunks or of all. */
+async function whole(cluster: PanguCluster, isOver: () => boolean, chunks?: ReadonlySet<string>): Promise<string[]> {
+  const giveUpAtMs = performance.now() + CLEAN_WITHIN_MS;
   for (;;) {
     const problems = await fsck(cluster.cluster.kuafu, 'test', { verify: true }).then(
       (report) =>
         report.problems
-          .filter(({ kind }) => kind !== 'crowded')
+          .filter(({ kind, chunk }) => kind !== 'crowded' && (!chunks || (chunk !== undefined && chunks.has(chunk))))
           .map(({ path, kind, detail, chunk }) => `${path} ${chunk ?? ''} ${kind}: ${detail}`),
       (error: Error) => [error.message],
     );
