@@ -20,6 +20,10 @@ export interface PanguClusterOptions {
   nodes?: { id: string; rack: string; dataDir?: string; disks?: string[] }[];
   /** Roles that run in processes of their own, so that they can be killed. @default none */
   processes?: ('pangu-master' | 'pangu-chunk')[];
+  /** How many masters run. @default 1 */
+  masters?: number;
+  /** What roles in processes of their own are told beside their configuration; what stands below is for those in this process. */
+  ofProcesses?: { master?: Omit<MasterOptions, 'log'>; chunkServer?: Omit<ChunkServerOptions, 'log' | 'calls'> };
   /** @default a grace and a pause of 50 ms */
   garbage?: MasterOptions['garbage'];
   /** Off unless asked for, so that what is lost stays lost for those who look. */
@@ -58,8 +62,9 @@ export interface PanguCluster {
   /** SIGKILL for one that runs in a process, an orderly stop for one that does not. */
   killChunkServer(node: string): Promise<void>;
   startChunkServer(node: string): Promise<void>;
-  killMaster(): Promise<void>;
-  startMaster(): Promise<void>;
+  /** The `which`th of them; its pid is that of `master`, `master-1`, … @default 0 */
+  killMaster(which?: number): Promise<void>;
+  startMaster(which?: number): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -91,7 +96,7 @@ export async function startPanguCluster(options: PanguClusterOptions = {}): Prom
     const node = nodes.find((node) => node.id === id)!;
     const config: RoleConfig = { ...base, node: { id: node.id, rack: node.rack }, dataDir: chunkDirectory(id), disks: node.disks };
     if (apart('pangu-chunk')) {
-      const { kill, child } = await startRoleProcess('pangu-chunk', config);
+      const { kill, child } = await startRoleProcess('pangu-chunk', config, {}, options.ofProcesses?.chunkServer);
       pids.set(id, child.pid!);
       chunkServers.set(id, { stop: kill });
     } else {
@@ -107,25 +112,29 @@ export async function startPanguCluster(options: PanguClusterOptions = {}): Prom
     }
   };
 
-  let master: (Stoppable & { address?: string }) | undefined;
-  const startOneMaster = async (): Promise<void> => {
+  const masters = new Map<number, Stoppable & { address?: string }>();
+  const startOneMaster = async (which = 0): Promise<void> => {
     const config: RoleConfig = { ...base, dataDir: join(directory, 'master'), databaseUrl };
     if (apart('pangu-master')) {
-      const { kill, child, address } = await startRoleProcess('pangu-master', config);
-      pids.set('master', child.pid!);
-      master = { stop: kill, address };
+      const { kill, child, address } = await startRoleProcess('pangu-master', config, {}, options.ofProcesses?.master);
+      pids.set(which === 0 ? 'master' : `master-${which}`, child.pid!);
+      masters.set(which, { stop: kill, address });
     } else {
-      master = await startMaster(config, {
+      const master = await startMaster(config, {
         garbage: { graceMs: 50, pauseMs: 50, ...options.garbage },
         control: options.control ?? 'off',
         leases: options.leases,
         randomRepair: options.randomRepair ?? { intervalMs: 3_600_000 },
         log: silentLogger,
       });
+      masters.set(which, master);
     }
   };
 
-  await Promise.all([startOneMaster(), ...nodes.map(({ id }) => startOneChunkServer(id))]);
+  await Promise.all([
+    ...Array.from({ length: options.masters ?? 1 }, (_, which) => startOneMaster(which)),
+    ...nodes.map(({ id }) => startOneChunkServer(id)),
+  ]);
   const cluster = await joinCluster({ cluster: CLUSTER, nuwa: [nuwa.address], creator: 'test', log: silentLogger });
   await allRegistered(cluster, nodes.length);
   const clientOn = (node?: string): PanguClient =>
@@ -137,7 +146,7 @@ export async function startPanguCluster(options: PanguClusterOptions = {}): Prom
     databaseUrl,
     nuwaAddress: nuwa.address,
     get masterAddress() {
-      return master!.address!;
+      return masters.get(0)!.address!;
     },
     nodes: nodes.map(({ id }) => id),
     pids,
@@ -153,14 +162,14 @@ export async function startPanguCluster(options: PanguClusterOptions = {}): Prom
       chunkServers.delete(node);
     },
     startChunkServer: startOneChunkServer,
-    killMaster: async () => {
-      await master?.stop();
-      master = undefined;
+    killMaster: async (which = 0) => {
+      await masters.get(which)?.stop();
+      masters.delete(which);
     },
     startMaster: startOneMaster,
     stop: async () => {
       await cluster.leave();
-      await Promise.all([master, ...chunkServers.values()].map((role) => role?.stop()));
+      await Promise.all([...masters.values(), ...chunkServers.values()].map((role) => role.stop()));
       await nuwa.stop();
       await postgres?.stop();
       await rm(directory, { recursive: true, force: true });

@@ -11,9 +11,14 @@ export interface RoleProcess {
 }
 
 /** Runs a role in a process of its own, as in a real cluster. It ends with this process at the latest. */
-export async function startRoleProcess(role: RoleName, config: RoleConfig, env: Record<string, string> = {}): Promise<RoleProcess> {
+export async function startRoleProcess(
+  role: RoleName,
+  config: RoleConfig,
+  env: Record<string, string> = {},
+  options?: object,
+): Promise<RoleProcess> {
   const script = new URL('./run-role.ts', import.meta.url).pathname;
-  const child = spawn(process.execPath, ['--import', 'tsx', script, role, JSON.stringify(config)], {
+  const child = spawn(process.execPath, ['--import', 'tsx', script, role, JSON.stringify(config), JSON.stringify(options ?? {})], {
     stdio: ['pipe', 'pipe', 'inherit'],
     env: { FEITIAN_LOG_LEVEL: 'silent', ...process.env, ...env },
   });

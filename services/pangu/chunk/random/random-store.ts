@@ -1,7 +1,7 @@
-import { mkdir, readdir } from 'node:fs/promises';
+import { access, mkdir, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { messageOf } from '../../../base/errors.ts';
+import { hasCode, messageOf } from '../../../base/errors.ts';
 import { type Logger, silentLogger } from '../../../base/log.ts';
 import { ChunkError } from '../../chunk-contract.ts';
 import { RANDOM_BLOCK_BYTES, sumOf } from '../../core/random-format.ts';
@@ -9,6 +9,7 @@ import { type JournalRecord, recordBytes } from '../../core/random-journal.ts';
 import { crc } from '../../crc.ts';
 import { DirectorySync } from '../directory-sync.ts';
 import { type Commit, Journal, SEGMENT_BYTES_DEFAULT } from './journal.ts';
+import { JournalOpening } from './journal-opening.ts';
 import { OpenRandomChunks } from './open-random-chunks.ts';
 import type { RandomChunk } from './random-chunk.ts';
 import { SpareSpace } from './spare-space.ts';
@@ -37,9 +38,9 @@ export class RandomStore {
   readonly #path: string;
   readonly #log: Logger;
   readonly #segmentBytes: number;
-  readonly #chunks: OpenRandomChunks;
+  #chunks: OpenRandomChunks;
   readonly #directory: DirectorySync;
-  #journal: Promise<Journal> | undefined;
+  readonly #journal = new JournalOpening(() => this.#openJournal());
   #sinking: Promise<void> = Promise.resolve();
   #sinkFailure: ChunkError | undefined;
   readonly #space: SpareSpace;
@@ -60,22 +61,23 @@ export class RandomStore {
     const there = await readdir(join(path, 'journal')).catch(() => []);
     if (there.length > 0) {
       // Whoever asks for a chunk is told, and takes another replica; what is on the disk stays for those who want to look at it.
-      store.#journal = store.#openJournal();
-      await store.#journal.catch((error) => store.#log.error({ path, error: messageOf(error) }, 'random.journal.failed'));
+      await store.#journal.begin().catch((error) => store.#log.error({ path, error: messageOf(error) }, 'random.journal.failed'));
     }
     return store;
   }
 
+  /** Also of those that nobody can say more of, since the journal cannot be read. */
   async has(chunk: string): Promise<boolean> {
     return this.#use(chunk, async () => true).catch((error) => {
       if (error instanceof ChunkError && error.code === 'NoChunk') return false;
-      throw error;
+      return this.#isOnDisk(chunk);
     });
   }
 
   /** Made again it stays what it is. Errors: StaleVersion (it is there with another version), NoSpace. */
   async make(chunk: string, capacityBytes: number, version: number): Promise<void> {
-    await this.#begun();
+    if (!this.#journal.isWanted) await this.#assertRoom();
+    await this.#journal.begin();
     if (await this.has(chunk)) {
       await this.#use(chunk, async (there) => there.assertVersion(version));
       return this.sync();
@@ -150,7 +152,7 @@ export class RandomStore {
         });
       }
       // Also when it was set before: it, and all that the digest speaks of, may still be on its way.
-      await journalOf(this.#journal).then((journal) => journal.sync());
+      await this.#journal.get().then((journal) => journal.sync());
       return { end: file.end, digest: file.digest() };
     });
   }
@@ -188,7 +190,7 @@ export class RandomStore {
 
   /** All that was acknowledged so far is on disk. */
   async sync(): Promise<void> {
-    if (this.#journal) await (await journalOf(this.#journal)).sync();
+    if (this.#journal.isWanted) await (await this.#journal.get()).sync();
   }
 
   /** Reads all of it back. Errors: BadChecksum. */
@@ -200,7 +202,7 @@ export class RandomStore {
   }
 
   async delete(chunk: string): Promise<void> {
-    if (!this.#journal) return;
+    if (!this.#journal.isWanted) return;
     try {
       await this.#use(chunk, async (file) => {
         const commit = await this.#withRoom(recordBytes(chunk, 0), (journal) => {
@@ -211,9 +213,17 @@ export class RandomStore {
         await commit?.promise;
       });
     } catch (error) {
-      if (!(error instanceof ChunkError) || (error.code !== 'NoChunk' && error.code !== 'BadChecksum')) throw error;
+      // What is not even on disk is no chunk of this store, whatever its journal says.
+      if (!hasCode(error, 'NoChunk', 'BadChecksum') && (await this.#isOnDisk(chunk))) throw error;
     }
     await this.#chunks.unlink(chunk);
+  }
+
+  #isOnDisk(chunk: string): Promise<boolean> {
+    return access(join(this.#path, 'chunks', chunk)).then(
+      () => true,
+      () => false,
+    );
   }
 
   async list(): Promise<string[]> {
@@ -224,7 +234,7 @@ export class RandomStore {
   /** All is put in its place. No operation may be under way or come after. */
   async close(): Promise<void> {
     this.#closed = true;
-    const journal = await this.#journal?.catch(() => undefined);
+    const journal = this.#journal.isWanted ? await this.#journal.get().catch(() => undefined) : undefined;
     if (journal) {
       // Twice: when neither segment has a record that matters, the next start has nothing to do again.
       for (let i = 0; i < 2; i++) await journal.turn().catch(() => {});
@@ -308,12 +318,10 @@ export class RandomStore {
     this.#apply(file, { ...record, blocks: record.blocks.map((block) => Uint8Array.from(block)) }, undefined);
   }
 
-  #begun(): Promise<Journal> {
-    this.#journal ??= this.#openJournal();
-    return journalOf(this.#journal);
-  }
-
   async #openJournal(): Promise<Journal> {
+    // Nothing is left of what an earlier try has read.
+    for (const file of this.#chunks.all()) file.close();
+    this.#chunks = new OpenRandomChunks(join(this.#path, 'chunks'));
     await mkdir(join(this.#path, 'chunks'), { recursive: true });
     const above = new DirectorySync(this.#path);
     const journal = await Journal.open(
@@ -337,7 +345,7 @@ export class RandomStore {
 
   /** `work` runs in a tick in which there is room in the journal. Errors: NoSpace, DiskFailed, and those of `work`. */
   async #withRoom<T>(bytes: number, work: (journal: Journal) => T): Promise<T> {
-    const journal = await journalOf(this.#journal);
+    const journal = await this.#journal.get();
     for (;;) {
       const room = journal.room(bytes);
       if (!room) return work(journal);
@@ -380,17 +388,12 @@ export class RandomStore {
 
   async #use<T>(chunk: string, work: (file: RandomChunk) => Promise<T>): Promise<T> {
     // Until the journal has been read nobody knows what a chunk holds.
-    await journalOf(this.#journal);
+    await this.#journal.get();
     return this.#chunks.use(chunk, work);
   }
 }
 
 const ZERO_BLOCK = new Uint8Array(RANDOM_BLOCK_BYTES);
-
-function journalOf(journal: Promise<Journal> | undefined): Promise<Journal> {
-  if (!journal) return Promise.reject(new ChunkError('NoChunk', 'no chunk of a random file is here'));
-  return journal;
-}
 
 function badRange(file: RandomChunk, what: string): ChunkError {
   return new ChunkError('BadRange', `chunk ${file.id}: ${what}`, { details: { length: file.capacityBytes } });

@@ -1,5 +1,7 @@
-import { statfs } from 'node:fs/promises';
+import type { StatsFs } from 'node:fs';
+import { mkdir, statfs } from 'node:fs/promises';
 import { ChunkError } from '../../chunk-contract.ts';
+import { diskError } from '../disk.ts';
 
 /** Two segments of journal fill no faster than this. */
 const LOOK_MS = 1_000;
@@ -21,10 +23,20 @@ export class SpareSpace {
     const nowMs = performance.now();
     if (nowMs - this.#lookedAtMs > LOOK_MS) {
       this.#lookedAtMs = nowMs;
-      const { bavail, bsize } = await statfs(this.#path);
+      const { bavail, bsize } = await this.#look();
       this.#freeBytes = bavail * bsize;
     }
     if (this.#freeBytes < this.#spareBytes)
       throw new ChunkError('NoSpace', `${this.#freeBytes} bytes are free, ${this.#spareBytes} are kept for what the journal holds`);
+  }
+
+  /** Where nothing was stored yet its directory is made. */
+  async #look(): Promise<StatsFs> {
+    try {
+      await mkdir(this.#path, { recursive: true });
+      return await statfs(this.#path);
+    } catch (error) {
+      throw diskError(error, `look for room in ${this.#path}`);
+    }
   }
 }

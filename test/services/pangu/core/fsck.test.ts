@@ -48,6 +48,7 @@ describe('a file', () => {
     ['is whole', file(), nobody, []],
     ['has a gap', file({ whole: false }), nobody, ['holes']],
     ['says another size', file({ size: 11 }), nobody, ['size']],
+    ['has holes, which a random file may have', file({ kind: 'random', size: 11, bytes: 64, whole: false }), nobody, []],
     ['is written by somebody', file({ state: 'open', whole: false, writer: 'w1' }), new Set(['w1']), []],
     ['is written by somebody who is gone', file({ state: 'open', writer: 'w1' }), nobody, ['abandoned']],
     ['is written by somebody of whom nobody knows', file({ state: 'open', writer: 'w1' }), undefined, []],

@@ -285,3 +285,20 @@ function flip(path: string, at: number): void {
   bytes[at]! ^= 1;
   writeFileSync(path, bytes);
 }
+
+describe('a journal that cannot be opened', () => {
+  it('is opened when what was in its way is gone, and keeps nobody from chunks that are not of this store', async () => {
+    const path = newDirectory();
+    mkdirSync(path);
+    writeFileSync(join(path, 'journal'), 'in the way');
+    const store = await open(path);
+    for (let i = 0; i < 2; i++) await expect(store.make('c-1', CAPACITY, 1)).rejects.toThrow();
+    expect(await store.has('c-of-an-append-file')).toBe(false);
+    await store.delete('c-of-an-append-file');
+    rmSync(join(path, 'journal'));
+    await store.make('c-1', CAPACITY, 1);
+    await store.write('c-1', { version: 1, offset: 5, bytes: Buffer.from('written'), durable: true });
+    expect((await store.read('c-1', { version: 1, offset: 5, length: 7 })).toString()).toBe('written');
+    await store.close();
+  });
+});
