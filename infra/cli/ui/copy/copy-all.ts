@@ -1,7 +1,7 @@
 import { describeError } from '../action.ts';
 import { createCopyBar } from '../bars.ts';
 import type { CopyJournal, DoneEntry } from './journal.ts';
-import { checkPlan, type Failed, type FileCopy, isOfOneFile, type Plan } from './plan.ts';
+import { type Failed, type FileCopy, isOfOneFile, type Plan } from './plan.ts';
 import { Slots } from './slots.ts';
 
 /** Small files in flight: enough to hide the round trips of a create, a write and a commit each. */
@@ -38,7 +38,6 @@ export interface CopyOptions {
 
 /** Copies the files of a plan side by side. It throws what ends all of it; trouble with one file is in the result. */
 export async function copyAll(label: string, plan: Plan, ways: Ways, { journal, signal, skipSame }: CopyOptions): Promise<Copied> {
-  checkPlan(plan);
   const { files, directories } = plan;
   const copied: Copied = { files: 0, directories: directories.length, bytes: 0, skipped: 0, failed: [...plan.failed] };
   const bar = createCopyBar(label, { files: files.length, bytes: files.reduce((sum, file) => sum + file.bytes, 0) });

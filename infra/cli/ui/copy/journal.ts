@@ -20,10 +20,16 @@ export interface PartEntry {
   crc: number;
 }
 
-type Line = ({ done: string } & DoneEntry) | ({ part: string } & PartEntry);
+/** The first line: whether the sources went into the destination. By the time of a second run it is there, whichever it was. */
+interface BeginEntry {
+  into: boolean;
+}
+
+type Line = BeginEntry | ({ done: string } & DoneEntry) | ({ part: string } & PartEntry);
 
 export class CopyJournal {
   readonly #path: string;
+  readonly #into: boolean | undefined;
   readonly #done: Map<string, DoneEntry>;
   readonly #parts: Map<string, PartEntry>;
   /** Made when there is something to write: a copy that is refused leaves nothing behind. */
@@ -32,6 +38,7 @@ export class CopyJournal {
 
   private constructor(path: string, lines: readonly Line[]) {
     this.#path = path;
+    this.#into = lines.find((line): line is BeginEntry => 'into' in line)?.into;
     this.#done = new Map(lines.flatMap((line) => ('done' in line ? [[line.done, line]] : [])));
     this.#parts = new Map(lines.flatMap((line) => ('part' in line ? [[line.part, line]] : [])));
   }
@@ -42,6 +49,16 @@ export class CopyJournal {
     const path = join(dir, 'copies', `${name}.jsonl`);
     const text = await readFile(path, 'utf8').catch(() => '');
     return new CopyJournal(path, text.split('\n').flatMap(parseLine));
+  }
+
+  /** As it was decided when the copy began; undefined for one that begins now. */
+  get into(): boolean | undefined {
+    return this.#into;
+  }
+
+  /** Before anything is made. */
+  async begin(into: boolean): Promise<void> {
+    if (this.#into === undefined) await this.#append({ into });
   }
 
   done(to: string): DoneEntry | undefined {
@@ -85,7 +102,7 @@ function openToAppend(path: string): Promise<FileHandle | undefined> {
 function parseLine(text: string): Line[] {
   try {
     const line = JSON.parse(text) as Line;
-    return 'done' in line || 'part' in line ? [line] : [];
+    return 'into' in line || 'done' in line || 'part' in line ? [line] : [];
   } catch {
     return [];
   }

@@ -11,7 +11,7 @@ import { createBytesBar } from '../bars.ts';
 import { childPath, panguStat } from '../pangu-paths.ts';
 import { type Copied, type CopyOptions, copyAll } from './copy-all.ts';
 import type { DoneEntry } from './journal.ts';
-import { emptyPlan, type FileCopy, FileTrouble, isOfOneFile, type Plan } from './plan.ts';
+import { checkPlan, emptyPlan, type FileCopy, FileTrouble, isOfOneFile, type Plan } from './plan.ts';
 import { bytesPrint, localPrint, PIECE_BYTES, panguPrint, statPrint } from './prints.ts';
 import { counting, STANDARD } from './standard.ts';
 
@@ -29,8 +29,8 @@ export async function put(
     if (sources.length > 1) throw new UsageError('- (standard input) must be the only source');
     return putStream(pangu, process.stdin, destination, options, how.signal);
   }
-  const there = await panguStat(pangu, destination);
-  const into = sources.length > 1 || destination.endsWith('/') || there?.type === 'directory';
+  const into =
+    how.journal.into ?? (sources.length > 1 || destination.endsWith('/') || (await panguStat(pangu, destination))?.type === 'directory');
   const plan = emptyPlan();
   for (const source of sources) {
     const to = into ? childPath(destination, basename(resolve(source))) : destination;
@@ -40,6 +40,8 @@ export async function put(
     });
     await planPut(source, to, plan, []);
   }
+  checkPlan(plan);
+  await how.journal.begin(into);
   await inParallel(
     plan.directories,
     DIRECTORIES_AT_ONCE,

@@ -5,7 +5,7 @@ import { type FileStat, type PanguClient, PanguError, type WriteOptions } from '
 import { isWithin, parsePath } from '../../../../services/pangu/core/path.ts';
 import { childPath, childrenOf, expand, panguStat } from '../pangu-paths.ts';
 import { type Copied, type CopyOptions, copyAll } from './copy-all.ts';
-import { emptyPlan, type Plan } from './plan.ts';
+import { checkPlan, emptyPlan, type Plan } from './plan.ts';
 import { panguPrint, statPrint } from './prints.ts';
 import { counting } from './standard.ts';
 
@@ -21,7 +21,8 @@ export async function copyWithin(
   const found = (await Promise.all(sources.map((source) => expand(pangu, source)))).flat();
   const directory = found.find((file) => file.type === 'directory');
   if (directory && !how.recursive) throw new PanguError('EISDIR', `${directory.path} is a directory`);
-  const into = found.length > 1 || destination.endsWith('/') || (await panguStat(pangu, destination))?.type === 'directory';
+  const into =
+    how.journal.into ?? (found.length > 1 || destination.endsWith('/') || (await panguStat(pangu, destination))?.type === 'directory');
   const plan = emptyPlan();
   const stats = new Map<string, FileStat>();
   for (const file of found) {
@@ -29,6 +30,8 @@ export async function copyWithin(
     if (isInside(to, file.path)) throw new PanguError('EINVAL', `${to} is ${to === file.path ? 'the same' : `inside ${file.path}`}`);
     await planWithin(pangu, file, to, plan, stats);
   }
+  checkPlan(plan);
+  await how.journal.begin(into);
   await inParallel(
     plan.directories,
     DIRECTORIES_AT_ONCE,
