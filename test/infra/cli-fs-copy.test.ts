@@ -5,8 +5,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { register } from '../../infra/cli/commands/fs.ts';
+import { inCluster } from '../../infra/cli/ui/cluster.ts';
 import { partPath } from '../../infra/cli/ui/copy/get.ts';
 import { CopyJournal } from '../../infra/cli/ui/copy/journal.ts';
+import { createPangu } from '../../services/pangu/client.ts';
 import { crc } from '../../services/pangu/crc.ts';
 import { mountSmallDisk, unmountDisk, whyNoMounts } from '../helpers/small-disks.ts';
 import { openStage, type Ran, runVerbs, type Stage } from './cli-stage.ts';
@@ -116,6 +118,21 @@ describe('a copy that was interrupted', () => {
     await appendFile(join(stage.dir, 'copies', (await journals())[0]!), '\n{"done":"/f","sour');
     expect(await copied('put', join(here, 'f'), '/f')).toMatchObject({ files: 1, skipped: 0 });
   });
+});
+
+test('tail -f goes on with what is added, until it is interrupted', async () => {
+  await writeFile(join(here, 'log'), 'one\ntwo\n');
+  await fs('put', join(here, 'log'), '/log');
+  const { child, ended, said } = startFeitian(['fs', 'tail', '-n', '1', '-f', '/log', '--dir', stage.dir]);
+  await said(/^two\n$/);
+  await inCluster(stage.dir, async ({ cluster, kuafu, nuwa }) => {
+    const file = await createPangu({ cluster: cluster.name, kuafu, nuwa }).open('/log', 'a');
+    await file.write(Buffer.from('three\n'));
+    await file.close();
+  });
+  await said(/^two\nthree\n$/);
+  child.kill('SIGINT');
+  expect(await ended).toMatchObject({ code: 130, stdout: 'two\nthree\n', stderr: '' });
 });
 
 test('what cannot be copied is told, each by its name, and the rest is', async () => {

@@ -65,13 +65,14 @@ describe('tables', () => {
 describe('copying', () => {
   test('the bar tells bytes, files, rate and what is left; what was there already counts for no rate', () => {
     const mib = 1024 * 1024;
-    const done = { files: 12, bytes: 10 * mib, skippedBytes: 30 * mib };
-    expect(copyLine(done, { files: 100, bytes: 80 * mib }, 5_000)).toBe(
-      `${drawBar(0.5)} 40 MiB of 80 MiB, 12 of 100 files, 2 MiB/s, 20.0 s left`,
-    );
-    expect(copyLine({ files: 1, bytes: 0, skippedBytes: 0 }, { files: 2, bytes: 0 }, 10)).toBe(
-      `${drawBar(0.5)} 0 B of 0 B, 1 of 2 files, 0 B/s`,
-    );
+    const done = { files: 8, bytes: 10 * mib, skippedFiles: 4, skippedBytes: 29 * mib };
+    const line = copyLine(done, { files: 16, bytes: 80 * mib }, 5_000);
+    expect(line).toBe(`${drawBar(0.5)} 39 MiB of 80 MiB, 12 of 16 files, 2 MiB/s, 17.5 s left`);
+  });
+
+  test('many empty files are work too, though no bytes', () => {
+    const none = { bytes: 0, skippedFiles: 0, skippedBytes: 0 };
+    expect(copyLine({ files: 1, ...none }, { files: 2, bytes: 0 }, 10)).toBe(`${drawBar(0.5)} 0 B of 0 B, 1 of 2 files, 0 B/s, 10 ms left`);
   });
 
   test('a bar is silent where nobody looks', () => {

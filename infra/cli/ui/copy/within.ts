@@ -20,7 +20,7 @@ export async function copyWithin(
 ): Promise<Copied> {
   const found = (await Promise.all(sources.map((source) => expand(pangu, source)))).flat();
   const directory = found.find((file) => file.type === 'directory');
-  if (directory && !how.recursive) throw new PanguError('EISDIR', `${directory.path} is a directory`);
+  if (directory && !how.recursive) throw new Error(`EISDIR: ${directory.path} is a directory (add -r to copy it with all below it)`);
   const into =
     how.journal.into ?? (found.length > 1 || destination.endsWith('/') || (await panguStat(pangu, destination))?.type === 'directory');
   const plan = emptyPlan();
