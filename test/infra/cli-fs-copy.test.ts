@@ -109,9 +109,11 @@ describe('a copy that was interrupted', () => {
   });
 
   test('leaves no journal of a copy that was refused, and survives one that is cut short', async () => {
-    expect((await fs('put', join(here, 'none'), '/none')).code).toBe(1);
-    expect(await journals()).toEqual([]);
     await writeFile(join(here, 'f'), 'f');
+    await fs('put', join(here, 'f'), '/f');
+    expect((await fs('put', join(here, 'none'), '/none')).code).toBe(1);
+    expect(await fs('put', here, '/f')).toMatchObject({ code: 1, stderr: expect.stringContaining('EEXIST') });
+    expect(await journals()).toEqual([]);
     const journal = await CopyJournal.open(stage.dir, ['local', 'put', join(here, 'f'), '/f', '', '']);
     await journal.addDone('/f', { source: 'x', target: 'y' });
     await journal.close(false);

@@ -5,9 +5,9 @@ import type { FileStat, PanguClient } from '../../../../services/pangu/contract.
 import { crc } from '../../../../services/pangu/crc.ts';
 import { UsageError } from '../action.ts';
 import { childrenOf, expand, panguStat } from '../pangu-paths.ts';
-import { type Copied, type CopyOptions, copyAll } from './copy-all.ts';
+import { type Copied, type CopyOptions, copyAll, prepare } from './copy-all.ts';
 import type { CopyJournal, DoneEntry } from './journal.ts';
-import { checkPlan, emptyPlan, type FileCopy, FileTrouble, isOfOneFile, type Plan } from './plan.ts';
+import { emptyPlan, type FileCopy, FileTrouble, isOfOneFile, type Plan } from './plan.ts';
 import { bytesPrint, localPrint, localSum, panguPrint, statPrint } from './prints.ts';
 import { STANDARD, toStandardOutput } from './standard.ts';
 
@@ -25,9 +25,9 @@ export async function get(pangu: PanguClient, sources: readonly string[], destin
   const plan = emptyPlan();
   const stats: PlannedGet = new Map();
   for (const file of found) await planGet(pangu, file, into ? join(destination, posix.basename(file.path)) : destination, plan, stats);
-  checkPlan(plan);
-  await how.journal.begin(into);
-  for (const directory of plan.directories) await mkdir(directory, { recursive: true });
+  await prepare(plan, into, how.journal, async (directory) => {
+    await mkdir(directory, { recursive: true });
+  });
   return copyAll(
     'get',
     plan,

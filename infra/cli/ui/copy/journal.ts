@@ -34,6 +34,7 @@ export class CopyJournal {
   readonly #parts: Map<string, PartEntry>;
   /** Made when there is something to write: a copy that is refused leaves nothing behind. */
   #file: Promise<FileHandle | undefined> | undefined;
+  #added = 0;
   #written: Promise<unknown> = Promise.resolve();
 
   private constructor(path: string, lines: readonly Line[]) {
@@ -61,6 +62,16 @@ export class CopyJournal {
     if (this.#into === undefined) await this.#append({ into });
   }
 
+  /** This run made it. */
+  get isNew(): boolean {
+    return this.#into === undefined;
+  }
+
+  /** It says of no file how far it is. */
+  get isEmpty(): boolean {
+    return this.#done.size === 0 && this.#parts.size === 0 && this.#added === 0;
+  }
+
   done(to: string): DoneEntry | undefined {
     return this.#done.get(to);
   }
@@ -70,10 +81,12 @@ export class CopyJournal {
   }
 
   addDone(to: string, { source, target }: DoneEntry): Promise<void> {
+    this.#added++;
     return this.#append({ done: to, source, target });
   }
 
   addPart(to: string, { source, length, crc }: PartEntry): Promise<void> {
+    this.#added++;
     return this.#append({ part: to, source, length, crc });
   }
 

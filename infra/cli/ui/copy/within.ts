@@ -1,15 +1,12 @@
 import { posix } from 'node:path';
 import { pipeline } from 'node:stream/promises';
-import { inParallel } from '../../../../services/base/in-parallel.ts';
 import { type FileStat, type PanguClient, PanguError, type WriteOptions } from '../../../../services/pangu/contract.ts';
 import { isWithin, parsePath } from '../../../../services/pangu/core/path.ts';
 import { childPath, childrenOf, expand, panguStat } from '../pangu-paths.ts';
-import { type Copied, type CopyOptions, copyAll } from './copy-all.ts';
-import { checkPlan, emptyPlan, type Plan } from './plan.ts';
+import { type Copied, type CopyOptions, copyAll, prepare } from './copy-all.ts';
+import { emptyPlan, type Plan } from './plan.ts';
 import { panguPrint, statPrint } from './prints.ts';
 import { counting } from './standard.ts';
-
-const DIRECTORIES_AT_ONCE = 16;
 
 /** Within Pangu, through this machine. A copy is cut into chunks, and has as many copies of them, as its source. */
 export async function copyWithin(
@@ -30,14 +27,7 @@ export async function copyWithin(
     if (isInside(to, file.path)) throw new PanguError('EINVAL', `${to} is ${to === file.path ? 'the same' : `inside ${file.path}`}`);
     await planWithin(pangu, file, to, plan, stats);
   }
-  checkPlan(plan);
-  await how.journal.begin(into);
-  await inParallel(
-    plan.directories,
-    DIRECTORIES_AT_ONCE,
-    () => true,
-    (each) => pangu.mkdir(each, { recursive: true }),
-  );
+  await prepare(plan, into, how.journal, (each) => pangu.mkdir(each, { recursive: true }));
   const printOf = async (path: string): Promise<string | undefined> => {
     const there = await panguStat(pangu, path);
     return there?.type === 'file' && there.state === 'closed' ? statPrint(there) : undefined;
