@@ -1,9 +1,14 @@
 import { describe, expect, test } from 'vitest';
+import { copyLine, createCopyBar, drawBar } from '../../infra/cli/ui/bars.ts';
+import { Slots } from '../../infra/cli/ui/copy/slots.ts';
 import { describeFailure, explainFailure } from '../../infra/cli/ui/failure.ts';
 import { describeStatus, type JobStatus, progressLine } from '../../infra/cli/ui/job-view.ts';
+import { Listing } from '../../infra/cli/ui/listing.ts';
 import { renderTable, widthOf } from '../../infra/cli/ui/table.ts';
+import { endOf, startOfLines } from '../../infra/cli/ui/tail.ts';
 import { formatBytes, formatCount, formatMs, parseBytes } from '../../infra/cli/ui/units.ts';
 import type { JobProgress, TaskProgress } from '../../services/fuxi/contract.ts';
+import type { FileStat } from '../../services/pangu/contract.ts';
 
 describe('figures', () => {
   test.each([
@@ -55,6 +60,99 @@ describe('tables', () => {
   test('wide characters and colours are counted as the terminal shows them', () => {
     expect([widthOf('飞天'), widthOf('\u001b[31mred\u001b[39m'), widthOf('é')]).toEqual([4, 3, 1]);
   });
+});
+
+describe('copying', () => {
+  test('the bar tells bytes, files, rate and what is left; what was there already counts for no rate', () => {
+    const mib = 1024 * 1024;
+    const done = { files: 8, bytes: 10 * mib, skippedFiles: 4, skippedBytes: 29 * mib };
+    const line = copyLine(done, { files: 16, bytes: 80 * mib }, 5_000);
+    expect(line).toBe(`${drawBar(0.5)} 39 MiB of 80 MiB, 12 of 16 files, 2 MiB/s, 17.5 s left`);
+  });
+
+  test('many empty files are work too, though no bytes', () => {
+    const none = { bytes: 0, skippedFiles: 0, skippedBytes: 0 };
+    expect(copyLine({ files: 1, ...none }, { files: 2, bytes: 0 }, 10)).toBe(`${drawBar(0.5)} 0 B of 0 B, 1 of 2 files, 0 B/s, 10 ms left`);
+  });
+
+  test('a bar is silent where nobody looks', () => {
+    const written: string[] = [];
+    const bar = createCopyBar('put', { files: 1, bytes: 1 }, { isTTY: false, write: (text: string) => written.push(text) } as never);
+    bar.add(1);
+    bar.finishFile();
+    bar.stop();
+    expect(written).toEqual([]);
+  });
+
+  test('slots are given in line: one that wants many is not passed by those that want few', async () => {
+    const slots = new Slots(4);
+    const order: string[] = [];
+    await slots.take(3);
+    const many = slots.take(4).then(() => order.push('many'));
+    const few = slots.take(1).then(() => order.push('few'));
+    slots.give(3);
+    await many;
+    slots.give(4);
+    await few;
+    expect(order).toEqual(['many', 'few']);
+  });
+});
+
+describe('listing', () => {
+  const entry = (name: string, size: number): FileStat => ({
+    path: `/d/${name}`,
+    type: 'file',
+    size,
+    createdAtMs: 0,
+    modifiedAtMs: 0,
+    kind: 'append',
+    state: 'closed',
+    chunkBytes: 65_536,
+    replicas: 3,
+    owner: '',
+  });
+
+  test('a long directory goes out piece by piece under one head, its columns below each other', async () => {
+    const pieces: string[] = [];
+    const listing = new Listing(
+      true,
+      ({ path }) => path.slice(3),
+      async (text) => Boolean(pieces.push(text)),
+    );
+    for (let i = 0; i < 2_500; i++) await listing.add(entry(`f${i}`, i === 500 ? 1_000_000 : 1));
+    await listing.end();
+    const lines = pieces.join('').trimEnd().split('\n');
+    expect(pieces).toHaveLength(3);
+    expect(lines).toHaveLength(2_501);
+    expect(new Set(lines.map((line) => line.indexOf(line === lines[0] ? 'name' : 'f', 20))).size).toBe(1);
+  });
+
+  test('ends when nobody reads any more', async () => {
+    const listing = new Listing(
+      false,
+      ({ path }) => path,
+      async () => false,
+    );
+    let added = 0;
+    while (await listing.add(entry(`f${added}`, 1))) added++;
+    expect(added).toBe(999);
+  });
+});
+
+test.each([
+  ['a\nb\nc\n', 1, 'c\n'],
+  ['a\nb\nc', 1, 'c'],
+  ['a\nb\nc\n', 2, 'b\nc\n'],
+  ['a\nb\n', 9, 'a\nb\n'],
+  ['\n\n\n', 2, '\n\n'],
+  ['', 3, ''],
+  ['a\n', 0, ''],
+  [`${'x'.repeat(70_000)}\n${'y'.repeat(70_000)}\nz`, 2, `${'y'.repeat(70_000)}\nz`],
+])('the end of %j from its last lines (%d)', async (text, lines, wanted) => {
+  const bytes = Buffer.from(text);
+  const file = { read: async (at: number, length: number) => bytes.subarray(at, at + length) };
+  const end = await endOf(file, 0);
+  expect(bytes.subarray(await startOfLines(file, end, lines)).toString()).toBe(wanted);
 });
 
 class Wrapper extends Error {

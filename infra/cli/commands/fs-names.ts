@@ -78,7 +78,7 @@ async function remove(
   }
   for (const [path, type] of found) {
     if (path === '/') throw new PanguError('EINVAL', 'the root cannot be removed; /* names all that is in it');
-    if (type === 'directory' && !recursive) throw new PanguError('EISDIR', `${path} is a directory`);
+    if (type === 'directory' && !recursive) throw new Error(`EISDIR: ${path} is a directory (add -r to remove it with all below it)`);
   }
   const removed: string[] = [];
   const directories: string[] = [];

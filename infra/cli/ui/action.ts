@@ -13,7 +13,7 @@ const HINTS: Readonly<Record<string, string>> = {
   ENOENT: 'see what is there with: feitian fs ls',
   EEXIST: 'remove it first, or name another',
   ENOTEMPTY: 'to remove all that is in it: feitian fs rm -r',
-  EISDIR: 'name a file, or add -r to take directories whole',
+  EISDIR: 'name a file',
   ENOSPC: 'remove files, or add disks',
   EDQUOT: 'see the limits with: feitian fs quota ls',
   ENOTDIR: 'a file stands where a directory is wanted',

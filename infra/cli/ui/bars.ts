@@ -47,7 +47,7 @@ export function createCopyBar(
 ): CopyBar {
   if (!stream.isTTY) return { ...NO_BAR, skip: () => {}, finishFile: () => {} };
   const startedAtMs = performance.now();
-  const done: Progress = { files: 0, bytes: 0, skippedBytes: 0 };
+  const done: Progress = { files: 0, bytes: 0, skippedFiles: 0, skippedBytes: 0 };
   const bar = barOf(stream, () => `${label} ${copyLine(done, total, performance.now() - startedAtMs)}`);
   bar.start(1, 0);
   return {
@@ -56,7 +56,7 @@ export function createCopyBar(
     },
     skip(bytes) {
       done.skippedBytes += bytes;
-      done.files++;
+      done.skippedFiles++;
     },
     finishFile() {
       done.files++;
@@ -68,20 +68,25 @@ export function createCopyBar(
 interface Progress {
   files: number;
   bytes: number;
+  /** Those that were there already. */
+  skippedFiles: number;
   skippedBytes: number;
 }
+
+/** A small file takes about as long as so many bytes of a large one: a create, a write, a sync and a commit. For the bar and the time that is left. */
+const FILE_AS_BYTES = 256 * 1024;
 
 /** `███░ 1.0 GiB of 4.0 GiB, 12 of 100 files, 80 MiB/s, 35.0 s left`. */
 export function copyLine(done: Progress, total: { files: number; bytes: number }, elapsedMs: number): string {
   const bytes = done.bytes + done.skippedBytes;
   const parts = [`${formatBytes(bytes)} of ${formatBytes(total.bytes)}`];
-  if (total.files > 1) parts.push(`${formatCount(done.files)} of ${formatCount(total.files)} files`);
+  if (total.files > 1) parts.push(`${formatCount(done.files + done.skippedFiles)} of ${formatCount(total.files)} files`);
   parts.push(formatRate(done.bytes, elapsedMs));
-  const leftBytes = Math.max(0, total.bytes - bytes);
-  if (done.bytes > 0) parts.push(`${formatMs((leftBytes / done.bytes) * elapsedMs)} left`);
-  // Many empty files are work too, though no bytes.
-  const share = total.bytes > 0 ? bytes / total.bytes : done.files / Math.max(1, total.files);
-  return `${drawBar(share)} ${parts.join(', ')}`;
+  const work = done.bytes + done.files * FILE_AS_BYTES;
+  const skipped = done.skippedBytes + done.skippedFiles * FILE_AS_BYTES;
+  const whole = total.bytes + total.files * FILE_AS_BYTES;
+  if (work > 0) parts.push(`${formatMs((Math.max(0, whole - work - skipped) / work) * elapsedMs)} left`);
+  return `${drawBar((work + skipped) / Math.max(1, whole))} ${parts.join(', ')}`;
 }
 
 const formatRate = (bytes: number, elapsedMs: number): string => `${formatBytes(bytes / Math.max(0.001, elapsedMs / 1000))}/s`;

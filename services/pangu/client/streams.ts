@@ -13,6 +13,8 @@ const FOLLOW_MS_MAX = 1_000;
 export function createReadStream(open: () => Promise<OpenedReader>, range: StreamOptions = {}): Readable {
   const start = range.start ?? 0;
   const end = Math.min(range.end ?? Number.POSITIVE_INFINITY, Number.MAX_SAFE_INTEGER - 1);
+  const destroyed = new AbortController();
+  const signal = range.signal ? AbortSignal.any([range.signal, destroyed.signal]) : destroyed.signal;
   async function* pieces(): AsyncGenerator<Buffer> {
     if (!Number.isSafeInteger(start) || start < 0 || !Number.isSafeInteger(end) || end < start - 1)
       throw new PanguError('EINVAL', `no range: ${start} to ${end}`);
@@ -24,7 +26,7 @@ export function createReadStream(open: () => Promise<OpenedReader>, range: Strea
     try {
       for (;;) {
         if (at >= stop && ahead.length === 0) {
-          if (!range.follow || at > end || !(await grown(file, at, range.signal))) return;
+          if (!range.follow || at > end || !(await grown(file, at, signal))) return;
           stop = Math.min(end + 1, file.length);
         }
         while (at < stop && ahead.length < window.pieces) {
@@ -42,7 +44,14 @@ export function createReadStream(open: () => Promise<OpenedReader>, range: Strea
       await file.close();
     }
   }
-  return Readable.from(pieces(), { objectMode: false, highWaterMark: TRANSFER_BYTES_MAX });
+  const stream = Readable.from(pieces(), { objectMode: false, highWaterMark: TRANSFER_BYTES_MAX });
+  // A generator that waits cannot be told to return: one that follows would look for more for ever.
+  const destroy = stream._destroy;
+  stream._destroy = (error, callback) => {
+    destroyed.abort();
+    destroy.call(stream, error, callback);
+  };
+  return stream;
 }
 
 interface Ahead {
@@ -62,9 +71,9 @@ function readAhead(file: OpenedReader, at: number, length: number): Ahead {
 }
 
 /** Waits until a file is longer than `at`; false when the signal aborts first. */
-async function grown(file: OpenedReader, at: number, signal: AbortSignal | undefined): Promise<boolean> {
+async function grown(file: OpenedReader, at: number, signal: AbortSignal): Promise<boolean> {
   for (let pauseMs = FOLLOW_MS_MIN; ; pauseMs = Math.min(pauseMs * 1.5, FOLLOW_MS_MAX)) {
-    if (signal?.aborted) return false;
+    if (signal.aborted) return false;
     await file.look();
     if (file.length > at) return true;
     await delay(pauseMs, undefined, { signal }).catch(() => {});

@@ -1,3 +1,4 @@
+import { inParallel } from '../../../../services/base/in-parallel.ts';
 import { describeError } from '../action.ts';
 import { createCopyBar } from '../bars.ts';
 import type { CopyJournal, DoneEntry } from './journal.ts';
@@ -9,6 +10,7 @@ const SLOTS = 32;
 /** A large file is a stream with a window of its own; a few of them are as fast as disks and network let them be. */
 const LARGE_BYTES = 4 * 1024 * 1024;
 const LARGE_SLOTS = 8;
+const DIRECTORIES_AT_ONCE = 16;
 
 export interface Copied {
   files: number;
@@ -36,9 +38,20 @@ export interface CopyOptions {
   skipSame?: boolean | undefined;
 }
 
+/** Makes the directories of a plan, once it is known to make sense. `into`: see journal.ts. */
+export async function prepare(plan: Plan, into: boolean, journal: CopyJournal, make: (path: string) => Promise<void>): Promise<void> {
+  checkPlan(plan);
+  await journal.begin(into);
+  try {
+    await inParallel(plan.directories, DIRECTORIES_AT_ONCE, () => true, make);
+  } catch (error) {
+    await journal.close(journal.isNew);
+    throw error;
+  }
+}
+
 /** Copies the files of a plan side by side. It throws what ends all of it; trouble with one file is in the result. */
 export async function copyAll(label: string, plan: Plan, ways: Ways, { journal, signal, skipSame }: CopyOptions): Promise<Copied> {
-  checkPlan(plan);
   const { files, directories } = plan;
   const copied: Copied = { files: 0, directories: directories.length, bytes: 0, skipped: 0, failed: [...plan.failed] };
   const bar = createCopyBar(label, { files: files.length, bytes: files.reduce((sum, file) => sum + file.bytes, 0) });
@@ -86,7 +99,8 @@ export async function copyAll(label: string, plan: Plan, ways: Ways, { journal, 
     bar.stop();
   }
   const left = files.length - copied.files - copied.skipped;
-  await journal.close(!ended && !signal.aborted && left === 0 && copied.failed.length === 0);
+  const isWhole = !ended && !signal.aborted && left === 0 && copied.failed.length === 0;
+  await journal.close(isWhole || (journal.isNew && journal.isEmpty && directories.length === 0));
   if ((ended || signal.aborted) && left < files.length)
     process.stderr.write(`feitian: ${left} of ${files.length} files are left; the same command goes on from there\n`);
   if (ended) throw ended.why;

@@ -5,7 +5,7 @@ import type { FileStat, PanguClient } from '../../../../services/pangu/contract.
 import { crc } from '../../../../services/pangu/crc.ts';
 import { UsageError } from '../action.ts';
 import { childrenOf, expand, panguStat } from '../pangu-paths.ts';
-import { type Copied, type CopyOptions, copyAll } from './copy-all.ts';
+import { type Copied, type CopyOptions, copyAll, prepare } from './copy-all.ts';
 import type { CopyJournal, DoneEntry } from './journal.ts';
 import { emptyPlan, type FileCopy, FileTrouble, isOfOneFile, type Plan } from './plan.ts';
 import { bytesPrint, localPrint, localSum, panguPrint, statPrint } from './prints.ts';
@@ -21,11 +21,13 @@ export async function get(pangu: PanguClient, sources: readonly string[], destin
   const found = (await Promise.all(sources.map((source) => expand(pangu, source)))).flat();
   if (destination === STANDARD) return getToStandard(pangu, found);
   const isDirectory = (await stat(destination).catch(() => undefined))?.isDirectory() ?? false;
-  const into = found.length > 1 || destination.endsWith('/') || isDirectory;
+  const into = how.journal.into ?? (found.length > 1 || destination.endsWith('/') || isDirectory);
   const plan = emptyPlan();
   const stats: PlannedGet = new Map();
   for (const file of found) await planGet(pangu, file, into ? join(destination, posix.basename(file.path)) : destination, plan, stats);
-  for (const directory of plan.directories) await mkdir(directory, { recursive: true });
+  await prepare(plan, into, how.journal, async (directory) => {
+    await mkdir(directory, { recursive: true });
+  });
   return copyAll(
     'get',
     plan,
@@ -100,11 +102,11 @@ async function getFile(
     if (marked === 0 || !signal.aborted) await rm(unfinished, { force: true });
     throw error;
   }
-  return { bytes: at, source, target: bytesPrint(at, sum) };
+  return { bytes: at - (begun?.length ?? 0), source, target: bytesPrint(at, sum) };
 }
 
 /** Short whatever the name is, and not the name of anything else that is copied. */
-function partPath(to: string): string {
+export function partPath(to: string): string {
   return join(dirname(to), `.feitian-part-${createHash('sha256').update(basename(to)).digest('hex').slice(0, 16)}`);
 }
 

@@ -20,18 +20,26 @@ export interface PartEntry {
   crc: number;
 }
 
-type Line = ({ done: string } & DoneEntry) | ({ part: string } & PartEntry);
+/** The first line: whether the sources went into the destination. By the time of a second run it is there, whichever it was. */
+interface BeginEntry {
+  into: boolean;
+}
+
+type Line = BeginEntry | ({ done: string } & DoneEntry) | ({ part: string } & PartEntry);
 
 export class CopyJournal {
   readonly #path: string;
+  readonly #into: boolean | undefined;
   readonly #done: Map<string, DoneEntry>;
   readonly #parts: Map<string, PartEntry>;
   /** Made when there is something to write: a copy that is refused leaves nothing behind. */
   #file: Promise<FileHandle | undefined> | undefined;
+  #added = 0;
   #written: Promise<unknown> = Promise.resolve();
 
   private constructor(path: string, lines: readonly Line[]) {
     this.#path = path;
+    this.#into = lines.find((line): line is BeginEntry => 'into' in line)?.into;
     this.#done = new Map(lines.flatMap((line) => ('done' in line ? [[line.done, line]] : [])));
     this.#parts = new Map(lines.flatMap((line) => ('part' in line ? [[line.part, line]] : [])));
   }
@@ -44,6 +52,26 @@ export class CopyJournal {
     return new CopyJournal(path, text.split('\n').flatMap(parseLine));
   }
 
+  /** As it was decided when the copy began; undefined for one that begins now. */
+  get into(): boolean | undefined {
+    return this.#into;
+  }
+
+  /** Before anything is made. */
+  async begin(into: boolean): Promise<void> {
+    if (this.#into === undefined) await this.#append({ into });
+  }
+
+  /** This run made it. */
+  get isNew(): boolean {
+    return this.#into === undefined;
+  }
+
+  /** It says of no file how far it is. */
+  get isEmpty(): boolean {
+    return this.#done.size === 0 && this.#parts.size === 0 && this.#added === 0;
+  }
+
   done(to: string): DoneEntry | undefined {
     return this.#done.get(to);
   }
@@ -53,10 +81,12 @@ export class CopyJournal {
   }
 
   addDone(to: string, { source, target }: DoneEntry): Promise<void> {
+    this.#added++;
     return this.#append({ done: to, source, target });
   }
 
   addPart(to: string, { source, length, crc }: PartEntry): Promise<void> {
+    this.#added++;
     return this.#append({ part: to, source, length, crc });
   }
 
@@ -85,7 +115,7 @@ function openToAppend(path: string): Promise<FileHandle | undefined> {
 function parseLine(text: string): Line[] {
   try {
     const line = JSON.parse(text) as Line;
-    return 'done' in line || 'part' in line ? [line] : [];
+    return 'into' in line || 'done' in line || 'part' in line ? [line] : [];
   } catch {
     return [];
   }

@@ -3,19 +3,16 @@ import { constants } from 'node:fs';
 import { open, readdir, stat } from 'node:fs/promises';
 import { basename, join, resolve } from 'node:path';
 import { pipeline } from 'node:stream/promises';
-import { inParallel } from '../../../../services/base/in-parallel.ts';
 import type { PanguClient, WriteOptions } from '../../../../services/pangu/contract.ts';
 import { crc } from '../../../../services/pangu/crc.ts';
 import { UsageError } from '../action.ts';
 import { createBytesBar } from '../bars.ts';
 import { childPath, panguStat } from '../pangu-paths.ts';
-import { type Copied, type CopyOptions, copyAll } from './copy-all.ts';
+import { type Copied, type CopyOptions, copyAll, prepare } from './copy-all.ts';
 import type { DoneEntry } from './journal.ts';
 import { emptyPlan, type FileCopy, FileTrouble, isOfOneFile, type Plan } from './plan.ts';
 import { bytesPrint, localPrint, PIECE_BYTES, panguPrint, statPrint } from './prints.ts';
 import { counting, STANDARD } from './standard.ts';
-
-const DIRECTORIES_AT_ONCE = 16;
 
 /** From this machine into Pangu. Each file appears when it is whole, and replaces what stood there. */
 export async function put(
@@ -29,8 +26,8 @@ export async function put(
     if (sources.length > 1) throw new UsageError('- (standard input) must be the only source');
     return putStream(pangu, process.stdin, destination, options, how.signal);
   }
-  const there = await panguStat(pangu, destination);
-  const into = sources.length > 1 || destination.endsWith('/') || there?.type === 'directory';
+  const into =
+    how.journal.into ?? (sources.length > 1 || destination.endsWith('/') || (await panguStat(pangu, destination))?.type === 'directory');
   const plan = emptyPlan();
   for (const source of sources) {
     const to = into ? childPath(destination, basename(resolve(source))) : destination;
@@ -40,12 +37,7 @@ export async function put(
     });
     await planPut(source, to, plan, []);
   }
-  await inParallel(
-    plan.directories,
-    DIRECTORIES_AT_ONCE,
-    () => true,
-    (directory) => pangu.mkdir(directory, { recursive: true }),
-  );
+  await prepare(plan, into, how.journal, (directory) => pangu.mkdir(directory, { recursive: true }));
   return copyAll('put', plan, putWays(pangu, options, how.signal), how);
 }
 

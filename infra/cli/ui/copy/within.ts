@@ -1,15 +1,12 @@
 import { posix } from 'node:path';
 import { pipeline } from 'node:stream/promises';
-import { inParallel } from '../../../../services/base/in-parallel.ts';
 import { type FileStat, type PanguClient, PanguError, type WriteOptions } from '../../../../services/pangu/contract.ts';
 import { isWithin, parsePath } from '../../../../services/pangu/core/path.ts';
 import { childPath, childrenOf, expand, panguStat } from '../pangu-paths.ts';
-import { type Copied, type CopyOptions, copyAll } from './copy-all.ts';
+import { type Copied, type CopyOptions, copyAll, prepare } from './copy-all.ts';
 import { emptyPlan, type Plan } from './plan.ts';
 import { panguPrint, statPrint } from './prints.ts';
 import { counting } from './standard.ts';
-
-const DIRECTORIES_AT_ONCE = 16;
 
 /** Within Pangu, through this machine. A copy is cut into chunks, and has as many copies of them, as its source. */
 export async function copyWithin(
@@ -20,8 +17,9 @@ export async function copyWithin(
 ): Promise<Copied> {
   const found = (await Promise.all(sources.map((source) => expand(pangu, source)))).flat();
   const directory = found.find((file) => file.type === 'directory');
-  if (directory && !how.recursive) throw new PanguError('EISDIR', `${directory.path} is a directory`);
-  const into = found.length > 1 || destination.endsWith('/') || (await panguStat(pangu, destination))?.type === 'directory';
+  if (directory && !how.recursive) throw new Error(`EISDIR: ${directory.path} is a directory (add -r to copy it with all below it)`);
+  const into =
+    how.journal.into ?? (found.length > 1 || destination.endsWith('/') || (await panguStat(pangu, destination))?.type === 'directory');
   const plan = emptyPlan();
   const stats = new Map<string, FileStat>();
   for (const file of found) {
@@ -29,12 +27,7 @@ export async function copyWithin(
     if (isInside(to, file.path)) throw new PanguError('EINVAL', `${to} is ${to === file.path ? 'the same' : `inside ${file.path}`}`);
     await planWithin(pangu, file, to, plan, stats);
   }
-  await inParallel(
-    plan.directories,
-    DIRECTORIES_AT_ONCE,
-    () => true,
-    (each) => pangu.mkdir(each, { recursive: true }),
-  );
+  await prepare(plan, into, how.journal, (each) => pangu.mkdir(each, { recursive: true }));
   const printOf = async (path: string): Promise<string | undefined> => {
     const there = await panguStat(pangu, path);
     return there?.type === 'file' && there.state === 'closed' ? statPrint(there) : undefined;
