@@ -30,7 +30,6 @@ export interface PanguClusterOptions {
   control?: MasterOptions['control'];
   /** How often masters look for writers that are gone, beside hearing of them. @default as in a real cluster */
   leases?: MasterOptions['leases'];
-  randomRepair?: MasterOptions['randomRepair'];
   /** How long removed files stay in the trash. @default 0: whoever removes a file here wants to see it go */
   trashRetentionMs?: number;
   /** How often chunk servers tell their free space. @default 200 */
@@ -124,7 +123,6 @@ export async function startPanguCluster(options: PanguClusterOptions = {}): Prom
         garbage: { graceMs: 50, pauseMs: 50, ...options.garbage },
         control: options.control ?? 'off',
         leases: options.leases,
-        randomRepair: options.randomRepair ?? { intervalMs: 3_600_000 },
         log: silentLogger,
       });
       masters.set(which, master);

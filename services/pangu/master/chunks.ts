@@ -116,6 +116,9 @@ export async function discardReplicas(
   if (why) await noteReplicas(tx, why.kind, gone, why.cause);
 }
 
+/** Of chunk `c` of file `i`: nobody writes it, so masters see to its replicas. Those of a random file that is open are its writer's. */
+export const SETTLED = sql`(c.state = 'sealed' or (i.kind = 'random' and i.state = 'closed' and c.length > 0))`;
+
 /** Hands whole chunks over to the garbage loop. */
 export async function discardChunks(tx: Queryable, chunks: readonly string[]): Promise<void> {
   if (chunks.length === 0) return;

@@ -5,7 +5,9 @@ import { placeReplicas } from '../core/placement.ts';
 import type { CopyOutcome } from '../master-contract.ts';
 import { discardReplicas } from './chunks.ts';
 import type { MasterContext } from './context.ts';
-import { askVersion, findRandomChunk, type RandomRow, retire, tellVersion } from './random-replicas.ts';
+import { deadNodes } from './dead-nodes.ts';
+import { noteInLedger } from './ledger.ts';
+import { askVersion, findRandomChunk, keepReplicas, type RandomRow, retire, tellVersion } from './random-replicas.ts';
 
 /**
  * One more replica of a chunk of a `random` file, or one in the place of another. A sealed chunk never changes, so it is copied whenever one likes
@@ -28,7 +30,8 @@ export async function beginRandomCopy(
   row: RandomRow,
   { from, to }: { from?: string; to?: string } = {},
 ): Promise<Begun> {
-  if (row.length === 0 || (from === undefined ? row.nodes.length >= row.wanted : !row.nodes.includes(from))) return { outcome: 'gone' };
+  if (row.length === 0) return { outcome: 'gone' };
+  if (from === undefined ? (await counted(context, row)).length >= row.wanted : !row.nodes.includes(from)) return { outcome: 'gone' };
   const target = await reserve(context, row, from, to);
   if (typeof target !== 'string') return target;
   const failed = await pull(context, row, target);
@@ -44,15 +47,23 @@ export async function countRandomCopy(
   target: string,
   { epoch, from }: { epoch: number; from?: string },
 ): Promise<RandomRow | undefined> {
-  const counted = await tryToCount(context, row, target, { epoch, from });
-  if (!counted) {
+  const made = await tryToCount(context, row, target, { epoch, from });
+  if (!made) {
     await inTransaction(context.db, (tx) => giveUp(tx, row.chunk, target));
     return undefined;
   }
-  // Who is not told now refuses whoever knows the new version, until somebody tells it: as good as everybody else, and away.
-  await Promise.all([tellVersion(context, counted), from === undefined ? undefined : retire(context, row.chunk, [from])]);
-  context.log.info({ chunk: row.chunk, node: target, from, version: counted.version }, 'random.replica.made');
-  return counted;
+  const [untold] = await Promise.all([tellVersion(context, made), from === undefined ? undefined : retire(context, row.chunk, [from])]);
+  context.log.info({ chunk: row.chunk, node: target, from, version: made.version }, 'random.replica.made');
+  if (untold.length === 0) return made;
+  // One that was not told, since its server is away or dead, is of an old version by now: rows name those of the present one alone.
+  const survivors = made.nodes.filter((node) => !untold.includes(node));
+  return keepReplicas(context, { chunk: made.chunk, version: made.version, survivors, epoch, leastReplicas: 1 });
+}
+
+/** Nodes of which the replicas count: they are not dead. */
+async function counted({ db, chunkServers }: MasterContext, { nodes }: RandomRow): Promise<string[]> {
+  const dead = (await deadNodes(db)).filter((node) => chunkServers.get(node) === undefined);
+  return nodes.filter((node) => !dead.includes(node));
 }
 
 async function tryToCount(
@@ -76,6 +87,10 @@ async function tryToCount(
     await tx.execute(sql`update pangu.chunks set version = version + 1 where id = ${row.chunk}`);
     await tx.execute(sql`insert into pangu.replicas (chunk, node) values (${row.chunk}, ${target})`);
     if (from !== undefined) await discardReplicas(tx, [{ chunk: row.chunk, node: from }]);
+    const cause = from === undefined ? '' : `moved from ${from}`;
+    await noteInLedger(tx, [
+      { kind: from === undefined ? 'replicaMade' : 'replicaMoved', chunk: row.chunk, node: target, bytes: row.length, cause },
+    ]);
     return findRandomChunk(tx, row.chunk);
   });
 }
@@ -90,10 +105,20 @@ export async function copyRandomReplica(
   if (!row) return { outcome: 'gone' };
   // Its writer sees to it that there are enough; what is to leave waits for it.
   if (row.open) return { outcome: 'open' };
+  const { from } = options;
+  if (from !== undefined && row.nodes.includes(from)) {
+    const staying = (await counted(context, row)).filter((node) => node !== from && context.chunkServers.get(node)?.draining === false);
+    if (staying.length >= row.wanted) {
+      const survivors = row.nodes.filter((node) => node !== from);
+      const why = { kind: 'replicaLeft', cause: `${staying.length} others are there` } as const;
+      await keepReplicas(context, { chunk, version: row.version, survivors, epoch: row.epoch, leastReplicas: 1, why });
+      return { outcome: 'done' };
+    }
+  }
   const begun = await beginRandomCopy(context, row, options);
   if (begun.outcome !== 'begun') return begun;
-  const counted = await countRandomCopy(context, row, begun.node, { epoch: row.epoch, from: options.from });
-  if (!counted) return { outcome: 'failed', reason: `chunk ${chunk} was written while it was copied` };
+  const made = await countRandomCopy(context, row, begun.node, { epoch: row.epoch, from });
+  if (!made) return { outcome: 'failed', reason: `chunk ${chunk} was written while it was copied` };
   return { outcome: 'done', node: begun.node, bytes: row.chunkBytes };
 }
 

@@ -3,6 +3,7 @@ import { sql } from 'drizzle-orm';
 import { inTransaction, type Queryable, rows } from '../../base/database.ts';
 import { hasCode, messageOf } from '../../base/errors.ts';
 import { PanguError } from '../contract.ts';
+import type { LedgerKind } from '../core/ledger.ts';
 import { RANDOM_PLACE_MS, type RandomPlace } from '../random-contract.ts';
 import { discardReplicas, NODES, toReplica } from './chunks.ts';
 import type { MasterContext } from './context.ts';
@@ -47,6 +48,19 @@ const RETIRE_TIMEOUT_MS = 1_000;
 /** Clocks of readers may run a little slower than ours. */
 const WAIT_SHARE = 1.25;
 
+export interface BumpWish {
+  chunk: string;
+  /** As it was seen; another one by now is left as it is. */
+  version: number;
+  survivors: readonly string[];
+  epoch?: number;
+  leastReplicas?: number;
+  /** For the ledger. @default a writer goes on without the others */
+  why?: { kind: LedgerKind; cause: string };
+}
+
+const MISSED = { kind: 'replicaMissed', cause: 'it missed a write, or did not hear of a version' } as const;
+
 export async function findRandomChunk(db: Queryable, chunk: string): Promise<RandomRow | undefined> {
   const [row] = await rows<RandomRow>(
     db,
@@ -63,10 +77,7 @@ export function placeOf(context: MasterContext, { chunk, index, version, wanted,
  * `epoch`: of the writer that asks; undefined: a master that has seen to it that nobody writes. Replicas that cannot be told do not survive either.
  * Errors: ENOENT, ESTALE, EIO (fewer than `minReplicas` are left; nothing has changed, unless some could not be told).
  */
-export async function keepReplicas(
-  context: MasterContext,
-  wish: { chunk: string; version: number; survivors: readonly string[]; epoch?: number; leastReplicas?: number },
-): Promise<RandomRow> {
+export async function keepReplicas(context: MasterContext, wish: BumpWish): Promise<RandomRow> {
   let { version, survivors } = wish;
   for (;;) {
     const { row, dropped } = await inTransaction(context.db, (tx) => bump(tx, { ...wish, version, survivors }));
@@ -78,10 +89,7 @@ export async function keepReplicas(
   }
 }
 
-async function bump(
-  tx: Queryable,
-  wish: { chunk: string; version: number; survivors: readonly string[]; epoch?: number; leastReplicas?: number },
-): Promise<{ row: RandomRow; dropped: string[] }> {
+async function bump(tx: Queryable, wish: BumpWish): Promise<{ row: RandomRow; dropped: string[] }> {
   await tx.execute(sql`select i.id from pangu.inodes i join pangu.chunks c on c.file = i.id where c.id = ${wish.chunk} for share of i`);
   await tx.execute(sql`select id from pangu.chunks where id = ${wish.chunk} for update`);
   const row = await findRandomChunk(tx, wish.chunk);
@@ -103,16 +111,18 @@ async function bump(
   await discardReplicas(
     tx,
     dropped.map((node) => ({ chunk: row.chunk, node })),
+    wish.why ?? MISSED,
   );
   return { row: { ...row, version: row.version + 1, nodes: survivors }, dropped };
 }
 
 /** One whose bytes are wrong, when another is good. @returns false: not of a chunk of a `random` file. */
-export async function dropRandomReplica(context: MasterContext, chunk: string, node: string): Promise<boolean> {
+export async function dropRandomReplica(context: MasterContext, chunk: string, node: string, cause: string): Promise<boolean> {
   const row = await findRandomChunk(context.db, chunk);
   if (!row) return false;
   const survivors = row.nodes.filter((other) => other !== node);
-  if (survivors.length < row.nodes.length) await keepReplicas(context, { chunk, version: row.version, survivors, leastReplicas: 1 });
+  if (survivors.length < row.nodes.length)
+    await keepReplicas(context, { chunk, version: row.version, survivors, leastReplicas: 1, why: { kind: 'replicaBad', cause } });
   return true;
 }
 

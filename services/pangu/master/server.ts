@@ -12,7 +12,6 @@ import { Tickets } from '../tickets.ts';
 import { type GarbageOptions, startGarbageLoop } from './background/garbage.ts';
 import { type LeaseOptions, startLeaseLoop } from './background/leases.ts';
 import { startMeasuring } from './background/measure.ts';
-import { type RandomRepairOptions, startRandomRepair } from './background/random-repair.ts';
 import { startTrashLoop, type TrashOptions } from './background/trash.ts';
 import { watchChunkServers } from './chunk-servers.ts';
 import type { MasterContext } from './context.ts';
@@ -27,7 +26,6 @@ export interface MasterOptions {
   /** `off`: this master never controls. */
   control?: ControlOptions | 'off';
   leases?: LeaseOptions;
-  randomRepair?: RandomRepairOptions;
   trash?: TrashOptions;
   measure?: { pauseMs?: number };
   log?: Logger;
@@ -72,7 +70,6 @@ export async function startMaster(config: RoleConfig, options: MasterOptions = {
   const trash = startTrashLoop(context, options.trash);
   const control =
     options.control === 'off' ? undefined : startControl(context, { name: instance, connect: connectControl }, options.control);
-  const randomRepair = startRandomRepair(context, options.randomRepair);
   const leases = startLeaseLoop(context, writers, options.leases);
   const registration = await cluster.nuwa.register(MASTER_SERVICE, instance, {
     address: server.address,
@@ -92,7 +89,6 @@ export async function startMaster(config: RoleConfig, options: MasterOptions = {
     await garbage.stop();
     await trash.stop();
     await control?.stop();
-    await randomRepair.stop();
     await leases.stop();
     await measuring.stop();
     telling.stop();

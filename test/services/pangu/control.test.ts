@@ -96,6 +96,23 @@ describe('a server that is missed', () => {
     await expect.poll(async () => JSON.stringify(await files()) === JSON.stringify(await replicas()), soon).toBe(true);
   });
 
+  it('does not keep a random file short of a replica, nor too many of them when it is back', async () => {
+    const file = await pangu.open('/anywhere', 'wx', { kind: 'random', chunkBytes: MIB });
+    await file.pwrite(MIB - 3, Buffer.from('across'));
+    await file.close();
+    const [gone] = (await nodesOf('/anywhere'))[0]!;
+    await cluster.killChunkServer(gone!);
+    const whole = async (): Promise<boolean> => (await nodesOf('/anywhere')).every((nodes) => nodes.length === 3 && !nodes.includes(gone!));
+    await expect.poll(whole, soon).toBe(true);
+    expect(await entriesOf('replicaMade')).toContainEqual(
+      expect.objectContaining({ chunk: (await onlyChunk('/anywhere')).chunk, bytes: MIB }),
+    );
+    await cluster.startChunkServer(gone!);
+    await expect.poll(isClean, soon).toBe(true);
+    for (const nodes of await nodesOf('/anywhere')) expect(nodes).toHaveLength(3);
+    expect((await pangu.readFile('/anywhere')).subarray(MIB - 3).toString()).toBe('across');
+  });
+
   it('that held the last replica makes its chunk unavailable, and available again', async () => {
     await pangu.writeFile('/single', randomBytes(1_000), { replicas: 1 });
     const { chunk, nodes } = await onlyChunk('/single');

@@ -14,7 +14,7 @@ describe('a random file', () => {
   let cluster: PanguCluster;
   let pangu: PanguClient;
   beforeAll(async () => {
-    cluster = await startPanguCluster({ randomRepair: { intervalMs: 200 } });
+    cluster = await startPanguCluster({ control: { watchMs: 50, mendMs: 200 } });
     pangu = cluster.pangu;
   });
   afterAll(() => cluster?.stop());

@@ -3,6 +3,7 @@ import { sql } from 'drizzle-orm';
 import { type Database, isDatabaseAway, rows } from '../../../base/database.ts';
 import { messageOf } from '../../../base/errors.ts';
 import { CHUNK_STATES } from '../../core/states.ts';
+import { SETTLED } from '../chunks.ts';
 import type { MasterContext } from '../context.ts';
 
 /** What the tables say of the whole cluster, at one moment. */
@@ -76,7 +77,7 @@ export async function measure(db: Database, nodes: readonly string[]): Promise<F
           join pangu.inodes i on i.id = c.file and i.replicas > 1 and i.deleted_at is null
           left join pangu.replicas r on r.chunk = c.id
           left join (select jsonb_array_elements_text(${JSON.stringify(nodes)}::jsonb) as node) n on n.node = r.node
-          where c.state = 'sealed'
+          where ${SETTLED}
           group by c.id, i.replicas
         ) chunk`,
     ),

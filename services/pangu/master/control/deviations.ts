@@ -1,6 +1,7 @@
 import { sql } from 'drizzle-orm';
 import { rows } from '../../../base/database.ts';
 import type { Lacking } from '../../core/pick-copy.ts';
+import { SETTLED } from '../chunks.ts';
 import type { MasterContext } from '../context.ts';
 
 /**
@@ -34,7 +35,7 @@ export async function findDeviations({ db, chunkServers }: MasterContext, limit:
         left join pangu.replicas r on r.chunk = c.id
         left join server on server.node = r.node
         left join dead on dead.id = r.node
-        where c.state = 'sealed'
+        where ${SETTLED}
         group by c.id, i.replicas, i.created_at
       ),
       lacking as (

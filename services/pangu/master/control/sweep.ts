@@ -1,6 +1,7 @@
 import { sql } from 'drizzle-orm';
 import { inTransaction, rows } from '../../../base/database.ts';
 import { messageOf } from '../../../base/errors.ts';
+import { SETTLED } from '../chunks.ts';
 import { noteInLedger } from '../ledger.ts';
 import { dropLost } from '../ops/report-replicas.ts';
 import type { ControlContext } from './context.ts';
@@ -91,9 +92,9 @@ async function readRows(
   const sealed = await rows<{ chunk: string }>(
     db,
     sql`
-      select r.chunk from pangu.replicas r join pangu.chunks c on c.id = r.chunk
+      select r.chunk from pangu.replicas r join pangu.chunks c on c.id = r.chunk join pangu.inodes i on i.id = c.file
       where r.node = ${node} and r.chunk > ${after} and (${until ?? null}::text is null or r.chunk <= ${until ?? null}::text)
-        and c.state = 'sealed' and c.length > 0`,
+        and ${SETTLED} and c.length > 0`,
   );
   return { named: new Set(named.map(({ chunk }) => chunk)), sealed: sealed.map(({ chunk }) => chunk) };
 }

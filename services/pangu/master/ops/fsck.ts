@@ -4,6 +4,7 @@ import { hasCode, messageOf } from '../../../base/errors.ts';
 import { type Finding, type FsckChunk, type FsckFile, judgeChunk, judgeFile } from '../../core/fsck.ts';
 import { ROOT_ID } from '../../core/states.ts';
 import type { FsckPage, FsckProblem } from '../../healing-contract.ts';
+import { SETTLED } from '../chunks.ts';
 import type { MasterContext } from '../context.ts';
 import { deadNodes } from '../dead-nodes.ts';
 import { find } from '../inodes.ts';
@@ -63,7 +64,7 @@ export async function fsckChunks(
     db,
     sql`
       with page as (
-        select c.id, c.state, c.length, i.replicas as wanted, i.id as file from pangu.chunks c join pangu.inodes i on i.id = c.file
+        select c.id, case when ${SETTLED} then 'sealed' else c.state end as state, c.length, i.replicas as wanted, i.id as file from pangu.chunks c join pangu.inodes i on i.id = c.file
         where i.deleted_at is null and c.id > ${after} and ${await below(context, request.path)} order by c.id limit ${limit + 1}
       )
       select page.id, page.state, page.length, page.wanted, page.file,

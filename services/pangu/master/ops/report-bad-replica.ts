@@ -23,7 +23,7 @@ export async function reportBadReplica(context: MasterContext, { chunk, node, re
   if ((await judge(context, chunk, node, length)) !== 'bad') return { dropped: false };
   for (const other of found) {
     if (other.node === node || (await judge(context, chunk, other.node, length)) !== 'good') continue;
-    if (await dropRandomReplica(context, chunk, node)) return { dropped: true };
+    if (await dropRandomReplica(context, chunk, node, reason)) return { dropped: true };
     const dropped = await inTransaction(db, async (tx) => {
       // One report at a time for a chunk, so that two that accuse each other's witness do not both come through.
       await tx.execute(sql`select id from pangu.chunks where id = ${chunk} for update`);

@@ -1,5 +1,6 @@
 import { sql } from 'drizzle-orm';
 import { rows } from '../../../base/database.ts';
+import { SETTLED } from '../chunks.ts';
 import type { MasterContext } from '../context.ts';
 import { DEAD } from '../dead-nodes.ts';
 
@@ -13,7 +14,7 @@ export async function underReplicated(
     db,
     sql`
       select c.id as chunk from pangu.chunks c join pangu.inodes i on i.id = c.file
-      where c.state = 'sealed' and i.deleted_at is null and c.id > ${after}
+      where ${SETTLED} and i.deleted_at is null and c.id > ${after}
         and (select count(*) from pangu.replicas r where r.chunk = c.id and r.node not in ${DEAD}) < least(i.replicas, ${possible}::int)
       order by c.id limit ${limit + 1}`,
   );

@@ -81,7 +81,6 @@ export async function runModel(options: ModelOptions): Promise<ModelReport> {
           garbage: { graceMs: 5_000, pauseMs: 500 },
           control: { mendMs: 500 },
           leases: { intervalMs: 1_000 },
-          randomRepair: { intervalMs: 1_000 },
         },
         chunkServer: { reportMs: 500, report: { firstMs: 500, pauseMs: 50 }, scrub: { bytesPerSecond: 64 * 1024 * 1024, pauseMs: 1_000 } },
       },
