@@ -2,7 +2,7 @@ import { afterEach, expect, test } from 'vitest';
 import { connectMany, startManyServer } from './many-connections.ts';
 
 /** The same with ten thousand connections: test/soak/connections.ts. */
-const CONNECTIONS = 1_000;
+const CONNECTIONS = 500;
 /** An idle connection weighed 5 KB when this was written, most of it Node's socket; a slab of 256 KiB each would not pass. */
 const CONNECTION_BYTES_MAX = 40_000;
 

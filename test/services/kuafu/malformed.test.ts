@@ -189,7 +189,7 @@ test('any bytes after a hello leave the server standing', async () => {
       socket.end();
       await once(socket, 'close');
     }),
-    { numRuns: 40 },
+    { numRuns: 20 },
   );
 });
 
@@ -207,7 +207,7 @@ test('any body of a request leaves the server standing', async () => {
       if (socket.closed) return;
       socket.write(Buffer.concat([HELLO, frame(FRAME_KINDS.request, 1, body)]));
     }),
-    { numRuns: 100 },
+    { numRuns: 60 },
   );
 });
 

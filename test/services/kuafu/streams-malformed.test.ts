@@ -189,7 +189,7 @@ test('any frames in any order leave the server and a neighbour standing', async 
       await call.send(i);
       expect((await echoes.next()).value?.body).toBe(i++);
     }),
-    { numRuns: 60 },
+    { numRuns: 25 },
   );
   call.end();
   expect(await call.reply).toEqual({ messages: i });
@@ -214,7 +214,7 @@ test('a good conversation with some bytes changed never crashes the server', asy
       socket.end(spoiled);
       await once(socket, 'close');
     }),
-    { numRuns: 60 },
+    { numRuns: 25 },
   );
 });
 
@@ -251,7 +251,7 @@ test('whatever frames a server answers with, its caller hears how the stream end
       );
       await client.close();
     }),
-    { numRuns: 80 },
+    { numRuns: 30 },
   );
   bad.close();
 });

@@ -83,12 +83,12 @@ export function describeStreams(name: string, listen: () => string, tls?: TlsMat
       expect(await call.reply).toEqual({ messages: 100 });
     });
 
-    test('64 MiB arrive as they were, in order, each way', async () => {
+    test('16 MiB arrive as they were, in order, each way: four of the largest windows', async () => {
       const call = streamer.mirror();
       const sent = createHash('sha256');
       const piece = randomBytes(1024 * 1024);
       const sending = (async () => {
-        for (let i = 0; i < 64; i++) {
+        for (let i = 0; i < 16; i++) {
           sent.update(piece);
           await call.send(null, piece);
         }

@@ -35,8 +35,8 @@ test('a delegated token never allows what its parent does not: real tokens, befo
           if (by.refusal(operation, name) !== undefined) throw new Error(`${operation} ${name} is more than its parent may`);
         }
     }),
-    { numRuns: 150 },
+    { numRuns: 60 },
   );
-  expect(delegated).toBeGreaterThan(30);
-  expect(allowed).toBeGreaterThan(100);
+  expect(delegated).toBeGreaterThan(10);
+  expect(allowed).toBeGreaterThan(40);
 });

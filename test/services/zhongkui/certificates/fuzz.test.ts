@@ -64,7 +64,7 @@ function mutated(bytes: Uint8Array, { int }: Random): Buffer {
 
 test('a mutated request for a certificate is refused', async () => {
   const csr = await createRequest(newPrivateKeyPem(), { machine: 'node-1', cluster: 'local', addresses: ['10.0.0.1', 'fe80::1'] });
-  for (let i = 0; i < 600; i++) {
+  for (let i = 0; i < 150; i++) {
     const wrong = mutated(csr, random);
     if (wrong.equals(csr)) continue;
     expect(REFUSALS, `seed ${SEED}, step ${i}: ${wrong.toString('hex')}`).toContain(await joinWith(wrong));
@@ -77,7 +77,7 @@ test('bytes at random, deep nesting and much too much are refused, quickly', asy
   const nested = Buffer.concat(Array.from({ length: 900 }, () => Buffer.from([0x30, 0x80])));
   const indefinite = Buffer.concat([nested, Buffer.alloc(1_800)]);
   const samples = [Buffer.alloc(0), nested, indefinite, Buffer.alloc(5_000_000, 0x30), Buffer.from([0x30, 0x84, 0x7f, 0xff, 0xff, 0xff])];
-  for (let i = 0; i < 100; i++) samples.push(Buffer.from(Array.from({ length: random.int(200) }, () => random.int(256))));
+  for (let i = 0; i < 40; i++) samples.push(Buffer.from(Array.from({ length: random.int(200) }, () => random.int(256))));
   const startedMs = performance.now();
   for (const sample of samples) expect(REFUSALS, `seed ${SEED}`).toContain(await joinWith(sample));
   expect(performance.now() - startedMs).toBeLessThan(5_000);
@@ -89,12 +89,12 @@ test('mutated tokens, ids and proofs are refused', async () => {
   const proof = proveJoin('local', secret, { token: id, csr });
   for (const wrong of ['', id.slice(1), `${id}0`, '../../etc/passwd', `${id}\0`, `${id}.used`, '0'.repeat(1e6), id.toUpperCase()])
     expect(await codeOf(stage.ask.join({ token: wrong, csr, proof }))).toBe('JoinRefused');
-  for (let i = 0; i < 200; i++) {
+  for (let i = 0; i < 60; i++) {
     const wrong = mutated(proof, random);
     if (!wrong.equals(proof)) expect(await codeOf(stage.ask.join({ token: id, csr, proof: wrong })), `seed ${SEED}`).toBe('JoinRefused');
   }
   const text = Buffer.from(token);
-  for (let i = 0; i < 200; i++) {
+  for (let i = 0; i < 60; i++) {
     const wrong = mutated(text, random).toString('latin1');
     if (wrong !== token) expect(REFUSALS, `seed ${SEED}: ${wrong}`).toContain(await codeOf(stage.joined('node-9', { token: wrong })));
   }
@@ -105,7 +105,7 @@ test('mutated certificates and proofs are no renewal', async () => {
   const csr = await createRequest(newPrivateKeyPem(), { machine: 'node-5', cluster: 'local', addresses: [] });
   const der = Buffer.from(current.certificate.replace(/-----[^-]+-----|\s/g, ''), 'base64');
   const pemOf = (bytes: Buffer) => `-----BEGIN CERTIFICATE-----\n${bytes.toString('base64')}\n-----END CERTIFICATE-----\n`;
-  for (let i = 0; i < 200; i++) {
+  for (let i = 0; i < 60; i++) {
     const wrong = mutated(der, random);
     if (wrong.equals(der)) continue;
     const request = { certificate: pemOf(wrong), csr };
@@ -216,7 +216,7 @@ describe('a well-formed request that asks for what nobody gets', () => {
           return error instanceof ZhongkuiError && error.code === 'CertificateRefused';
         }
       }),
-      { numRuns: 150 },
+      { numRuns: 50 },
     );
   });
 });

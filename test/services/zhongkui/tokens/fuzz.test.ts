@@ -62,7 +62,7 @@ describe('the guard turns away', () => {
         if (tokens.some(({ token }) => token === altered)) return;
         await isTurnedAway({ ...credentialsOf(holding, challenge), token: altered });
       }),
-      { numRuns: 600 },
+      { numRuns: 150 },
     );
   });
 
@@ -74,7 +74,7 @@ describe('the guard turns away', () => {
         if (tokens.some((each) => each.token === token)) return;
         await isTurnedAway({ ...credentialsOf(tokens[signer % tokens.length]!, challenge), token });
       }),
-      { numRuns: 300 },
+      { numRuns: 80 },
     );
   });
 
@@ -87,7 +87,7 @@ describe('the guard turns away', () => {
         if (tokens.some((each) => each.token === token)) return;
         await isTurnedAway({ ...credentialsOf(tokens[0]!, challenge), token });
       }),
-      { numRuns: 300 },
+      { numRuns: 80 },
     );
   });
 
@@ -104,7 +104,7 @@ describe('the guard turns away', () => {
         await isTurnedAway({ token: tokens[0]!.token, proof });
         await isTurnedAway(token);
       }),
-      { numRuns: 200 },
+      { numRuns: 60 },
     );
   });
 
@@ -116,7 +116,7 @@ describe('the guard turns away', () => {
         altered[bit >> 3]! ^= 1 << (bit & 7);
         await isTurnedAway({ token, proof: altered });
       }),
-      { numRuns: 200 },
+      { numRuns: 60 },
     );
   });
 
