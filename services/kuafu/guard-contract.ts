@@ -47,7 +47,7 @@ export interface Caller {
   refusal(operation: string, resource: string): string | undefined;
   /**
    * For a caller that may do only so much: counts a call that `refusal` let through, once for all that it touches, right before it runs. Undefined: it may run.
-   * `bytes`: of the request, with its attachment. No resources: the call names none, and counts against whatever of the token has room.
+   * `bytes`: of the request, with its attachment. No resources: the call names none, `operation` is the scheme of its subsystem, and it counts against whatever of that has room.
    */
   limit?(operation: string, resources: string | readonly string[], bytes: number): CallLimit | undefined;
   /** Once the credentials as a whole are no good any more (expired, revoked): why; calls are then `Unauthenticated`. */

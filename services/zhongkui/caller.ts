@@ -66,8 +66,8 @@ export class GuardedCaller implements Caller {
   /** Of the question before, which is mostly asked again for the audit log. */
   #lastResource = '';
   #last: Verdict | undefined;
-  /** What limits calls that name nothing. */
-  #unnamed: readonly (readonly Allowance[])[] | undefined;
+  /** What limits calls that name nothing, by scheme. */
+  readonly #unnamed = new Map<string, readonly (readonly Allowance[])[]>();
 
   constructor({ grant, issuer }: CallerFacts, sources: CallerSources) {
     this.name = grant.name;
@@ -86,11 +86,18 @@ export class GuardedCaller implements Caller {
 
   limit(operation: string, resources: string | readonly string[], bytes: number): LimitRefusal | undefined {
     if (this.grant.limitedBy.length === 0) return undefined;
-    if (resources.length === 0) return this.#sources.limiter.charge((this.#unnamed ??= allowancesForUnnamed(this.grant.limitedBy)), bytes);
+    if (resources.length === 0) return this.#sources.limiter.charge(this.#unnamedOf(operation), bytes);
     const needed: (readonly Allowance[])[] = [];
     for (const resource of typeof resources === 'string' ? [resources] : resources)
       needed.push(...(this.#verdict(operation, resource).allowances ?? []));
     return this.#sources.limiter.charge(needed, bytes);
+  }
+
+  /** Schemes are those of the services that are here: few. */
+  #unnamedOf(scheme: string): readonly (readonly Allowance[])[] {
+    let allowances = this.#unnamed.get(scheme);
+    if (!allowances) this.#unnamed.set(scheme, (allowances = allowancesForUnnamed(this.grant.limitedBy, scheme)));
+    return allowances;
   }
 
   ended(): string | undefined {

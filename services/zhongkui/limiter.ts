@@ -16,11 +16,16 @@ export interface LimitRefusal {
   readonly retryAfterMs?: number;
 }
 
-/** Of a call that names nothing, for which any capability of each link will do: whoever has one without limits is not limited. */
-export function allowancesForUnnamed(links: readonly LimitedLink[]): readonly (readonly Allowance[])[] {
+/** Of a call that names nothing, for which any capability of each link for that scheme will do: whoever has one without limits, or none, is not limited. */
+export function allowancesForUnnamed(links: readonly LimitedLink[], scheme: string): readonly (readonly Allowance[])[] {
   return links.flatMap(({ id, capabilities }) => {
-    const allowances = capabilities.flatMap(({ limits }, i) => (limits === undefined ? [] : [{ limits, bucket: bucketOf(id, i) }]));
-    return allowances.length === capabilities.length ? [allowances] : [];
+    const allowances: Allowance[] = [];
+    for (const [i, { resource, limits }] of capabilities.entries()) {
+      if (!resource.startsWith(`${scheme}://`)) continue;
+      if (limits === undefined) return [];
+      allowances.push({ limits, bucket: bucketOf(id, i) });
+    }
+    return allowances.length > 0 ? [allowances] : [];
   });
 }
 

@@ -28,9 +28,9 @@ export function refuseCaller(access: Access | undefined, caller: Caller, failure
   return { code: 'Unauthenticated', operation: operationOf(access), resource: NO_RESOURCE, reason };
 }
 
-/** A call that names nothing counts as well, against all that its token limits. */
-export function refuseUnnamedByLimit(access: Access, bytes: number, caller: Caller): Refusal | undefined {
-  return access === 'identified' ? refuseByLimit('', [], bytes, caller) : undefined;
+/** A call that names nothing counts as well, against what its token limits of that subsystem: of `pangu-chunk.read` what begins with `pangu://`. */
+export function refuseUnnamedByLimit(access: Access, what: string, bytes: number, caller: Caller): Refusal | undefined {
+  return access === 'identified' ? refuseByLimit(what.split(/[-.]/, 1)[0]!, [], bytes, caller) : undefined;
 }
 
 /** On each of the resources that `on` found in the request. */

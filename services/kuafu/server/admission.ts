@@ -47,7 +47,7 @@ export class Admission {
     const { guard } = this;
     const access = asked.method.access!;
     if (typeof access === 'string') {
-      const refusal = refuseUnnamedByLimit(access, requestBytes, caller);
+      const refusal = refuseUnnamedByLimit(access, asked.what, requestBytes, caller);
       if (refusal) return this.#refuse(asked, caller, refusal);
       guard.allowed(caller, asked.what, access, NO_RESOURCE);
       return undefined;

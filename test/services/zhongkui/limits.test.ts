@@ -60,15 +60,18 @@ describe('calls in a second', () => {
     expect(passed([caller], 50, A)).toBe(4);
   });
 
-  test('are counted where they name nothing as well, and are free for whoever has any capability without limits', async () => {
+  test('are counted where they name nothing as well, and are free for whoever has any capability of that subsystem without limits', async () => {
     const { admit, issued } = staged();
     const caller = await admit(await issued(limited(A, { callsPerSecond: 2 }), limited(B, { callsPerSecond: 3, bytesPerCall: 9 })));
-    expect(caller.limit!('', [], 10)).toBeUndefined();
-    expect(caller.limit!('', [], 10)).toBeUndefined();
-    expect(caller.limit!('', [], 10)).toMatchObject({ retryAfterMs: expect.any(Number) });
-    expect(passed([caller], 20, [])).toBe(3);
+    expect(caller.limit!('pangu', [], 10)).toBeUndefined();
+    expect(caller.limit!('pangu', [], 10)).toBeUndefined();
+    expect(caller.limit!('pangu', [], 10)).toMatchObject({ retryAfterMs: expect.any(Number) });
+    const unnamed = (who: Caller, scheme: string) =>
+      Array.from({ length: 20 }, () => who.limit!(scheme, [], 1)).filter((each) => each === undefined);
+    expect(unnamed(caller, 'pangu')).toHaveLength(3);
+    expect(unnamed(caller, 'nuwa')).toHaveLength(20);
     const both = await admit(await issued(limited(A, { callsPerSecond: 1 }), can(B, 'read')));
-    expect(passed([both], 100, [])).toBe(100);
+    expect(unnamed(both, 'pangu')).toHaveLength(20);
   });
 
   test('of several capabilities add up, as capabilities do', async () => {
