@@ -1,3 +1,4 @@
+// biome-ignore-all lint/suspicious/noTemplateCurlyInString: source text that has templates in it
 import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -6,7 +7,6 @@ import { join } from 'node:path';
  * A model test that finds nothing may be one that cannot. So Pangu is broken on purpose, in a copy of the project, in ways that a tired engineer could: the model
  * test must find each (`npm run soak -- pangu-breaks`). A piece of source stands for the place; it must be there once (breaks.test.ts).
  */
-// biome-ignore-all lint/suspicious/noTemplateCurlyInString: source text that has templates in it
 export interface Break {
   name: string;
   edits: { file: string; from: string; to: string }[];
