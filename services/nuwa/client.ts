@@ -9,7 +9,6 @@ import {
   assertOptions,
   assertPath,
   assertValue,
-  CONNECT,
   CREATE,
   DELETE,
   FOLLOW,
@@ -117,7 +116,7 @@ export async function joinCluster(options: {
   identity?: Identity;
   log?: Logger;
 }): Promise<{ nuwa: NuwaClient; kuafu: KuafuClient; leave(): Promise<void> }> {
-  assertOptions(options, CONNECT);
+  assertConnect({ ...options, addresses: options?.nuwa });
   const { nuwa: addresses, cluster, identity, log = silentLogger } = options;
   const nuwa = await connectNuwa({ ...options, addresses });
   const kuafu = createKuafuClient({ resolver: nuwaResolver(nuwa, { cluster, log }), identity, log });

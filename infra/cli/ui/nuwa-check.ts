@@ -5,7 +5,7 @@
 import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { messageOf } from '../../../services/base/errors.ts';
-import { decodeBirth, lostOf } from '../../../services/nuwa/log/birth.ts';
+import { decodeBirth, lostBeside, lostOf } from '../../../services/nuwa/log/birth.ts';
 import { LogDamage } from '../../../services/nuwa/log/damage.ts';
 import { BIRTH, listFiles, missingSegment, segmentFile, snapshotFile } from '../../../services/nuwa/log/files.ts';
 import { LogReader } from '../../../services/nuwa/log/read-log.ts';
@@ -73,7 +73,8 @@ async function checkOnce(dir: string): Promise<CheckedFiles> {
   const lost = record && lostOf(record, { holds: true, reached });
   if (birth && !record) problems.push(`${BIRTH} is not what was written`);
   if (lost !== undefined) problems.push(lost);
-  if (!birth && reached > 0) problems.push(`${BIRTH} is missing`);
+  const lostToo = birth ? undefined : lostBeside({ segments, snapshots, reached });
+  if (lostToo !== undefined) problems.push(`${BIRTH}: ${lostToo}`);
   if (restoring) problems.push('a restore into it did not come to its end: no server starts from it; restore it again');
   const newest = snapshots.at(-1);
   if (!newest) problems.push('there is no snapshot, with which even the log of a new server begins');
@@ -92,7 +93,8 @@ async function checkOnce(dir: string): Promise<CheckedFiles> {
     await sound(checked, async () => {
       const { frames, torn, endOffset } = await log.read(dir, segment, { last: segment === inUse.at(-1) });
       checked.holds = `${frames} records, ${log.lastIndex > before ? `entries ${before + 1} to ${log.lastIndex}` : 'no entry more'}`;
-      if (torn) checked.holds += `; a record that was never finished from byte ${endOffset} on`;
+      if (torn)
+        checked.holds += `; a record that was never finished from byte ${endOffset} on: nobody was told of it, unless the disk lost what it had written`;
     });
   }
   const missing = newest && missingSegment(newest, inUse, reached);

@@ -65,7 +65,8 @@ export async function openBirth(
     if (lost !== undefined) throw new LogDamage(path, lost);
     return record;
   }
-  if (reached > 0) throw new LogDamage(path, 'it is missing, and the log that belongs to it is not');
+  const lost = lostBeside({ segments, snapshots, reached });
+  if (lost !== undefined) throw new LogDamage(path, lost);
   if (segments.length > 0) await new Reached(dir, reached, files).note(segments.at(-1)!);
   const record = { id: newId('birth'), mayVote: holds, births: {} };
   await saveBirth(dir, record, files);
@@ -77,6 +78,13 @@ export function lostOf({ mayVote }: BirthRecord, { holds, reached }: { holds: bo
   if (!mayVote) return undefined;
   if (!holds) return 'the snapshot and the log that belong to it are missing';
   return reached > 0 ? undefined : 'the file reached-… that belongs to it is missing, so the log may have lost its end';
+}
+
+/** The same where the birth itself is missing. An older version's server has none either, and no reach, but always a log. */
+export function lostBeside({ segments, snapshots, reached }: Pick<Listing, 'segments' | 'snapshots' | 'reached'>): string | undefined {
+  if (reached > 0) return 'it is missing, and the log that belongs to it is not';
+  if (segments.length > 0 || snapshots.length === 0) return undefined;
+  return 'it is missing, and with it the log and the file reached-… that belong to the snapshot';
 }
 
 export function saveBirth(dir: string, record: BirthRecord, files: FileSystem): Promise<void> {

@@ -43,7 +43,7 @@ export class DoubleBarrier implements Barrier {
   #inside: { path: string; round: number } | undefined;
 
   constructor(context: RecipeContext, path: string, parties: number) {
-    if (!Number.isInteger(parties) || parties < 1) throw new NuwaError('BadArguments', `a barrier of ${parties} parties`);
+    if (!Number.isInteger(parties) || parties < 1) throw new NuwaError('BadArguments', `a barrier of ${String(parties)} parties`);
     this.#context = context;
     this.#path = path;
     this.#parties = parties;

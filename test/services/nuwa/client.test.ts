@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { connectNuwa } from '../../../services/nuwa/client.ts';
+import { connectNuwa, joinCluster } from '../../../services/nuwa/client.ts';
 import { CompactedError, type NuwaClient, NuwaError, type NuwaEvent, VALUE_BYTES_MAX } from '../../../services/nuwa/contract.ts';
 import { bytes } from './core/tree/script.ts';
 import { Harness, takeUntil, text } from './harness.ts';
@@ -98,6 +98,7 @@ describe('a client', () => {
       ['elect', '/e', null],
       ['elect', '/e', value, null],
       ['barrier', '/b', null],
+      ['barrier', '/b', Symbol('parties')],
     ];
     for (const [method, ...args] of calls) {
       const called = await (async () => wild[method](...args))().catch((error: unknown) => error);
@@ -106,8 +107,10 @@ describe('a client', () => {
     }
     for (const call of ['enter', 'leave']) await expect(wild.barrier('/b', 1)[call](null)).rejects.toMatchObject({ code: 'BadArguments' });
     expect(() => wild.session.onState(null)).toThrow(/BadArguments/);
-    for (const options of [null, {}, { addresses: 'x' }, { addresses: [], cluster: 'test' }])
+    for (const options of [null, {}, { addresses: 'x' }, { addresses: [], cluster: 'test', creator: 'test' }])
       await expect(connectNuwa(options as never)).rejects.toMatchObject({ code: 'BadArguments' });
+    for (const options of [undefined, null, {}, { nuwa: [], cluster: 'test', creator: 'test' }])
+      await expect(joinCluster(options as never)).rejects.toMatchObject({ code: 'BadArguments' });
     expect((await nuwa.list('/')).children).toEqual([]);
   });
 
