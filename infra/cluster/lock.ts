@@ -18,8 +18,8 @@ export async function acquireLock(path: string): Promise<LockOutcome> {
   const nonce = randomBytes(6).toString('hex'); // so that no two files are ever alike
   const mine = `${path}.${nonce}`;
   const startTime = (await processStartTime(process.pid))!;
-  await writeFile(mine, JSON.stringify({ pid: process.pid, startTime, nonce }), { mode: 0o600 });
   try {
+    await writeFile(mine, JSON.stringify({ pid: process.pid, startTime, nonce }), { mode: 0o600 });
     for (;;) {
       if (await linked(mine, path)) return { acquired: true };
       const found = await readOrNone(path);

@@ -70,13 +70,19 @@ export function unpack(frame: Frame, limits: FrameLimits): Frame | string {
   const problem = sizeProblem(bodyBytes, attachmentBytes, limits);
   if (problem !== undefined) return problem;
   let whole: Buffer;
+  let readBytes: number;
   try {
     // One byte more, so that a stream that goes on is told from one that ends.
-    whole = inflateRawSync(frame.attachment, { maxOutputLength: bytes + 1, chunkSize: Math.max(constants.Z_MIN_CHUNK, bytes + 1) });
+    const options = { info: true, maxOutputLength: bytes + 1, chunkSize: Math.max(constants.Z_MIN_CHUNK, bytes + 1) } as const;
+    const unpacked = inflateRawSync(frame.attachment, options) as unknown as { buffer: Buffer; engine: { bytesWritten: number } };
+    whole = unpacked.buffer;
+    readBytes = unpacked.engine.bytesWritten;
   } catch {
     return `a compressed frame that is cut, damaged, or larger than the ${bytes} bytes it says`;
   }
+  const moreBytes = frame.attachment.length - readBytes;
   recycleAttachment(frame.attachment);
+  if (moreBytes > 0) return `a compressed frame with ${moreBytes} bytes behind its end`;
   if (whole.length !== bytes) return `a compressed frame of ${whole.length} bytes that says ${bytes}`;
   return { ...frame, body: whole.subarray(0, bodyBytes), attachment: whole.subarray(bodyBytes) };
 }

@@ -1,6 +1,7 @@
 import { type Clock, systemClock } from '../base/clock.ts';
 import { messageOf } from '../base/errors.ts';
 import { type Logger, silentLogger } from '../base/log.ts';
+import { Repeats } from '../base/repeats.ts';
 import { Alarm } from './alarm.ts';
 import { type Implementation, KuafuError, type KuafuServer, type ServiceContract, type ServiceHandlers } from './contract.ts';
 import { HalfRead } from './core/half-read.ts';
@@ -79,6 +80,8 @@ export interface ServeOptions {
 
 /** How long a call whose caller's credentials ended may run on. Each look costs next to nothing, and revocations take longer to spread. */
 const CALLERS_CHECK_MS = 10_000;
+/** How often it is told how many of a kind there were more. */
+const REPEATS_TOLD_MS = 10_000;
 /** What is hinted to a caller that was refused: about the time a full server needs to work off a good part of its calls. */
 const RETRY_AFTER_MS = 50;
 
@@ -105,6 +108,8 @@ export async function serve(options: ServeOptions): Promise<KuafuServer> {
   let closing: Promise<void> | undefined;
   const contracts = implementations.map(({ contract }) => contract);
   const reflection = reflectionOf(contracts, () => (closing ? 'draining' : 'serving'));
+  const violations = new Repeats('kuafu.connection.violated', log);
+  const refusals = new Repeats('kuafu.connection.refused', log);
   const shared: ServerShared = {
     services: new Map([...implementations, reflection].map((implementation) => [implementation.contract.name, methodsOf(implementation)])),
     callsPerConnectionMax: limits.callsPerConnectionMax ?? 2_048,
@@ -114,6 +119,7 @@ export async function serve(options: ServeOptions): Promise<KuafuServer> {
     clock,
     alarm,
     log,
+    violations,
     admission: guard === 'none' ? undefined : new Admission(guard, cluster!),
     calls: 0,
     requestBytes: 0,
@@ -126,7 +132,7 @@ export async function serve(options: ServeOptions): Promise<KuafuServer> {
     },
   };
 
-  const onRefused = (peer: string, reason: string): void => log.warn({ peer, reason }, 'kuafu.connection.refused');
+  const onRefused = (peer: string, reason: string): void => refusals.tell(reason, 'warn', { peer, reason });
   const onChannel = (channel: Channel): void => {
     if (connections.size >= connectionsMax) {
       refusePeer(channel, 'too many connections');
@@ -150,6 +156,11 @@ export async function serve(options: ServeOptions): Promise<KuafuServer> {
     alarm.add({ atMs: clock.monotonicMs() + FRAMES_CHECK_MS, due: checkFrames });
   };
   alarm.add({ atMs: clock.monotonicMs() + FRAMES_CHECK_MS, due: checkFrames });
+  const tellRepeats = (): void => {
+    for (const repeats of [violations, refusals]) repeats.flush();
+    alarm.add({ atMs: clock.monotonicMs() + REPEATS_TOLD_MS, due: tellRepeats });
+  };
+  tellRepeats();
 
   const close = async (graceMs: number): Promise<void> => {
     await listener.close();
@@ -161,6 +172,7 @@ export async function serve(options: ServeOptions): Promise<KuafuServer> {
     if (connections.size > 0) await Promise.race([idle, clock.sleep(graceMs, grace.signal)]).finally(() => grace.abort());
     for (const connection of [...connections]) connection.end();
     alarm.close();
+    for (const repeats of [violations, refusals]) repeats.flush();
   };
 
   return {

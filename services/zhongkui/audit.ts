@@ -1,5 +1,6 @@
 import { type Clock, systemClock } from '../base/clock.ts';
 import type { Logger } from '../base/log.ts';
+import { Repeats } from '../base/repeats.ts';
 import type { Caller } from '../kuafu/guard-contract.ts';
 import type { ZhongkuiError } from './contract.ts';
 import { cut } from './core/resource.ts';
@@ -36,8 +37,6 @@ export interface OpenAudit extends Audit {
 
 /** Lines of a kind in one interval. */
 const LINES_MAX = 500;
-/** Refusals alike that are told each, before they are counted. */
-const REPEATS_MAX = 3;
 
 interface Calls {
   readonly fields: Record<string, unknown>;
@@ -148,44 +147,5 @@ class CallCounts {
     this.#size = 0;
     this.#others = 0;
     return all;
-  }
-}
-
-/** Lines of one event: the first of a kind are told each, the rest of an interval counted. */
-class Repeats {
-  readonly #event: string;
-  readonly #log: Logger;
-  #kinds = new Map<string, { level: 'info' | 'warn'; fields: Record<string, unknown>; count: number }>();
-  #lines = 0;
-  #others = 0;
-
-  constructor(event: string, log: Logger) {
-    this.#event = event;
-    this.#log = log;
-  }
-
-  tell(kind: string, level: 'info' | 'warn', fields: Record<string, unknown>): void {
-    let known = this.#kinds.get(kind);
-    if (!known) {
-      if (this.#lines >= LINES_MAX) {
-        this.#others++;
-        return;
-      }
-      this.#kinds.set(kind, (known = { level, fields, count: 0 }));
-    }
-    known.count++;
-    known.fields = fields;
-    if (known.count > REPEATS_MAX || this.#lines >= LINES_MAX) return;
-    this.#lines++;
-    this.#log[level](fields, this.#event);
-  }
-
-  flush(): void {
-    for (const { level, fields, count } of this.#kinds.values())
-      if (count > REPEATS_MAX) this.#log[level]({ ...fields, more: count - REPEATS_MAX }, `${this.#event} and ${count - REPEATS_MAX} more`);
-    if (this.#others > 0) this.#log.warn({ more: this.#others }, `${this.#event} by others, ${this.#others} times`);
-    this.#kinds = new Map();
-    this.#lines = 0;
-    this.#others = 0;
   }
 }

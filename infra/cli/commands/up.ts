@@ -66,7 +66,10 @@ export function register(program: Command): void {
     .option('--grafana-port <port>', 'instead of a free one', wholeNumber)
     .option('--no-monitoring', 'without Prometheus, Alertmanager and Grafana; otherwise those of them that are on PATH are started')
     .option('--tls', 'its processes speak TLS with each other; a directory keeps what it began with')
-    .option('--require-submitter', 'jobs must say who submits them, and touch only what that one may; to be said at each up')
+    .option(
+      '--require-submitter',
+      'jobs must say who submits them, and name only inputs and outputs that one may touch; to be said at each up',
+    )
     .option('--together', 'one process for all masters and one for each node, not one for each role: up sooner, in less memory')
     .addHelpText('after', '\nFEITIAN_DATABASE_URL and TEMPORAL_ADDRESS name servers to use instead of starting some.')
     .action(action(up));

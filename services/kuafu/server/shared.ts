@@ -1,5 +1,6 @@
 import type { Clock } from '../../base/clock.ts';
 import type { Logger } from '../../base/log.ts';
+import type { Repeats } from '../../base/repeats.ts';
 import type { Alarm } from '../alarm.ts';
 import type { Implementation } from '../contract.ts';
 import type { Unread } from '../core/credit.ts';
@@ -26,6 +27,8 @@ export interface ServerShared {
   readonly clock: Clock;
   readonly alarm: Alarm;
   readonly log: Logger;
+  /** Connections that broke the rules. */
+  readonly violations: Repeats;
   /** Undefined: anybody may call anything. */
   readonly admission: Admission | undefined;
   /** Under way now, over all connections. */

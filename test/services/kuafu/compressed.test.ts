@@ -123,6 +123,7 @@ describe('a compressed frame', () => {
     ['is cut', frameOf([0, 10_000], packed(10_000).subarray(0, 10)), /cut/],
     ['is no DEFLATE', frameOf([0, 1_000], Buffer.alloc(100, 0xff)), /damaged/],
     ['is empty', frameOf([0, 1_000], NOTHING), /cut/],
+    ['goes on behind its end', frameOf([10, 90], Buffer.concat([packed(100), Buffer.from('more')])), /4 bytes behind its end/],
     ['has no sizes', { ...frameOf([0, 1], packed(1)), body: NOTHING }, /sizes/],
   ])('that %s is refused', (_name, frame, problem) => {
     expect(unpack(frame, FRAME_LIMITS)).toMatch(problem);
