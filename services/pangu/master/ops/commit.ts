@@ -1,6 +1,7 @@
 import { sql } from 'drizzle-orm';
 import type { z } from 'zod';
 import { inTransaction, type Queryable, rows } from '../../../base/database.ts';
+import { faultPoint } from '../../../base/fault-points.ts';
 import { PanguError } from '../../contract.ts';
 import { parsePath } from '../../core/path.ts';
 import type { masterService } from '../../master-contract.ts';
@@ -25,7 +26,9 @@ export async function commit({ db }: MasterContext, { file, chunks, close, epoch
     if (inode.state === 'closed') return statOf(inode);
     if (chunks.length > 0) await recordChunks(tx, inode, chunks);
     const place = close && inode.target ? await makeRoomAtTarget(tx, inode.target) : undefined;
-    return statOf(close ? await closeFile(tx, file, place) : await updateSize(tx, file));
+    const now = close ? await closeFile(tx, file, place) : await updateSize(tx, file);
+    faultPoint('commit.recorded');
+    return statOf(now);
   });
 }
 
