@@ -81,7 +81,7 @@ export async function startChunkServer(config: RoleConfig, options: ChunkServerO
     chunkServerAt,
     log,
   };
-  const telling = tellChunkServer(store);
+  const telling = tellChunkServer(store, random);
   const server = await serve({
     address: config.listen,
     guard: config.guard ?? 'none',

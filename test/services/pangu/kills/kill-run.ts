@@ -76,7 +76,7 @@ export class KillRun {
           () => true,
           () => false,
         );
-        return cell.victim === 'client' ? Promise.race([done, delay(5_000, false)]) : done;
+        return Promise.race([done, writer.gone.then(() => false)]);
       };
       let [safe, closed] = [false, false];
       if (cell.step === 'create') {
