@@ -1,5 +1,6 @@
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
+import { setTimeout as delay } from 'node:timers/promises';
 import type { RoleName } from '../../infra/roles.ts';
 import type { RoleConfig } from '../../services/base/role.ts';
 
@@ -44,7 +45,7 @@ export async function startRoleProcess(
     address,
     child,
     stopAt: async (point) => {
-      const stopped = said('stoppedAt').then(() => {});
+      const stopped = said('stoppedAt').then(() => standsStill(child.pid!));
       const armed = said('armed');
       child.stdin!.write(`${point}\n`);
       await armed;
@@ -55,4 +56,9 @@ export async function startRoleProcess(
       return exited;
     },
   };
+}
+
+/** It says that it will stop just before it does. */
+async function standsStill(pid: number): Promise<void> {
+  while (!execFileSync('ps', ['-o', 'state=', '-p', String(pid)], { encoding: 'utf8' }).startsWith('T')) await delay(5);
 }

@@ -113,6 +113,7 @@ export async function startChunkServer(config: RoleConfig, options: ChunkServerO
     startReportingChunks({ node, store, masters, clock: systemClock, log }, options.report),
     startScrub({
       store,
+      random,
       report: async ({ chunk }) => void (await masters.reportReplicas({ node, lost: [], bad: [chunk] })),
       beginAt: systemRandom.next(),
       log,

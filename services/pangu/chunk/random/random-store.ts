@@ -195,11 +195,12 @@ export class RandomStore {
     if (this.#journal.isWanted) await (await this.#journal.get()).sync();
   }
 
-  /** Reads all of it back. Errors: BadChecksum. */
-  verify(chunk: string): Promise<void> {
+  /** Reads all of it back; `pause` is told of each piece. Errors: BadChecksum. */
+  verify(chunk: string, pause = async (_bytes: number): Promise<void> => {}): Promise<void> {
     return this.#use(chunk, async (file) => {
       const step = 256 * RANDOM_BLOCK_BYTES;
-      for (let at = 0; at < file.capacityBytes; at += step) await file.read(at, Math.min(step, file.capacityBytes - at));
+      for (let at = 0; at < file.capacityBytes; at += step)
+        await pause((await file.read(at, Math.min(step, file.capacityBytes - at))).length);
     });
   }
 
