@@ -19,13 +19,18 @@ export interface TestPostgres {
 
 /**
  * The shell between us and Postgres waits at a pipe that we hold: when this process ends, however it ends, the pipe closes, and the shell
- * stops Postgres and removes its data. A crash takes its children too: one that lives on for a moment would keep the next Postgres from starting.
+ * stops Postgres and removes its data. A crash takes its children too, and waits for them: one that lives on for a moment would keep the next
+ * Postgres from starting.
  */
 const GUARD = `"$1" -D "$2" -p "$3" -c fsync=off -c full_page_writes=off -c listen_addresses=127.0.0.1 \
   -c unix_socket_directories= -c shared_buffers=32MB >"$4" 2>&1 &
 pid=$!
 read -r word
-if [ "$word" = crash ]; then kill -9 $pid $(ps -o pid= --ppid $pid); else kill -INT $pid; fi
+if [ "$word" = crash ]; then
+  children=$(ps -o pid= --ppid $pid)
+  kill -9 $pid $children
+  for child in $children; do while state=$(ps -o state= -p $child) && [ "$state" != Z ]; do sleep 0.05; done; done
+else kill -INT $pid; fi
 wait $pid
 [ "$word" = crash ] || rm -rf "$2"`;
 
