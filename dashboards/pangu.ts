@@ -174,6 +174,23 @@ export function panguDashboard(settings: Settings): Dashboard {
     )
     .withPanel(
       graph({
+        title: 'Random files',
+        description:
+          'What chunks of random files take of the disk of each node, and what of its journal a start would have to do again: 64 MiB at most.',
+        unit: 'bytes',
+        queries: [{ expression: series(CHUNK.randomBytes, HERE), legend: '{{node}} {{kind}}' }],
+      }),
+    )
+    .withPanel(
+      graph({
+        title: 'Chunks of random files',
+        description: 'On each node.',
+        unit: 'short',
+        queries: [{ expression: series(CHUNK.randomChunks, HERE), legend: '{{node}}' }],
+      }),
+    )
+    .withPanel(
+      graph({
         title: 'Errors of disks',
         description: 'Errors that disks returned in a second. A disk is left alone after a failed write or sync, or three failed reads.',
         unit: 'ops',

@@ -24,6 +24,13 @@ export const PANGU_CHUNK_METRICS = {
     labels: ['state'],
   },
   diskQueue: { kind: 'gauge', name: 'feitian_pangu_disk_queue', help: 'Operations under way on each disk', labels: ['disk'] },
+  randomChunks: { kind: 'gauge', name: 'feitian_pangu_random_chunks', help: 'Chunks of random files here' },
+  randomBytes: {
+    kind: 'gauge',
+    name: 'feitian_pangu_random_bytes',
+    help: 'Random files here; kind is chunks (what they take of the disk) or journal (what a start now would do again)',
+    labels: ['kind'],
+  },
   diskErrors: { kind: 'counter', name: 'feitian_pangu_disk_errors_total', help: 'Errors that each disk returned', labels: ['disk'] },
 } as const satisfies MetricSpecs;
 

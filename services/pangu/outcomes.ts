@@ -1,4 +1,5 @@
 import { FeitianError } from '../base/errors.ts';
+import { faultPoint } from '../base/fault-points.ts';
 import { type Metrics, type Sample, tellWhenAsked } from '../base/metrics.ts';
 import type { Implementation } from '../kuafu/contract.ts';
 import type { PANGU_CHUNK_METRICS } from './metrics.ts';
@@ -18,7 +19,7 @@ export class Outcomes {
     this.stop = tellWhenAsked(metric, () => this.#samples());
   }
 
-  /** The same service, with every method counted under its name. */
+  /** The same service, with every method counted under its name; where it begins and ends are points of fault. */
   counted({ contract, handlers }: Implementation): Implementation {
     const counted = Object.entries(handlers).map(([name, handler]) => [name, this.#countedAs(name, handler)]);
     return { contract, handlers: Object.fromEntries(counted) };
@@ -27,10 +28,13 @@ export class Outcomes {
   #countedAs(operation: string, handler: Handler): Handler {
     const count = { ok: 0, failed: new Map<string, number>() };
     this.#counts.set(operation, count);
+    const [begins, ends] = [`${operation}.begins`, `${operation}.ends`];
     return async (request, call) => {
+      faultPoint(begins);
       try {
         const reply = await handler(request, call);
         count.ok++;
+        faultPoint(ends);
         return reply;
       } catch (error) {
         const code = error instanceof FeitianError ? error.code : 'Internal';

@@ -13,7 +13,7 @@ import type { PanguClient } from '../../services/pangu/contract.ts';
 import { type MasterOptions, startMaster } from '../../services/pangu/master/server.ts';
 import { setTrashRetentionMs } from '../../services/pangu/master/settings.ts';
 import { withPostgres } from './postgres.ts';
-import { startRoleProcess } from './role-process.ts';
+import { type RoleProcess, startRoleProcess } from './role-process.ts';
 
 export interface PanguClusterOptions {
   /** @default n1 and n2 in rack r1, n3 and n4 in rack r2 */
@@ -53,6 +53,7 @@ export interface PanguCluster {
   readonly nodes: readonly string[];
   /** Of the roles that run in processes of their own. */
   readonly pids: ReadonlyMap<string, number>;
+  readonly processes: ReadonlyMap<string, RoleProcess>;
   /** A client that runs on `node`. */
   clientOn(node: string): PanguClient;
   chunkDirectory(node: string): string;
@@ -90,14 +91,19 @@ export async function startPanguCluster(options: PanguClusterOptions = {}): Prom
   const chunkDirectory = (id: string): string => nodes.find((node) => node.id === id)?.dataDir ?? join(directory, id);
 
   const pids = new Map<string, number>();
+  const processes = new Map<string, RoleProcess>();
+  const keep = (name: string, process: RoleProcess): void => {
+    pids.set(name, process.child.pid!);
+    processes.set(name, process);
+  };
   const chunkServers = new Map<string, Stoppable>();
   const startOneChunkServer = async (id: string): Promise<void> => {
     const node = nodes.find((node) => node.id === id)!;
     const config: RoleConfig = { ...base, node: { id: node.id, rack: node.rack }, dataDir: chunkDirectory(id), disks: node.disks };
     if (apart('pangu-chunk')) {
-      const { kill, child } = await startRoleProcess('pangu-chunk', config, {}, options.ofProcesses?.chunkServer);
-      pids.set(id, child.pid!);
-      chunkServers.set(id, { stop: kill });
+      const process = await startRoleProcess('pangu-chunk', config, {}, options.ofProcesses?.chunkServer);
+      keep(id, process);
+      chunkServers.set(id, { stop: process.kill });
     } else {
       chunkServers.set(
         id,
@@ -115,9 +121,9 @@ export async function startPanguCluster(options: PanguClusterOptions = {}): Prom
   const startOneMaster = async (which = 0): Promise<void> => {
     const config: RoleConfig = { ...base, dataDir: join(directory, 'master'), databaseUrl };
     if (apart('pangu-master')) {
-      const { kill, child, address } = await startRoleProcess('pangu-master', config, {}, options.ofProcesses?.master);
-      pids.set(which === 0 ? 'master' : `master-${which}`, child.pid!);
-      masters.set(which, { stop: kill, address });
+      const process = await startRoleProcess('pangu-master', config, {}, options.ofProcesses?.master);
+      keep(which === 0 ? 'master' : `master-${which}`, process);
+      masters.set(which, { stop: process.kill, address: process.address });
     } else {
       const master = await startMaster(config, {
         garbage: { graceMs: 50, pauseMs: 50, ...options.garbage },
@@ -148,6 +154,7 @@ export async function startPanguCluster(options: PanguClusterOptions = {}): Prom
     },
     nodes: nodes.map(({ id }) => id),
     pids,
+    processes,
     clientOn,
     chunkDirectory,
     chunkFiles: async (node) => {

@@ -22,6 +22,8 @@ export interface WriterProcess {
   /** Rejects with an error that has the code of the one there. */
   tell(command: WriterCommand): Promise<unknown>;
   signal(signal: 'SIGSTOP' | 'SIGCONT'): void;
+  /** Resolves when it is gone. */
+  readonly gone: Promise<unknown>;
   /** SIGKILL; resolves when it is gone. */
   kill(): Promise<void>;
 }
@@ -35,6 +37,7 @@ export async function startPanguWriter(nuwa: string, { cluster = 'test', ttlMs =
   child.on('message', (reply: Reply) => waiting.get(reply.id)?.(reply));
   let last = 0;
   return {
+    gone: exited,
     tell: (command) =>
       new Promise((resolve, reject) => {
         const id = ++last;

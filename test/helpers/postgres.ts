@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { chmod, chown, mkdir, mkdtemp, rename, rm } from 'node:fs/promises';
+import { chmod, chown, mkdir, mkdtemp, readFile, rename, rm } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -19,12 +19,17 @@ export interface TestPostgres {
 
 /**
  * The shell between us and Postgres waits at a pipe that we hold: when this process ends, however it ends, the pipe closes, and the shell
- * stops Postgres and removes its data.
+ * stops Postgres and removes its data. A crash takes its children too, and waits for them: one that lives on for a moment would keep the next
+ * Postgres from starting.
  */
 const GUARD = `"$1" -D "$2" -p "$3" $5 -c listen_addresses=127.0.0.1 -c unix_socket_directories= >"$4" 2>&1 &
 pid=$!
 read -r word
-if [ "$word" = crash ]; then kill -9 $pid; else kill -INT $pid; fi
+if [ "$word" = crash ]; then
+  children=$(ps -o pid= --ppid $pid)
+  kill -9 $pid $children
+  for child in $children; do while state=$(ps -o state= -p $child) && [ "$state" != Z ]; do sleep 0.05; done; done
+else kill -INT $pid; fi
 wait $pid
 [ "$word" = crash ] || rm -rf "$2"`;
 
@@ -52,7 +57,7 @@ export async function withPostgres({ durable = false }: { durable?: boolean } = 
       cwd: '/',
       ...runAs,
     });
-    await accepting(url);
+    await accepting(data);
   };
   const end = async (word: string): Promise<void> => {
     if (!guard) return;
@@ -98,21 +103,14 @@ async function emptyData({ initdb, runAs }: PostgresPrograms): Promise<string> {
   return template;
 }
 
-/** Resolves when a query is answered; there is no event to wait for but that. */
-async function accepting(url: string): Promise<void> {
-  const { default: postgres } = await import('postgres');
+/** Resolves when Postgres says so in the eighth line of its own file; there is no event to wait for but that. */
+async function accepting(data: string): Promise<void> {
   const giveUpAt = Date.now() + 30_000;
   for (;;) {
-    const client = postgres(url, { max: 1, connect_timeout: 5, onnotice: () => {} });
-    try {
-      await client`select 1`;
-      return;
-    } catch (error) {
-      if (Date.now() > giveUpAt) throw error;
-      await new Promise((resolve) => setTimeout(resolve, 20));
-    } finally {
-      await client.end({ timeout: 0 });
-    }
+    const lines = await readFile(join(data, 'postmaster.pid'), 'utf8').catch(() => '');
+    if (lines.split('\n')[7]?.trim() === 'ready') return;
+    if (Date.now() > giveUpAt) throw new Error(`Postgres does not start: ${await readFile(join(data, 'log'), 'utf8').catch(String)}`);
+    await new Promise((resolve) => setTimeout(resolve, 20));
   }
 }
 

@@ -10,6 +10,7 @@ const SOAKS: Record<
   nuwa: () => import('./nuwa.ts'),
   pangu: () => import('./pangu.ts'),
   'pangu-breaks': () => import('./pangu-breaks.ts'),
+  'pangu-kills': () => import('./pangu-kills.ts'),
 };
 
 const USAGE = `usage: npm run soak -- <name> [--minutes N] [--seed S]\n  names: ${Object.keys(SOAKS).join(', ')}`;

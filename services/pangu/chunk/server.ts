@@ -82,7 +82,7 @@ export async function startChunkServer(config: RoleConfig, options: ChunkServerO
     chunkServerAt,
     log,
   };
-  const telling = tellChunkServer(store);
+  const telling = tellChunkServer(store, random);
   const server = await serve({
     address: config.listen,
     guard: config.guard ?? 'none',
@@ -115,6 +115,7 @@ export async function startChunkServer(config: RoleConfig, options: ChunkServerO
     startReportingChunks({ node, store, masters, clock: systemClock, log }, options.report),
     startScrub({
       store,
+      random,
       report: async ({ chunk }) => void (await masters.reportReplicas({ node, lost: [], bad: [chunk] })),
       beginAt: systemRandom.next(),
       log,

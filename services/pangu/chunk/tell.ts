@@ -4,11 +4,12 @@ import { PANGU_CHUNK_METRICS } from '../metrics.ts';
 import { Outcomes } from '../outcomes.ts';
 import type { ChunkStore } from './chunk-store.ts';
 import type { DiskSet } from './disks/disk-set.ts';
+import type { RandomStore } from './random/random-store.ts';
 
 type ChunkMetrics = Metrics<typeof PANGU_CHUNK_METRICS>;
 
 /** Makes what this chunk server does a part of its process's metrics. */
-export function tellChunkServer(store: ChunkStore): { outcomes: Outcomes; stop(): void } {
+export function tellChunkServer(store: ChunkStore, random: RandomStore): { outcomes: Outcomes; stop(): void } {
   const metrics = createMetrics(PANGU_CHUNK_METRICS);
   const outcomes = new Outcomes(metrics.operations);
   const untell = [
@@ -16,6 +17,7 @@ export function tellChunkServer(store: ChunkStore): { outcomes: Outcomes; stop()
     tellWhenAsked(metrics.readBytes, () => [{ value: store.traffic.readBytes }]),
     tellWhenAsked(metrics.writtenBytes, () => [{ value: store.traffic.writtenBytes }]),
     ...tellDisks(metrics, store.disks),
+    ...tellRandomStore(metrics, random),
   ];
   return {
     outcomes,
@@ -42,5 +44,18 @@ function tellDisks(metrics: ChunkMetrics, disks: DiskSet): (() => void)[] {
     ),
     tellWhenAsked(metrics.diskQueue, () => disks.all.map(({ path, busy }) => ({ labels: { disk: path }, value: busy }))),
     tellWhenAsked(metrics.diskErrors, () => disks.all.map(({ path, errors }) => ({ labels: { disk: path }, value: errors }))),
+  ];
+}
+
+function tellRandomStore(metrics: ChunkMetrics, random: RandomStore): (() => void)[] {
+  return [
+    tellWhenAsked(metrics.randomChunks, async () => [{ value: (await random.list()).length }]),
+    tellWhenAsked(metrics.randomBytes, async () => {
+      const { chunkBytes, journalBytes } = await random.figures();
+      return [
+        { labels: { kind: 'chunks' }, value: chunkBytes },
+        { labels: { kind: 'journal' }, value: journalBytes },
+      ];
+    }),
   ];
 }

@@ -1,6 +1,7 @@
 import { type SQL, sql } from 'drizzle-orm';
 import { inTransaction, type Queryable, rows } from '../../base/database.ts';
 import { hasCode, messageOf } from '../../base/errors.ts';
+import { faultPoint } from '../../base/fault-points.ts';
 import { ChunkError } from '../chunk-contract.ts';
 import { type Placement, placeReplicas } from '../core/placement.ts';
 import type { ChunkState } from '../core/states.ts';
@@ -94,6 +95,7 @@ async function copyOnce(context: MasterContext, wish: CopyWish): Promise<CopyOut
   const target = await reserve(context, chunk, wish, sources.length * timeoutMs + SETTLE_MS, frozen.length);
   if (target === 'moved' || 'outcome' in target) return target;
 
+  faultPoint('copy.reserved');
   const copied = await copyFrom(context, { chunk, target, sources, length: frozen.length, timeoutMs, bytesPerSecond });
   if (copied !== undefined) {
     await inTransaction(context.db, (tx) => giveUp(tx, chunk.id, target.id));
@@ -288,6 +290,7 @@ function settle(
     if (leaves) await discardReplicas(tx, [{ chunk: copy.chunk, node: from }]);
     const kind = leaves ? 'replicaMoved' : 'replicaMade';
     const cause = [leaves ? `from ${from}` : '', copy.cause].filter(Boolean).join(': ');
+    faultPoint('copy.counted');
     await noteInLedger(tx, [{ kind, chunk: copy.chunk, node: to, bytes: copy.length, cause }]);
     return 'done';
   });

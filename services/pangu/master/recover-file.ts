@@ -1,5 +1,6 @@
 import { sql } from 'drizzle-orm';
 import { type Queryable, rows } from '../../base/database.ts';
+import { faultPoint } from '../../base/fault-points.ts';
 import { type FoundChunk, planRecovery, type RecoveredChunk } from '../core/recovery.ts';
 import type { ChunkState } from '../core/states.ts';
 import { discardChunks, NODES } from './chunks.ts';
@@ -47,7 +48,9 @@ export async function recoverFile(
 ): Promise<RecoveryOutcome> {
   const claimed = await claimFile(context, { file, kind: 'append', was, force, claimMs: CLAIM_MS });
   if (typeof claimed === 'string') return claimed;
+  faultPoint('recovery.claimed');
   const found = await freezeAll(context, claimed);
+  faultPoint('recovery.frozen');
   try {
     return await end(context, claimed, found);
   } catch (error) {
@@ -75,6 +78,7 @@ async function end(context: MasterContext, claimed: ClaimedFile, found: Found): 
     return 'missing';
   }
   const kept = await Promise.all(plan.keep.map((chunk) => sealKept(context, chunk)));
+  faultPoint('recovery.sealed');
   if (kept.some((chunk) => chunk?.nodes?.length === 0)) {
     await unclaim(context, claimed);
     return 'missing';
@@ -128,6 +132,7 @@ function record(
         ended.map(({ chunk, offset, length }, i) => ({ chunk, offset, length, state: 'sealed', lost: lost[i]! })),
       );
     await closeFile(tx, file.id);
+    faultPoint('recovery.recorded');
   });
 }
 

@@ -44,7 +44,7 @@ export async function reopen<T>(
   }
 }
 
-/** Undefined while somebody else has it open. Asked again after a lost reply, this very call is who has it open. */
+/** Undefined while somebody else has it open. Asked again after a lost reply, this very call is who has it open. Errors: ENOENT, ESTALE. */
 function take<T>(
   { db }: MasterContext,
   { id }: Inode,
@@ -58,6 +58,9 @@ function take<T>(
     if (!inode || inode.deleted) throw new PanguError('ENOENT', 'the file was removed');
     const again = await rows(tx, sql`select 1 from pangu.requests where id = ${call}`);
     if (inode.state === 'open' && again.length === 0) return undefined;
+    // A second copy of a call that was answered long ago, come late through a master that stood still: nobody waits for it, and nobody would close the file.
+    if (inode.state === 'closed' && again.length > 0)
+      throw new PanguError('ESTALE', 'the file was opened by this very call, and closed since');
     const epoch = inode.state === 'open' ? inode.epoch : await takeLease(tx, inode, writer);
     await tx.execute(sql`
       insert into pangu.requests (id, keep_until) values (${call}, now() + make_interval(secs => ${REQUEST_KEEP_MS / 1000})) on conflict do nothing`);

@@ -1,10 +1,11 @@
 import { randomBytes } from 'node:crypto';
 import { constants } from 'node:fs';
 import { open } from 'node:fs/promises';
-import { basename } from 'node:path';
+import { basename, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { fsck } from '../../../services/pangu/client.ts';
 import { dataOffset } from '../../../services/pangu/core/chunk-format.ts';
+import { randomDataOffset } from '../../../services/pangu/core/random-format.ts';
 import { masterService } from '../../../services/pangu/master-contract.ts';
 import { type PanguCluster, startPanguCluster } from '../../helpers/pangu-cluster.ts';
 
@@ -36,6 +37,22 @@ describe('scrubbing', () => {
     ]);
     await expect.poll(async () => (await fsck(cluster.cluster.kuafu, 'test', { verify: true })).problems, { timeout: 20_000 }).toEqual([]);
     expect((await cluster.pangu.readFile('/rots')).equals(bytes)).toBe(true);
+  });
+
+  it('finds it in random files too', async () => {
+    const file = await cluster.pangu.open('/rots-anywhere', 'wx', { kind: 'random', chunkBytes: MIB });
+    await file.pwrite(0, randomBytes(MIB));
+    await file.close();
+    const { chunk, nodes } = (await cluster.pangu.locate('/rots-anywhere'))[0]!;
+    // Its blocks are in their places once the server has come to an orderly end.
+    await cluster.killChunkServer(nodes[0]!);
+    const disk = await open(join(cluster.chunkDirectory(nodes[0]!), 'random', 'chunks', chunk), constants.O_RDWR);
+    await disk.write(randomBytes(16), 0, 16, randomDataOffset(MIB) + MIB / 2);
+    await disk.close();
+    await cluster.startChunkServer(nodes[0]!);
+    const master = cluster.cluster.kuafu.service(masterService, 'nuwa://test/pangu-master/');
+    const kinds = async () => (await master.ledger({ chunk, limit: 10 })).entries.map(({ kind }) => kind);
+    await expect.poll(kinds, { timeout: 20_000 }).toEqual(['replicaMade', 'replicaBad']);
   });
 
   it('leaves alone what is written, removed and read at the same time', async () => {

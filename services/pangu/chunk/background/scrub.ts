@@ -7,6 +7,7 @@ import { BLOCK_BYTES } from '../../contract.ts';
 import { Pace } from '../../core/pace.ts';
 import { PANGU_SCRUB_METRICS } from '../../metrics.ts';
 import type { ChunkStore } from '../chunk-store.ts';
+import type { RandomStore } from '../random/random-store.ts';
 
 /**
  * Disks forget. A replica that nobody reads can rot for months, and it is found out when the others are lost: then it is too late. So each chunk server reads
@@ -14,7 +15,7 @@ import type { ChunkStore } from '../chunk-store.ts';
  * replica, drop the bad one and make it again.
  *
  * A round goes through the chunks by id and begins at a place chosen at random, so that a server that restarts often does not look at the same ones each time.
- * Open chunks are left out: their writers are at work, and readers look at them.
+ * Open chunks are left out: their writers are at work, and readers look at them. Chunks of random files, which are never sealed, come at the end of a round.
  */
 export interface ScrubOptions {
   /** Chunks are read at this pace: 4 TiB in twelve days. @default 4 MiB */
@@ -35,6 +36,7 @@ export interface Scrub {
 
 export function startScrub(options: {
   store: ChunkStore;
+  random: Pick<RandomStore, 'list' | 'verify'>;
   /** Tells masters; tried again at the chunk's next turn when it fails. */
   report: (bad: { chunk: string; reason: string }) => Promise<void>;
   /** In [0, 1): where to begin. */
@@ -42,15 +44,19 @@ export function startScrub(options: {
   log: Logger;
   scrub?: ScrubOptions;
 }): Scrub {
-  const { store, report, log } = options;
+  const { store, random, report, log } = options;
   const { bytesPerSecond = 4 * MIB, pauseMs = 60_000 } = options.scrub ?? {};
   const pace = new Pace(bytesPerSecond);
   const stopping = new AbortController();
   const { signal } = stopping;
 
   const wait = (ms: number): Promise<void> => delay(ms, undefined, { signal });
-  const look = async (chunk: string): Promise<void> => {
-    try {
+  const counted = async (bytes: number): Promise<void> => {
+    metrics.scrubbedBytes.inc(bytes);
+    await wait(pace.take(bytes, performance.now()));
+  };
+  const look = (chunk: string): Promise<void> =>
+    judge(chunk, async () => {
       for (let at = 0; ; ) {
         const read = await store.use(chunk, async (file) => {
           if (!file.sealed || at >= file.length) return 0;
@@ -60,9 +66,12 @@ export function startScrub(options: {
         });
         if (read === 0) return;
         at += read;
-        metrics.scrubbedBytes.inc(read);
-        await wait(pace.take(read, performance.now()));
+        await counted(read);
       }
+    });
+  const judge = async (chunk: string, readAll: () => Promise<void>): Promise<void> => {
+    try {
+      await readAll();
     } catch (error) {
       signal.throwIfAborted();
       // It went while it was read; or it is of another kind than this loop knows.
@@ -94,6 +103,10 @@ export function startScrub(options: {
         first = false;
         await round(begin, undefined);
         if (begin !== '') await round('', begin);
+        for (const chunk of await random.list()) {
+          signal.throwIfAborted();
+          await judge(chunk, () => random.verify(chunk, counted));
+        }
       } catch (error) {
         if (signal.aborted) return;
         log.warn({ error: messageOf(error) }, 'scrub.failed');

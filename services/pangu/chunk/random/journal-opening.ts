@@ -30,6 +30,11 @@ export class JournalOpening {
     return opening;
   }
 
+  /** Of the one that is open; 0 while there is none. */
+  async usedBytes(): Promise<number> {
+    return this.#journal ? this.#journal.then(({ usedBytes }) => usedBytes).catch(() => 0) : 0;
+  }
+
   /** Errors: NoChunk (there is none, and so no chunk), and why it could not be opened. */
   get(): Promise<Journal> {
     if (this.#journal) return this.begin();

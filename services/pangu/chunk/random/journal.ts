@@ -91,6 +91,11 @@ export class Journal {
     await this.#startSegment();
   }
 
+  /** What a start that came now would have to read. */
+  get usedBytes(): number {
+    return this.#position;
+  }
+
   /** Undefined: there is room for a record of so many bytes now, in this tick. Else to be asked again. Errors: NoSpace, DiskFailed. */
   room(bytes: number): Promise<void> | undefined {
     if (this.#failure) return Promise.reject(this.#failure);

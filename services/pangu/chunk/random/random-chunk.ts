@@ -288,3 +288,7 @@ function runsOf(blocks: Map<number, HeldBlock>): { block: number; pieces: Uint8A
   }
   return runs;
 }
+
+export function badRange(file: RandomChunk, what: string): ChunkError {
+  return new ChunkError('BadRange', `chunk ${file.id}: ${what}`, { details: { length: file.capacityBytes } });
+}

@@ -1,4 +1,5 @@
-import { access, mkdir, readdir } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { mkdir, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { hasCode, messageOf } from '../../../base/errors.ts';
@@ -8,10 +9,11 @@ import { RANDOM_BLOCK_BYTES, sumOf } from '../../core/random-format.ts';
 import { type JournalRecord, recordBytes } from '../../core/random-journal.ts';
 import { crc } from '../../crc.ts';
 import { DirectorySync } from '../directory-sync.ts';
+import { diskBytesOf } from './disk-bytes-of.ts';
 import { type Commit, Journal, SEGMENT_BYTES_DEFAULT } from './journal.ts';
 import { JournalOpening } from './journal-opening.ts';
 import { OpenRandomChunks } from './open-random-chunks.ts';
-import type { RandomChunk } from './random-chunk.ts';
+import { badRange, type RandomChunk } from './random-chunk.ts';
 import { SpareSpace } from './spare-space.ts';
 
 /** A checkpoint that the disk refused is tried again. */
@@ -193,11 +195,12 @@ export class RandomStore {
     if (this.#journal.isWanted) await (await this.#journal.get()).sync();
   }
 
-  /** Reads all of it back. Errors: BadChecksum. */
-  verify(chunk: string): Promise<void> {
+  /** Reads all of it back; `pause` is told of each piece. Errors: BadChecksum. */
+  verify(chunk: string, pause = async (_bytes: number): Promise<void> => {}): Promise<void> {
     return this.#use(chunk, async (file) => {
       const step = 256 * RANDOM_BLOCK_BYTES;
-      for (let at = 0; at < file.capacityBytes; at += step) await file.read(at, Math.min(step, file.capacityBytes - at));
+      for (let at = 0; at < file.capacityBytes; at += step)
+        await pause((await file.read(at, Math.min(step, file.capacityBytes - at))).length);
     });
   }
 
@@ -214,16 +217,17 @@ export class RandomStore {
       });
     } catch (error) {
       // What is not even on disk is no chunk of this store, whatever its journal says.
-      if (!hasCode(error, 'NoChunk', 'BadChecksum') && (await this.#isOnDisk(chunk))) throw error;
+      if (!hasCode(error, 'NoChunk', 'BadChecksum') && this.#isOnDisk(chunk)) throw error;
     }
     await this.#chunks.unlink(chunk);
   }
 
-  #isOnDisk(chunk: string): Promise<boolean> {
-    return access(join(this.#path, 'chunks', chunk)).then(
-      () => true,
-      () => false,
-    );
+  #isOnDisk(chunk: string): boolean {
+    return existsSync(join(this.#path, 'chunks', chunk));
+  }
+
+  async figures(): Promise<{ chunkBytes: number; journalBytes: number }> {
+    return { chunkBytes: await diskBytesOf(join(this.#path, 'chunks')), journalBytes: await this.#journal.usedBytes() };
   }
 
   async list(): Promise<string[]> {
@@ -394,7 +398,3 @@ export class RandomStore {
 }
 
 const ZERO_BLOCK = new Uint8Array(RANDOM_BLOCK_BYTES);
-
-function badRange(file: RandomChunk, what: string): ChunkError {
-  return new ChunkError('BadRange', `chunk ${file.id}: ${what}`, { details: { length: file.capacityBytes } });
-}

@@ -1,6 +1,7 @@
 import { sql } from 'drizzle-orm';
 import type { z } from 'zod';
 import { type Database, inTransaction, type Queryable, rows } from '../../../base/database.ts';
+import { faultPoint } from '../../../base/fault-points.ts';
 import { PanguError } from '../../contract.ts';
 import { parsePath } from '../../core/path.ts';
 import type { masterService } from '../../master-contract.ts';
@@ -15,7 +16,10 @@ type Request = z.output<(typeof masterService.methods.commit)['request']>;
 /** Says what is so, so saying it twice changes nothing; a file that is closed already stays as it is. */
 export async function commit({ db }: MasterContext, { file, chunks, close, epoch }: Request) {
   const atOnce = close && chunks.length === 1 ? await closeOneChunk(db, file, chunks[0]!, epoch) : undefined;
-  if (atOnce) return statOf(atOnce);
+  if (atOnce) {
+    faultPoint('commit.recorded');
+    return statOf(atOnce);
+  }
   return inTransaction(db, async (tx) => {
     const [inode] = await rows<Inode>(
       tx,
@@ -27,7 +31,9 @@ export async function commit({ db }: MasterContext, { file, chunks, close, epoch
     if (inode.state === 'closed') return statOf(inode);
     if (chunks.length > 0) await recordChunks(tx, inode, chunks);
     const place = close && inode.target ? await makeRoomAtTarget(tx, inode.target) : undefined;
-    return statOf(close ? await closeFile(tx, file, place) : await updateSize(tx, file));
+    const now = close ? await closeFile(tx, file, place) : await updateSize(tx, file);
+    faultPoint('commit.recorded');
+    return statOf(now);
   });
 }
 

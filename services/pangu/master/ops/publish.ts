@@ -1,5 +1,6 @@
 import { sql } from 'drizzle-orm';
 import { type Queryable, rows, TransactionConflict } from '../../../base/database.ts';
+import { faultPoint } from '../../../base/fault-points.ts';
 import { PanguError } from '../../contract.ts';
 import { checkName, formatPath, isWithin, type ParsedPath, parsePath } from '../../core/path.ts';
 import type { MasterContext } from '../context.ts';
@@ -53,6 +54,7 @@ export async function publish(
       if (standing) await detach(tx, standing);
       made.push(await insertDirectory(tx, parentOf(found[i]!, parsed, directory).id, parsed.names.at(-1)!, owner));
     }
+    faultPoint('publish.made');
     await moveAll(
       tx,
       sources.map((source, i) => ({ source, parent: made[files[i]!.into]!, name: files[i]!.name })),

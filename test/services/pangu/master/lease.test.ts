@@ -50,6 +50,14 @@ describe('the lease of a file', () => {
     expect(await codeOf(reopen('/again', 'w1', 'r2'))).toBe('EBUSY');
   });
 
+  it('is not taken by a second copy of a call that comes when the file was closed, through a master that stood still', async () => {
+    const file = await metadata.file('/late', { length: 10 });
+    const { epoch } = await reopen('/late', 'w1', 'r3');
+    await commit(context, { file, chunks: [], close: true, epoch });
+    expect(await codeOf(reopen('/late', 'w1', 'r3'))).toBe('ESTALE');
+    expect(await codeOf(reopen('/late', 'w1', 'r4'))).toBe('ok');
+  });
+
   it('is lost to whoever says another epoch, for all that a master can be asked', async () => {
     const file = newId('f');
     const { chunk } = await make('/stale', 'w1', { file });

@@ -1,6 +1,6 @@
 import { execFileSync } from 'node:child_process';
 import { open, readdir, stat } from 'node:fs/promises';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import type postgres from 'postgres';
 import type { Random } from '../../../../services/base/random.ts';
 import type { PanguCluster } from '../../../helpers/pangu-cluster.ts';
@@ -94,19 +94,23 @@ export class Faults {
   async #flip({ node, files }: { node: string; files: number }): Promise<void> {
     const directory = this.#cluster.chunkDirectory(node);
     for (let i = 0; i < files; i++) {
-      const plain = await readdir(join(directory, 'chunks')).catch(() => []);
-      // Sealed, with another replica that nothing has happened to.
+      const places = [join(directory, 'chunks'), join(directory, 'random', 'chunks')];
+      const there = (
+        await Promise.all(places.map(async (place) => (await readdir(place).catch(() => [])).map((name) => join(place, name))))
+      ).flat();
+      // Those that nobody writes, with as many others that nothing has happened to as the round's other fault cannot take: a writer that opens a random file goes on without those it takes.
       const whole = new Set(
         (
           await this.#sql<{ id: string }[]>`
             select c.id from pangu.chunks c join pangu.inodes i on i.id = c.file join pangu.replicas r on r.chunk = c.id
-            where c.state = 'sealed' and i.deleted_at is null group by c.id having count(*) >= 2 and bool_or(r.node = ${node})`
+            where i.deleted_at is null and (c.state = 'sealed' or (i.kind = 'random' and i.state = 'closed'))
+            group by c.id, i.kind having count(*) >= case i.kind when 'random' then 3 else 2 end and bool_or(r.node = ${node})`
         ).map(({ id }) => id),
       );
-      const candidates = plain.filter((name) => whole.has(name) && !this.#damaged.has(name)).map((name) => join(directory, 'chunks', name));
+      const candidates = there.filter((path) => whole.has(basename(path)) && !this.#damaged.has(basename(path)));
       if (candidates.length === 0) return;
       const path = candidates[this.#random.int(candidates.length)]!;
-      this.#damaged.add(path.slice(path.lastIndexOf('/') + 1));
+      this.#damaged.add(basename(path));
       await flipByte(path, this.#random);
     }
   }

@@ -27,10 +27,14 @@ export interface ModelOptions {
   seed: number;
   /** For how long steps begin. */
   seconds: number;
+  /** And so many at least, however slow the machine is. @default 0 */
+  stepsMin?: number;
   /** @default 4 */
   areas?: number;
   /** Rounds of faults; without end when it is not said. */
   rounds?: number;
+  /** How long a round of faults lasts at most, once all have begun. @default 4_000 */
+  holdMs?: number;
   say?: (line: string) => void;
 }
 
@@ -89,14 +93,14 @@ export async function runModel(options: ModelOptions): Promise<ModelReport> {
     const masters = cluster.cluster.kuafu.service(masterService, 'nuwa://test/pangu-master/');
     await masters.setHealing({ settings: { deadAfterMs: 4_000, sweepMs: 5_000, orphanGraceMs: 20_000 } });
     const endAtMs = performance.now() + seconds * 1000;
-    const world = worldOf(cluster, () => performance.now() > endAtMs);
+    let steps = 0;
+    const world = worldOf(cluster, () => performance.now() > endAtMs && steps >= (options.stepsMin ?? 0));
     for (let i = 0; i < areaCount; i++) {
       areas.push(new Area(world, `/area${i}`, seededRandom(random.int(2 ** 30))));
       await cluster.pangu.mkdir(areas[i]!.root);
     }
     const shared = { logs: [0, 1].map((i) => new SharedLog(`/log${i}`, random.int(2 ** 30))), names: new SharedNames('/shared') };
     const faults = new Faults({ cluster, random, sql, diskMib: unmount && DISK_MIB });
-    let steps = 0;
     let failed = false;
     const work = async (area: Area, index: number): Promise<void> => {
       while (!world.isOver() && !failed) {
@@ -118,6 +122,7 @@ export async function runModel(options: ModelOptions): Promise<ModelReport> {
         random,
         cluster,
         rounds: options.rounds,
+        holdMs: options.holdMs ?? HOLD_MS_MAX,
         isOver: () => world.isOver() || failed,
         tell,
         canFill: unmount !== undefined,
@@ -184,6 +189,7 @@ async function trouble(
     random: Random;
     cluster: PanguCluster;
     rounds?: number;
+    holdMs: number;
     isOver: () => boolean;
     tell: (fault: string) => void;
     canFill: boolean;
@@ -201,7 +207,7 @@ async function trouble(
         await faults.begin(fault);
         await delay(random.int(1_000));
       }
-      await delay(random.int(HOLD_MS_MAX));
+      await delay(random.int(options.holdMs));
     } finally {
       await Promise.all(begun.map((fault) => faults.end(fault)));
     }
