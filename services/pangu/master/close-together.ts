@@ -2,6 +2,7 @@ import { sql } from 'drizzle-orm';
 import type { z } from 'zod';
 import { type Database, rows } from '../../base/database.ts';
 import type { masterService } from '../master-contract.ts';
+import { appearTogether } from './appear-together.ts';
 import { INODE_COLUMNS, type Inode } from './inodes.ts';
 
 type Request = z.output<(typeof masterService.methods.commit)['request']>;
@@ -27,6 +28,13 @@ export function toClose({ file, chunks, close, epoch }: Request): CommitAsked | 
  * all made before it closes the file.
  */
 export async function closeTogether(db: Database, asked: CommitAsked[]): Promise<(Inode | undefined)[]> {
+  const closed = await closeAtPaths(db, asked);
+  const left = asked.filter(({ file }) => !closed.has(file));
+  for (const inode of left.length > 0 ? await appearTogether(db, left) : []) if (inode) closed.set(inode.id, inode);
+  return asked.map(({ file }) => closed.get(file));
+}
+
+async function closeAtPaths(db: Database, asked: CommitAsked[]): Promise<Map<string, Inode>> {
   const closed = await rows<Inode>(
     db,
     sql`
@@ -49,6 +57,5 @@ export async function closeTogether(db: Database, asked: CommitAsked[]): Promise
       from chunk where i.id = chunk.file
       returning ${INODE_COLUMNS}`,
   );
-  const found = new Map(closed.map((inode) => [inode.id, inode]));
-  return asked.map(({ file }) => found.get(file));
+  return new Map(closed.map((inode) => [inode.id, inode]));
 }
