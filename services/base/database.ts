@@ -23,9 +23,11 @@ export interface OpenDatabase {
 /** More connections than cores help Postgres to commit in groups; each costs it about 5 MB. */
 const CONNECTIONS_MAX = 16;
 
-export function openDatabase(url: string, options: { connectionsMax?: number } = {}): OpenDatabase {
+/** `settings`: of Postgres, for these connections alone. */
+export function openDatabase(url: string, options: { connectionsMax?: number; settings?: Record<string, string> } = {}): OpenDatabase {
   const client = postgres(url, {
     max: options.connectionsMax ?? CONNECTIONS_MAX,
+    ...(options.settings ? { connection: options.settings } : {}),
     connect_timeout: 5,
     // Postgres' own restart takes about a second; the driver's default grows to 20 s.
     backoff: () => 0.2 + Math.random() * 0.3,

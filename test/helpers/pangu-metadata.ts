@@ -10,6 +10,7 @@ import { commit } from '../../services/pangu/master/ops/commit.ts';
 import { create } from '../../services/pangu/master/ops/create.ts';
 import { mkdir } from '../../services/pangu/master/ops/mkdir.ts';
 import { stat } from '../../services/pangu/master/ops/stat.ts';
+import { gatherOperations, openQuickDatabase } from '../../services/pangu/master/together.ts';
 import { type TestPostgres, withPostgres } from './postgres.ts';
 
 export interface TestMetadata {
@@ -33,6 +34,7 @@ export async function withMetadata(): Promise<TestMetadata> {
   const postgres = await withPostgres();
   await migrateDatabase(postgres.url);
   const { db, close } = openDatabase(postgres.url, { connectionsMax: 8 });
+  const quick = openQuickDatabase(postgres.url);
   const metadata: TestMetadata = {
     postgres,
     servers: ['n1', 'n2', 'n3', 'n4'].map((id, i) => ({ id, rack: i < 2 ? 'r1' : 'r2', freeBytes: 1e12, address: `tcp://${id}:1` })),
@@ -74,9 +76,11 @@ export async function withMetadata(): Promise<TestMetadata> {
       return row!.count;
     },
     stop: async () => {
+      await quick.close();
       await close();
       await postgres.stop();
     },
   };
+  Object.assign(metadata.context, { together: gatherOperations(metadata.context, quick.db) });
   return metadata;
 }

@@ -8,6 +8,7 @@ import type { DiskSpace } from '../core/disk-space.ts';
 import type { PlacementNode } from '../core/placement.ts';
 import type { Tickets } from '../tickets.ts';
 import type { Writers } from './lease.ts';
+import type { Together } from './together.ts';
 
 export interface ChunkServerInfo extends PlacementNode {
   address: string;
@@ -26,6 +27,8 @@ export interface ChunkServers {
 export interface MasterContext {
   readonly cluster: string;
   readonly db: Database;
+  /** Absent where each call is to have statements of its own. */
+  readonly together?: Together;
   readonly chunkServers: ChunkServers;
   /** To call the chunk server at an address. */
   chunkServerAt(address: string): ServiceClient<ChunkServerContract>;

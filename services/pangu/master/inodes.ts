@@ -1,6 +1,6 @@
 import { type SQL, sql } from 'drizzle-orm';
 import { type Database, type Queryable, retryConflicts, rows, TransactionConflict } from '../../base/database.ts';
-import { PanguError } from '../contract.ts';
+import { CHUNK_BYTES_DEFAULT, PanguError } from '../contract.ts';
 import { type ParsedPath, parsePath } from '../core/path.ts';
 import type { FileKind, FileState, InodeType } from '../core/states.ts';
 
@@ -48,34 +48,62 @@ export function statOf(inode: Inode) {
  * Follows all paths at once, in one statement: for each, the inodes from the root to where it ends or breaks off.
  * The lateral `limit 1`s keep the planner to one look-up by key for each name, whatever it believes of the table's size.
  */
-export function walk(db: Queryable, paths: readonly (readonly string[])[]): Promise<Inode[][]> {
-  return walkWith(db, paths, sql``);
-}
-
-/** The same, with more columns of each inode `i`; they begin with a comma. */
-export async function walkWith<More extends object>(
-  db: Queryable,
-  paths: readonly (readonly string[])[],
-  columns: SQL,
-): Promise<(Inode & More)[][]> {
-  const found = await rows<Inode & More & { path: number; depth: number }>(
+export async function walk(db: Queryable, paths: readonly (readonly string[])[]): Promise<Inode[][]> {
+  const found = await rows<Inode & { path: number; depth: number }>(
     db,
     sql`
-      with recursive walk (path, names, depth, id) as (
-        select (ordinality - 1)::int, names, 0, 'root' from jsonb_array_elements(${JSON.stringify(paths)}::jsonb) with ordinality as paths (names)
-        union all
-        select walk.path, walk.names, walk.depth + 1, child.id
-        from walk cross join lateral (
-          select inodes.id from pangu.inodes where inodes.parent = walk.id and inodes.name = walk.names ->> walk.depth limit 1
-        ) child
-      )
-      select walk.path, walk.depth, ${INODE_COLUMNS} ${columns}
+      with recursive ${walkOf(paths)}
+      select walk.path, walk.depth, ${INODE_COLUMNS}
       from walk cross join lateral (select * from pangu.inodes where inodes.id = walk.id limit 1) i
       order by walk.path, walk.depth`,
   );
-  const inodes: (Inode & More)[][] = paths.map(() => []);
-  for (const { path, depth: _, ...inode } of found) inodes[path]!.push(inode as Inode & More);
+  const inodes: Inode[][] = paths.map(() => []);
+  for (const { path, depth: _, ...inode } of found) inodes[path]!.push(inode);
   return inodes;
+}
+
+function walkOf(paths: readonly (readonly string[])[]): SQL {
+  return sql`walk (path, names, depth, id) as (
+    select (ordinality - 1)::int, names, 0, 'root' from jsonb_array_elements(${JSON.stringify(paths)}::jsonb) with ordinality as paths (names)
+    union all
+    select walk.path, walk.names, walk.depth + 1, child.id
+    from walk cross join lateral (
+      select inodes.id from pangu.inodes where inodes.parent = walk.id and inodes.name = walk.names ->> walk.depth limit 1
+    ) child
+  )`;
+}
+
+/** Where a path ends or breaks off. */
+export interface Found<I> {
+  inode: I;
+  /** How many names were followed. */
+  depth: number;
+}
+
+/** Follows all paths at once as `walk` does, and tells of each where it ends or breaks off alone; with more columns of that inode `i`, which begin with a comma. */
+export async function walkToEnds<More extends object>(
+  db: Queryable,
+  paths: readonly (readonly string[])[],
+  columns: SQL,
+): Promise<Found<Inode & More>[]> {
+  const found = await rows<Inode & More & { path: number; depth: number }>(
+    db,
+    sql`
+      with recursive ${walkOf(paths)}, ends as (select distinct on (path) path, depth, id from walk order by path, depth desc)
+      select ends.path, ends.depth, ${INODE_COLUMNS} ${columns}
+      from ends cross join lateral (select * from pangu.inodes where inodes.id = ends.id limit 1) i`,
+  );
+  const ends: Found<Inode & More>[] = [];
+  for (const { path, depth, ...inode } of found) ends[path] = { depth, inode: inode as unknown as Inode & More };
+  return ends;
+}
+
+/** What a path leads to, as far as that was found out. Errors: ENOENT, ENOTDIR. */
+export function atEnd<I extends Inode>({ inode, depth }: Found<I>, parsed: ParsedPath, path: string): I {
+  const complete = depth === parsed.names.length;
+  if (inode.type === 'file' && (!complete || parsed.directory)) throw new PanguError('ENOTDIR', `${path} goes through a file`);
+  if (!complete) throw new PanguError('ENOENT', `${path} does not exist`);
+  return inode;
 }
 
 /** What a path leads to. Errors: ENOENT, ENOTDIR, EINVAL, ENAMETOOLONG. */
@@ -110,4 +138,9 @@ export function change(db: Database, path: string, statement: (inode: Inode) => 
     const changed = await rows(db, statement(await find(db, path)));
     if (changed.length === 0) throw new TransactionConflict(`${path} was removed`);
   });
+}
+
+/** As the nearest directory says that says something. */
+export function chunkBytesBelow(above: readonly Inode[]): number {
+  return above.findLast(({ type, chunkBytes }) => type === 'directory' && chunkBytes > 0)?.chunkBytes ?? CHUNK_BYTES_DEFAULT;
 }

@@ -19,6 +19,7 @@ import { type ControlOptions, startControl } from './control/control.ts';
 import { masterHandlers } from './handlers.ts';
 import { tellMaster } from './tell.ts';
 import { followTicketKeys } from './ticket-keys.ts';
+import { gatherOperations, openQuickDatabase } from './together.ts';
 import { watchWriters } from './writers.ts';
 
 export interface MasterOptions {
@@ -42,7 +43,7 @@ export async function startMaster(config: RoleConfig, options: MasterOptions = {
   const writers = await watchWriters(cluster.nuwa, log);
   const tickets = config.guard && new Tickets();
   const ticketKeys = tickets && (await followTicketKeys({ db: database.db, tickets, clock: systemClock, log }));
-  const context = {
+  const alone = {
     replicaDropped: () => telling.replicaDropped(),
     cluster: config.cluster,
     db: database.db,
@@ -54,6 +55,8 @@ export async function startMaster(config: RoleConfig, options: MasterOptions = {
     random: systemRandom,
     log,
   } satisfies MasterContext;
+  const quick = openQuickDatabase(config.databaseUrl);
+  const context: MasterContext = { ...alone, together: gatherOperations(alone, quick.db) };
   const measuring = startMeasuring(context, options.measure);
   const telling = tellMaster({ figures: measuring.figures, chunkServers });
   const implementation = telling.outcomes.counted(implement(masterService, masterHandlers(context)));
@@ -93,6 +96,7 @@ export async function startMaster(config: RoleConfig, options: MasterOptions = {
     await measuring.stop();
     telling.stop();
     await cluster.leave();
+    await quick.close();
     await database.close();
   };
   return { address: server.address, stop: () => (stopping ??= stop()) };

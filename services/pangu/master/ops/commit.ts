@@ -1,11 +1,12 @@
 import { sql } from 'drizzle-orm';
 import type { z } from 'zod';
-import { type Database, inTransaction, type Queryable, rows } from '../../../base/database.ts';
+import { inTransaction, type Queryable, rows } from '../../../base/database.ts';
 import { faultPoint } from '../../../base/fault-points.ts';
 import { PanguError } from '../../contract.ts';
 import { parsePath } from '../../core/path.ts';
 import type { masterService } from '../../master-contract.ts';
 import { closeFile, recordChunks } from '../close-file.ts';
+import { closeTogether, toClose } from '../close-together.ts';
 import type { MasterContext } from '../context.ts';
 import { endOf, INODE_COLUMNS, type Inode, parentOf, statOf, walk } from '../inodes.ts';
 import { assertEpoch } from '../lease.ts';
@@ -14,8 +15,10 @@ import { detach } from '../tree.ts';
 type Request = z.output<(typeof masterService.methods.commit)['request']>;
 
 /** Says what is so, so saying it twice changes nothing; a file that is closed already stays as it is. */
-export async function commit({ db }: MasterContext, { file, chunks, close, epoch }: Request) {
-  const atOnce = close && chunks.length === 1 ? await closeOneChunk(db, file, chunks[0]!, epoch) : undefined;
+export async function commit({ db, together }: MasterContext, request: Request) {
+  const { file, chunks, close, epoch } = request;
+  const small = toClose(request);
+  const atOnce = small && (together ? await together.close.ask(small) : (await closeTogether(db, [small]))[0]);
   if (atOnce) {
     faultPoint('commit.recorded');
     return statOf(atOnce);
@@ -35,40 +38,6 @@ export async function commit({ db }: MasterContext, { file, chunks, close, epoch
     faultPoint('commit.recorded');
     return statOf(now);
   });
-}
-
-/**
- * Most files are one chunk at their path, written by whoever made them: all is checked and said in one statement instead of five. Undefined: something is not so, and the
- * transaction says what. Chunks that come while this statement waits for the row are another writer's, whose epoch is another; this one's were all made before it
- * closes the file.
- */
-async function closeOneChunk(
-  db: Database,
-  file: string,
-  written: Request['chunks'][number],
-  epoch: number | undefined,
-): Promise<Inode | undefined> {
-  const { chunk, offset, length, state, lost } = written;
-  if (epoch === undefined || state !== 'sealed' || offset !== 0 || length === 0 || lost.length > 0) return undefined;
-  const [inode] = await rows<Inode>(
-    db,
-    sql`
-      with file as (
-        select i.id from pangu.inodes i
-        where i.id = ${file} and i.type = 'file' and i.kind = 'append' and i.state = 'open' and i.deleted_at is null and i.target is null
-          and i.epoch = ${epoch} and i.chunk_bytes >= ${length}
-        for update
-      ), chunk as (
-        update pangu.chunks c set "offset" = 0, length = ${length}, state = 'sealed' from file
-        where c.id = ${chunk} and c.file = file.id and c.state = 'open' and c.length <= ${length}
-          and not exists (select 1 from pangu.chunks other where other.file = file.id and other.id <> c.id)
-        returning c.file
-      )
-      update pangu.inodes i set state = 'closed', writer = null, recovery_until = null, size = ${length}, modified_at = now()
-      from chunk where i.id = chunk.file
-      returning ${INODE_COLUMNS}`,
-  );
-  return inode;
 }
 
 /** Where a hidden file appears. The path is followed anew: directories may have moved since the file was opened. */

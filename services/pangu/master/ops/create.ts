@@ -1,27 +1,33 @@
 import { sql } from 'drizzle-orm';
 import type { z } from 'zod';
 import { retryConflicts, rows } from '../../../base/database.ts';
-import { CHUNK_BYTES_DEFAULT, PanguError } from '../../contract.ts';
-import { parsePath } from '../../core/path.ts';
+import { PanguError } from '../../contract.ts';
+import { type ParsedPath, parsePath } from '../../core/path.ts';
 import type { masterService } from '../../master-contract.ts';
 import { findAllocation, placeChunk, toReplica } from '../chunks.ts';
 import type { MasterContext } from '../context.ts';
-import { endOf, type Inode, parentOf, walk } from '../inodes.ts';
+import type { Created } from '../create-together.ts';
+import { chunkBytesBelow, endOf, parentOf, walk } from '../inodes.ts';
 import { makeDirectories } from '../tree.ts';
 
 type Request = z.output<(typeof masterService.methods.create)['request']>;
-type Created = z.output<(typeof masterService.methods.create)['response']>;
 
 /**
  * Mode `wx` puts the file at its path now; the unique key of (parent, name) decides who was first. Mode `w` makes a hidden one that
  * `commit` puts there. The caller chose the id, so that a second try finds what the first one made.
- * One statement looks, one inserts file, chunk and replicas together.
+ * One statement looks, one inserts file, chunk and replicas together; for those that are asked for at the same time all at once (together.ts).
  */
 export async function create(context: MasterContext, request: Request, owner = ''): Promise<Created> {
-  const { db } = context;
-  const { file, path, mode, minReplicas = 1, writer = null } = request;
+  const { path } = request;
   const parsed = parsePath(path);
   if (parsed.directory) throw new PanguError('EISDIR', `${path} names a directory`);
+  const created = await context.together?.create.ask({ request, parsed, owner });
+  return created ?? createAlone(context, request, parsed, owner);
+}
+
+async function createAlone(context: MasterContext, request: Request, parsed: ParsedPath, owner: string): Promise<Created> {
+  const { db } = context;
+  const { file, path, mode, minReplicas = 1, writer = null } = request;
   return retryConflicts(async () => {
     let [inodes] = await walk(db, [parsed.names]);
     const existing = endOf(inodes!, parsed, path);
@@ -65,11 +71,6 @@ async function findCreated(context: MasterContext, file: string): Promise<Create
   );
   const allocation = await findAllocation(context, file, 0);
   return inode && allocation ? { ...allocation, ...inode } : lost(file);
-}
-
-/** As the nearest directory says that says something. */
-export function chunkBytesBelow(above: readonly Inode[]): number {
-  return above.findLast(({ type, chunkBytes }) => type === 'directory' && chunkBytes > 0)?.chunkBytes ?? CHUNK_BYTES_DEFAULT;
 }
 
 function lost(file: string): never {

@@ -6,10 +6,9 @@ import { parsePath } from '../../core/path.ts';
 import type { LogPlaced } from '../../log-contract.ts';
 import type { masterService } from '../../master-contract.ts';
 import type { MasterContext } from '../context.ts';
-import { endOf, parentOf, walk } from '../inodes.ts';
+import { chunkBytesBelow, endOf, parentOf, walk } from '../inodes.ts';
 import { addLogChunk, lockLog, openChunkOf, placeLogChunk, toPlace } from '../log-places.ts';
 import { makeDirectories } from '../tree.ts';
-import { chunkBytesBelow } from './create.ts';
 
 type Request = z.output<(typeof masterService.methods.openLog)['request']>;
 

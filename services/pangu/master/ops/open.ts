@@ -3,16 +3,20 @@ import { PanguError } from '../../contract.ts';
 import { parsePath } from '../../core/path.ts';
 import { chunksOf, type FoundChunk, located } from '../chunks.ts';
 import type { MasterContext } from '../context.ts';
-import { endOf, statOf, walkWith } from '../inodes.ts';
+import { atEnd, statOf, walkToEnds } from '../inodes.ts';
 
 /** The path is followed, and the chunks of the file at its end are looked up, in one statement. */
-const CHUNKS = sql`, case when i.type = 'file' then ${chunksOf(sql`i.id`)} else '[]' end as chunks`;
+export const CHUNKS = sql`, case when i.type = 'file' then ${chunksOf(sql`i.id`)} else '[]' end as chunks`;
+
+export interface WithChunks {
+  chunks: FoundChunk[];
+}
 
 export async function open(context: MasterContext, { path, near }: { path: string; near?: string | undefined }) {
   const parsed = parsePath(path);
-  const [inodes] = await walkWith<{ chunks: FoundChunk[] }>(context.db, [parsed.names], CHUNKS);
-  const inode = endOf(inodes!, parsed, path);
-  if (!inode) throw new PanguError('ENOENT', `${path} does not exist`);
+  const { names } = parsed;
+  const found = context.together ? await context.together.open.ask(names) : (await walkToEnds<WithChunks>(context.db, [names], CHUNKS))[0]!;
+  const inode = atEnd(found, parsed, path);
   if (inode.type === 'directory') throw new PanguError('EISDIR', `${path} is a directory`);
   const visible = inode.size > 0 || (inode.kind === 'log' && inode.state === 'open');
   return { file: inode.id, stat: statOf(inode), chunks: visible ? located(context, inode.chunks, near) : [] };

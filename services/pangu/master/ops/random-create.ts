@@ -5,9 +5,8 @@ import { PanguError } from '../../contract.ts';
 import { parsePath } from '../../core/path.ts';
 import type { RandomOpened, randomMethods } from '../../random-contract.ts';
 import type { MasterContext } from '../context.ts';
-import { endOf, parentOf, walk } from '../inodes.ts';
+import { chunkBytesBelow, endOf, parentOf, walk } from '../inodes.ts';
 import { makeDirectories } from '../tree.ts';
-import { chunkBytesBelow } from './create.ts';
 
 type Request = z.output<(typeof randomMethods.randomCreate)['request']>;
 
