@@ -18,13 +18,18 @@ export const BREAKS: readonly Break[] = [
     edits: [
       {
         file: 'services/pangu/chunk/chunk-file.ts',
-        from: 'if (start + blockBytes > read || crc(blocks.subarray(start, start + blockBytes)) !== expected) {',
-        to: 'if (start + blockBytes > read || expected === undefined) {',
+        from: 'if (start + blockBytes <= read && crc(blocks.subarray(start, start + blockBytes)) === expected) continue;',
+        to: 'if (start + blockBytes <= read && expected !== undefined) continue;',
       },
       {
         file: 'services/pangu/client/file-reader.ts',
         from: 'if (attachment.length !== length || findMismatch(attachment, offset, body.crcs, crc) >= 0)',
         to: 'if (attachment.length !== length || (body.crcs.length < 0 && findMismatch(attachment, offset, body.crcs, crc) >= 0))',
+      },
+      {
+        file: 'services/pangu/client/local-chunk.ts',
+        from: 'if (start + piece > read || crc(bytes.subarray(start, start + piece)) !== expected)',
+        to: 'if (start + piece > read || (expected === undefined && crc(bytes.subarray(start, start + piece)) !== expected))',
       },
     ],
   },
