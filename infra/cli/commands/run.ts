@@ -77,7 +77,8 @@ async function run(names: string[], flags: RoleFlags): Promise<void> {
 
   const running: RunningRole[] = [];
   let metrics: MetricsEndpoint | undefined;
-  const stop = async (signal: string, exitCode = 0): Promise<void> => {
+  /** `why`: it is over by itself, and that is the last that it says. */
+  const stop = async (signal: string, why?: string): Promise<void> => {
     log.info({ signal }, 'role.stopping');
     setTimeout(() => {
       log.error({ afterMs: STOP_MS_MAX }, 'role.stop_timed_out');
@@ -89,10 +90,11 @@ async function run(names: string[], flags: RoleFlags): Promise<void> {
     await security?.close();
     await machine?.close();
     log.info({}, 'role.stopped');
-    process.exit(exitCode);
+    if (why !== undefined) process.stderr.write(`feitian: ${why}\n`);
+    process.exit(why === undefined ? 0 : 1);
   };
-  const begin = (signal: string, exitCode?: number): void => {
-    stop(signal, exitCode).catch((error) => {
+  const begin = (signal: string, why?: string): void => {
+    stop(signal, why).catch((error) => {
       log.error({ error }, 'role.stop_failed');
       process.exit(1);
     });
@@ -103,10 +105,7 @@ async function run(names: string[], flags: RoleFlags): Promise<void> {
     const start = await loadRole(role);
     const started = await start({ ...configs[index]!, guard: security?.guard, identity: security?.identity });
     running.push(started);
-    void started.over?.then((why) => {
-      process.stderr.write(`feitian: ${why}\n`);
-      begin('over', 1);
-    });
+    void started.over?.then((why) => begin('over', why));
   }
   const address = running.find((role) => role.address)?.address;
   log.info({ address, startMs: Math.round(performance.now()) }, 'role.ready');
