@@ -10,7 +10,9 @@ const run = promisify(execFile);
 const FEITIAN = new URL('../../infra/bin/feitian.mjs', import.meta.url).pathname;
 const NODES = ['node-1', 'node-2'];
 /** Less than what the job writes: no disk holds it, not even if the other is given up. */
-const DISK_MIB = 100;
+const DISK_MIB = 40;
+/** A chunk wants its whole room at once. */
+const CHUNK_BYTES = 4 * 1024 * 1024;
 
 /** Disks of chunk servers that are small enough to fill: memory file systems, which only root may mount. */
 const dir = await mkdtemp(join(tmpdir(), 'feitian-full-'));
@@ -34,6 +36,7 @@ describe.skipIf(!mounted)('a full disk', () => {
   let test: TestCluster;
   beforeAll(async () => {
     test = await openCluster({ dir, nodes: NODES.length });
+    await test.pangu.setChunkBytes('/', CHUNK_BYTES);
     await test.pangu.writeFile('/in/text', 'one\n', { parents: true });
   }, 120_000);
   afterAll(async () => {
@@ -49,7 +52,7 @@ describe.skipIf(!mounted)('a full disk', () => {
         name: 'too-much',
         tasks: {
           map: {
-            run: { command: ['sh', '-c', 'cat >/dev/null; yes | head -c 120000000'] },
+            run: { command: ['sh', '-c', 'cat >/dev/null; yes | head -c 50000000'] },
             retry: { maxAttempts: 2 },
             backup: { enabled: false },
           },
@@ -83,7 +86,7 @@ describe.skipIf(!mounted)('a full disk', () => {
 });
 
 async function writeAll(test: TestCluster, path: string): Promise<Buffer> {
-  const bytes = Buffer.alloc(8_000_000, path);
+  const bytes = Buffer.alloc(6_000_000, path);
   await test.pangu.writeFile(path, bytes);
   return bytes;
 }
