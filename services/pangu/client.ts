@@ -5,7 +5,7 @@ import { type Logger, silentLogger } from '../base/log.ts';
 import { systemRandom } from '../base/random.ts';
 import type { KuafuClient } from '../kuafu/contract.ts';
 import type { NuwaClient } from '../nuwa/contract.ts';
-import { chunkServerService } from './chunk-contract.ts';
+import { chunkServersAt } from './chunk-servers-at.ts';
 import type { ClientContext } from './client/context.ts';
 import { checkChunkBytes, FileWriter } from './client/file-writer.ts';
 import { glob } from './client/glob.ts';
@@ -58,7 +58,7 @@ const READDIR_PAGE = 1_000;
 const encoder = new TextEncoder();
 
 export function createPangu({ cluster, kuafu, nuwa, node, clock = systemClock, log = silentLogger }: PanguOptions): PanguClient {
-  const chunkServerAt: ClientContext['chunkServerAt'] = (address) => kuafu.service(chunkServerService, address);
+  const chunkServerAt = chunkServersAt(kuafu);
   const context: ClientContext = {
     masters: connectMasters(kuafu, cluster),
     chunkServerAt,

@@ -7,8 +7,8 @@ import type { ChunkDisk } from './disks/chunk-disk.ts';
 import { DiskSet, type DiskSetOptions } from './disks/disk-set.ts';
 import { keepBest } from './disks/keep-best.ts';
 
-/** Chunks kept open. Opening one again costs about 0.2 ms; each takes a descriptor and 4 KiB of table for 64 MiB. */
-const OPEN_MAX = 512;
+/** Chunks kept open. Opening one again costs about 0.2 ms; each takes a descriptor (of 4,096 at least that systems give) and 4 KiB of table for 64 MiB. */
+const OPEN_MAX = 2_048;
 /** How many deletions are remembered: far more than happen in the time an append can be late. */
 const DELETED_MAX = 10_000;
 

@@ -8,6 +8,7 @@ import { implement, serve } from '../../kuafu/server.ts';
 import { joinCluster } from '../../nuwa/client.ts';
 import type { Registration, ServiceInfo } from '../../nuwa/contract.ts';
 import { CHUNK_SERVICE, chunkServerService } from '../chunk-contract.ts';
+import { chunkServersAt } from '../chunk-servers-at.ts';
 import { MASTER_SERVICE, type MasterContract, masterService } from '../master-contract.ts';
 import { type TicketKey, Tickets } from '../tickets.ts';
 import { type BalanceDisksOptions, startBalancingDisks } from './background/balance-disks.ts';
@@ -67,7 +68,7 @@ export async function startChunkServer(config: RoleConfig, options: ChunkServerO
   let attributes: Attributes = { ...spaceAttributes(store), machine, draining: draining.on };
   let registration: Registration | undefined;
   const infoNow = (): ServiceInfo => ({ address: server.address, node, rack, pid: process.pid, attributes });
-  const chunkServerAt: ChunkServerContext['chunkServerAt'] = (address) => cluster.kuafu.service(chunkServerService, address);
+  const chunkServerAt = chunkServersAt(cluster.kuafu);
   const context: ChunkServerContext = {
     node,
     store,

@@ -2,7 +2,7 @@ import { sql } from 'drizzle-orm';
 import { type Database, type Queryable, rows, TransactionConflict } from '../../base/database.ts';
 import { parsePath } from '../core/path.ts';
 import type { CommitAsked } from './close-together.ts';
-import { INODE_COLUMNS, type Inode, walk } from './inodes.ts';
+import { INODE_COLUMNS, type Inode, takenForOne, walk } from './inodes.ts';
 
 interface Hidden {
   readonly id: string;
@@ -40,7 +40,8 @@ function lockHidden(tx: Queryable, asked: readonly CommitAsked[]): Promise<Hidde
     tx,
     sql`
       with asked as materialized (
-        select * from jsonb_to_recordset(${JSON.stringify(asked)}::jsonb) as asked (file text, epoch bigint, chunk text, length bigint) order by file
+        select * from jsonb_to_recordset(${JSON.stringify(asked)}::jsonb) as asked (file text, epoch bigint, chunk text, length bigint)
+        where ${sql.raw(takenForOne('file'))} order by file
       )
       select i.id, i.target, asked.chunk, asked.length from asked cross join lateral (
         select i.id, i.target from pangu.inodes i
@@ -76,15 +77,14 @@ async function makeRoom(tx: Queryable, placed: readonly Placed[]): Promise<void>
     tx,
     sql`
       with old as materialized (
-        select i.id from jsonb_to_recordset(${JSON.stringify(old)}::jsonb) as old (id text, parent text, name text) cross join lateral (
-          select i.id from pangu.inodes i where i.id = old.id and i.parent = old.parent and i.name = old.name limit 1
-        ) i
-        order by i.id
+        select * from jsonb_to_recordset(${JSON.stringify(old)}::jsonb) as old (id text, parent text, name text)
+        where ${sql.raw(takenForOne('id'))} order by id
       ), locked as materialized (
-        select i.id, i.parent, i.name from old cross join lateral (select * from pangu.inodes i where i.id = old.id limit 1 for update) i
+        select i.place from old cross join lateral (
+          select i.ctid as place from pangu.inodes i where i.id = old.id and i.parent = old.parent and i.name = old.name limit 1 for update
+        ) i
       )
-      update pangu.inodes i set parent = null, deleted_at = now() from locked where i.id = locked.id and i.parent = locked.parent and i.name = locked.name
-      returning i.id`,
+      update pangu.inodes i set parent = null, deleted_at = now() from locked where i.ctid = locked.place returning i.id`,
   );
   if (gone.length !== old.length) throw new TransactionConflict('what makes way moved');
 }
@@ -96,16 +96,18 @@ function appear(tx: Queryable, placed: readonly Placed[]): Promise<Inode[]> {
     sql`
       with wanted as materialized (
         select * from jsonb_to_recordset(${JSON.stringify(wanted)}::jsonb) as wanted (file text, chunk text, length bigint, parent text, name text)
-        order by parent, name collate "C"
+        where ${sql.raw(takenForOne('file'))} order by parent, name collate "C"
       ), chunk as (
         update pangu.chunks c set "offset" = 0, length = wanted.length, state = 'sealed' from wanted
         where c.id = wanted.chunk and c.file = wanted.file and c.state = 'open' and c.length <= wanted.length
           and not exists (select 1 from pangu.chunks other where other.file = wanted.file and other.id <> c.id)
         returning wanted.file, wanted.length, wanted.parent, wanted.name
+      ), file as materialized (
+        select chunk.*, i.place from chunk cross join lateral (select i.ctid as place from pangu.inodes i where i.id = chunk.file limit 1) i
       )
       update pangu.inodes i
-      set state = 'closed', writer = null, recovery_until = null, size = chunk.length, modified_at = now(), parent = chunk.parent, name = chunk.name, target = null
-      from chunk where i.id = chunk.file
+      set state = 'closed', writer = null, recovery_until = null, size = file.length, modified_at = now(), parent = file.parent, name = file.name, target = null
+      from file where i.ctid = file.place
       returning ${INODE_COLUMNS}`,
   );
 }

@@ -6,7 +6,7 @@ import { systemRandom } from '../../base/random.ts';
 import type { RoleConfig, RunningRole, StartRole } from '../../base/role.ts';
 import { implement, serve } from '../../kuafu/server.ts';
 import { connectNuwa, joinCluster } from '../../nuwa/client.ts';
-import { chunkServerService } from '../chunk-contract.ts';
+import { chunkServersAt } from '../chunk-servers-at.ts';
 import { MASTER_SERVICE, masterService } from '../master-contract.ts';
 import { Tickets } from '../tickets.ts';
 import { type GarbageOptions, startGarbageLoop } from './background/garbage.ts';
@@ -50,7 +50,7 @@ export async function startMaster(config: RoleConfig, options: MasterOptions = {
     ...(tickets ? { tickets } : {}),
     chunkServers,
     nuwa: cluster.nuwa,
-    chunkServerAt: (address) => cluster.kuafu.service(chunkServerService, address),
+    chunkServerAt: chunkServersAt(cluster.kuafu),
     writers,
     random: systemRandom,
     log,

