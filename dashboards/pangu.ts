@@ -184,7 +184,7 @@ export function panguDashboard(settings: Settings): Dashboard {
     .withPanel(
       graph({
         title: 'Chunks of random files',
-        description: 'On each node.',
+        description: 'How many each node holds, whatever is in them.',
         unit: 'short',
         queries: [{ expression: series(CHUNK.randomChunks, HERE), legend: '{{node}}' }],
       }),

@@ -41,8 +41,9 @@ function throwInsteadOfExit(command: Command): void {
 
 // A reader that goes away, as `| head` does, has seen enough.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-  if (error.code !== 'EPIPE') throw error;
-  process.exit(process.exitCode ?? 0);
+  if (error.code === 'EPIPE') process.exit(process.exitCode ?? 0);
+  process.stderr.write(`feitian: standard output: ${error.message}\n`);
+  process.exit(1);
 });
 
 await main(process.argv.slice(2));

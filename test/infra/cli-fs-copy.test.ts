@@ -1,6 +1,7 @@
+import { execFileSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { watch } from 'node:fs';
-import { appendFile, mkdir, mkdtemp, readdir, readFile, rm, stat, symlink, utimes, writeFile } from 'node:fs/promises';
+import { appendFile, lstat, mkdir, mkdtemp, readdir, readFile, rm, stat, symlink, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
@@ -211,5 +212,32 @@ describe.skipIf(whyNoMounts())('a full disk', () => {
     } finally {
       unmountDisk(disk);
     }
+  });
+});
+
+describe('a get to what is no plain file', () => {
+  const bytes = randomBytes(3 * MIB);
+  beforeEach(async () => {
+    await writeFile(join(here, 'bytes'), bytes);
+    expect((await fs('put', join(here, 'bytes'), '/plain')).code).toBe(0);
+    await rm(join(here, 'bytes'));
+  });
+
+  test('follows a link: its target has the bytes, and it is a link still', async () => {
+    await writeFile(join(here, 'target'), 'old');
+    await symlink('target', join(here, 'link'));
+    expect(await copied('get', '/plain', join(here, 'link'))).toMatchObject({ code: 0, files: 1 });
+    expect((await lstat(join(here, 'link'))).isSymbolicLink()).toBe(true);
+    expect((await readFile(join(here, 'target'))).equals(bytes)).toBe(true);
+    expect((await readdir(here)).sort()).toEqual(['link', 'target']);
+  });
+
+  test('gives a pipe its bytes, and leaves it where it is', async () => {
+    const pipe = join(here, 'pipe');
+    execFileSync('mkfifo', [pipe]);
+    const [read, got] = await Promise.all([readFile(pipe), copied('get', '/plain', pipe)]);
+    expect(got).toMatchObject({ code: 0, files: 1, bytes: bytes.length });
+    expect(read.equals(bytes)).toBe(true);
+    expect((await lstat(pipe)).isFIFO()).toBe(true);
   });
 });

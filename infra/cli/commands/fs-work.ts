@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
-import type { Client } from '@temporalio/client';
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Client, WorkflowHandle } from '@temporalio/client';
 import { type Command, InvalidArgumentError } from 'commander';
 import { FEITIAN_QUEUE } from '../../../services/fuxi/contract.ts';
 import { HEALING_DEFAULTS, type Healing } from '../../../services/pangu/core/healing.ts';
@@ -24,6 +25,9 @@ import { parseBytes } from '../ui/units.ts';
 import { type VerbOptions, verb } from '../ui/verb.ts';
 import { watchWork } from '../ui/watch-work.ts';
 import { describeWork } from '../ui/work-view.ts';
+
+/** A plan asks a master once. */
+const PLAN_MS_MAX = 5_000;
 
 interface WorkOptions extends VerbOptions {
   user: string;
@@ -155,11 +159,22 @@ async function run(kind: WorkKind, defaultId: string, nodes: string[], options: 
       staticSummary: id,
     });
     const ends = options.wait || options.watch;
+    if (!ends && (await isRefused(client.workflow.getHandle(id)))) return await tellEnd(client, cluster, id, runId, options);
     const ui = webAddress(cluster, id, runId);
     if (options.json && !ends) return printJson({ id, runId, ...(ui ? { ui } : {}) });
     if (!options.json) print(ui ? `${id}\n${ui}` : id);
     if (ends) await tellEnd(client, cluster, id, runId, options);
   });
+}
+
+/** Whether its plan, which takes a moment, was refused: a node that there is not, or one that cannot be done without. */
+async function isRefused(handle: WorkflowHandle): Promise<boolean> {
+  for (const untilMs = performance.now() + PLAN_MS_MAX; performance.now() < untilMs; await delay(100)) {
+    if (await handle.query('plan').catch(() => null)) return false;
+    const { status } = await handle.describe();
+    if (status.name !== 'RUNNING') return status.name === 'FAILED';
+  }
+  return false;
 }
 
 /** Waits for the end and tells it; exit code 1 unless all was done. */

@@ -5,7 +5,7 @@ import type { ChunkState, FileKind, FileState } from './states.ts';
  * they could have; or the tables contradict themselves. `warning`: it goes by itself (a server that restarts, one replica too many), or is safe but could be safer.
  */
 export const FSCK_KINDS = [
-  'unavailable', // no replica is on a server that is there
+  'unavailable', // no replica is on a server that is there, or all that are were found damaged
   'under', // fewer replicas than the file wants and servers could hold
   'bad', // a replica's bytes are not what was written
   'missing', // a replica's file is not on its disk
@@ -43,6 +43,8 @@ export interface FsckChunk {
   length: number;
   wanted: number;
   nodes: readonly string[];
+  /** Each of its replicas was found damaged, and none whole since. */
+  damaged?: boolean;
 }
 
 /** `dead`: nodes whose replicas count no more. An open chunk is its writer's to look after: of it only readers are asked for. */
@@ -54,6 +56,7 @@ export function judgeChunk(chunk: FsckChunk, servers: readonly FsckServer[], dea
   const found: Finding[] = [];
   if (up.length === 0 && length > 0)
     found.push({ kind: 'unavailable', detail: describe(nodes, 'it lies on', 'no replica is known'), nodes });
+  else if (chunk.damaged) found.push({ kind: 'unavailable', detail: 'each of its replicas was found damaged', nodes });
   if (state === 'open') return found;
 
   const possible = Math.max(counted.length, servers.filter(({ draining }) => !draining).length);

@@ -14,7 +14,8 @@ export const LEDGER_KINDS = [
   'replicaLeft', // its node is to leave, and others are enough
   'fileOrphaned', // a file on a disk that no row named was removed
   'chunkUnavailable', // no replica is on a server that is not dead
-  'chunkAvailable', // and one was there again
+  'chunkDamaged', // each of its replicas was found damaged: nobody can read it
+  'chunkAvailable', // and one was there again, or whole
 ] as const;
 export type LedgerKind = (typeof LEDGER_KINDS)[number];
 

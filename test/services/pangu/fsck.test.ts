@@ -84,6 +84,29 @@ describe('fsck', () => {
     await pangu.rm('/hurt');
   });
 
+  it('knows of a file that nobody can read from then on, and that it can be read again', async () => {
+    const bytes = randomBytes(MIB);
+    await pangu.writeFile('/lost', bytes, { replicas: 2 });
+    const { chunk, nodes } = await onlyChunk('/lost');
+    const write = async (node: string, what: Buffer): Promise<void> => {
+      const file = await open(await fileOf(node, chunk), constants.O_RDWR);
+      await file.write(what, 0, what.length, dataOffset(64 * MIB));
+      await file.close();
+    };
+    for (const node of nodes) await write(node, randomBytes(64));
+    await expect(pangu.readFile('/lost')).rejects.toMatchObject({ code: 'EIO' });
+    await expect.poll(() => found('/lost')).toEqual(['unavailable /lost']);
+    for (const node of nodes) await master.reportBadReplica({ chunk, node, reason: 'once more' });
+    const told = async () => (await master.ledger({ chunk, limit: 10 })).entries.map(({ kind }) => kind);
+    expect(await told()).toEqual(['chunkDamaged']);
+    await write(nodes[0]!, bytes.subarray(0, 64));
+    await master.reportBadReplica({ chunk, node: nodes[1]!, reason: 'once more' });
+    expect((await found('/lost')).includes('unavailable /lost')).toBe(false);
+    expect((await told()).includes('chunkAvailable')).toBe(true);
+    expect((await pangu.readFile('/lost')).equals(bytes)).toBe(true);
+    await pangu.rm('/lost');
+  });
+
   it('finds a lack of replicas, too many, racks that are crowded, and a size that does not add up', async () => {
     for (const name of ['under', 'over', 'size', 'holes']) await pangu.writeFile(`/wrong/${name}`, randomBytes(200_000), { parents: true });
     const drop = await onlyChunk('/wrong/under');

@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import { inParallel } from '../../../../services/base/in-parallel.ts';
 import { describeError } from '../action.ts';
 import { createCopyBar } from '../bars.ts';
@@ -53,6 +54,8 @@ export async function prepare(plan: Plan, into: boolean, journal: CopyJournal, m
 /** Copies the files of a plan side by side. It throws what ends all of it; trouble with one file is in the result. */
 export async function copyAll(label: string, plan: Plan, ways: Ways, { journal, signal, skipSame }: CopyOptions): Promise<Copied> {
   const { files, directories } = plan;
+  // Each copy that is under way listens.
+  setMaxListeners(0, signal);
   const copied: Copied = { files: 0, directories: directories.length, bytes: 0, skipped: 0, failed: [...plan.failed] };
   const bar = createCopyBar(label, { files: files.length, bytes: files.reduce((sum, file) => sum + file.bytes, 0) });
   const slots = new Slots(SLOTS);

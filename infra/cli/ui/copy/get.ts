@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { type FileHandle, mkdir, open, rename, rm, stat } from 'node:fs/promises';
+import { type FileHandle, mkdir, open, realpath, rename, rm, stat } from 'node:fs/promises';
 import { basename, dirname, join, posix } from 'node:path';
 import type { FileStat, PanguClient } from '../../../../services/pangu/contract.ts';
 import { crc } from '../../../../services/pangu/crc.ts';
@@ -75,7 +75,9 @@ async function getFile(
 ): Promise<DoneEntry & { bytes: number }> {
   await mkdir(dirname(to), { recursive: true });
   const source = statPrint(planned);
-  const unfinished = partPath(to);
+  const place = await placeOf(to);
+  if (place.takesBytes) return getInto(pangu, from, place.path, source, signal, onBytes);
+  const unfinished = partPath(place.path);
   const begun = await begunPart(journal, to, unfinished, source);
   const part = begun?.handle ?? (await open(unfinished, 'w'));
   let { length: at, crc: sum } = begun ?? { length: 0, crc: 0 };
@@ -97,12 +99,44 @@ async function getFile(
     // The first part is of the file as it was: a new one at its name must not be glued to it.
     const now = begun && (await panguStat(pangu, from));
     if (begun && (!now || statPrint(now) !== source)) throw new FileTrouble('it was changed since the copy began');
-    await rename(unfinished, to);
+    await rename(unfinished, place.path);
   } catch (error) {
     if (marked === 0 || !signal.aborted) await rm(unfinished, { force: true });
     throw error;
   }
   return { bytes: at - (begun?.length ?? 0), source, target: bytesPrint(at, sum) };
+}
+
+/** Where a name leads: links are followed, as `cp` does, and what is no file, a device or a pipe, takes bytes as they come. */
+async function placeOf(to: string): Promise<{ path: string; takesBytes: boolean }> {
+  const path = await realpath(to).catch(() => to);
+  const there = await stat(path).catch(() => undefined);
+  return { path, takesBytes: there !== undefined && !there.isFile() && !there.isDirectory() };
+}
+
+async function getInto(
+  pangu: PanguClient,
+  from: string,
+  to: string,
+  source: string,
+  signal: AbortSignal,
+  onBytes: (bytes: number) => void,
+) {
+  const target = await open(to, 'w');
+  let bytes = 0;
+  let sum = 0;
+  try {
+    for await (const piece of pangu.createReadStream(from)) {
+      signal.throwIfAborted();
+      await target.writeFile(piece as Buffer);
+      sum = crc(piece as Buffer, sum);
+      bytes += (piece as Buffer).length;
+      onBytes((piece as Buffer).length);
+    }
+  } finally {
+    await target.close();
+  }
+  return { bytes, source, target: bytesPrint(bytes, sum) };
 }
 
 /** Short whatever the name is, and not the name of anything else that is copied. */

@@ -6,6 +6,7 @@ import { ROOT_ID } from '../../core/states.ts';
 import type { FsckPage, FsckProblem } from '../../healing-contract.ts';
 import { SETTLED } from '../chunks.ts';
 import type { MasterContext } from '../context.ts';
+import { isDamaged } from '../damaged-chunks.ts';
 import { deadNodes } from '../dead-nodes.ts';
 import { find } from '../inodes.ts';
 
@@ -67,7 +68,7 @@ export async function fsckChunks(
         select c.id, case when ${SETTLED} then 'sealed' else c.state end as state, c.length, i.replicas as wanted, i.id as file from pangu.chunks c join pangu.inodes i on i.id = c.file
         where i.deleted_at is null and c.id > ${after} and ${await below(context, request.path)} order by c.id limit ${limit + 1}
       )
-      select page.id, page.state, page.length, page.wanted, page.file,
+      select page.id, page.state, page.length, page.wanted, page.file, ${verify ? sql`false` : isDamaged(sql`page.id`)} as damaged,
         (select coalesce(json_agg(r.node), '[]') from pangu.replicas r where r.chunk = page.id) as nodes
       from page order by page.id`,
   );

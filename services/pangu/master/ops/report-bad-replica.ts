@@ -3,6 +3,7 @@ import { inTransaction, rows } from '../../../base/database.ts';
 import { hasCode, messageOf } from '../../../base/errors.ts';
 import { discardReplicas } from '../chunks.ts';
 import type { MasterContext } from '../context.ts';
+import { noteDamaged, noteWhole } from '../damaged-chunks.ts';
 import { dropRandomReplica } from '../random-replicas.ts';
 
 /** 64 MiB from a busy disk. */
@@ -10,7 +11,8 @@ const VERIFY_TIMEOUT_MS = 30_000;
 
 /**
  * A reader may be wrong: its own memory or network may be what is broken. So the accused replica is read back where it lies,
- * and it goes only when it fails there too and another one was found good. The last replica of a chunk is never dropped.
+ * and it goes only when it fails there too and another one was found good. The last replica of a chunk is never dropped: where all are bad the
+ * ledger says so, and fsck, until one is found whole.
  */
 export async function reportBadReplica(context: MasterContext, { chunk, node, reason }: { chunk: string; node: string; reason: string }) {
   const { db, log } = context;
@@ -21,8 +23,13 @@ export async function reportBadReplica(context: MasterContext, { chunk, node, re
   if (!found.some((replica) => replica.node === node)) return { dropped: false };
   const { length } = found[0]!;
   if ((await judge(context, chunk, node, length)) !== 'bad') return { dropped: false };
+  let known = true;
   for (const other of found) {
-    if (other.node === node || (await judge(context, chunk, other.node, length)) !== 'good') continue;
+    if (other.node === node) continue;
+    const verdict = await judge(context, chunk, other.node, length);
+    known &&= verdict !== 'unknown';
+    if (verdict !== 'good') continue;
+    await noteWhole(db, chunk);
     if (await dropRandomReplica(context, chunk, node, reason)) return { dropped: true };
     const dropped = await inTransaction(db, async (tx) => {
       // One report at a time for a chunk, so that two that accuse each other's witness do not both come through.
@@ -39,6 +46,7 @@ export async function reportBadReplica(context: MasterContext, { chunk, node, re
     return { dropped };
   }
   log.error({ chunk, node, reason }, 'replica.bad.no-good-one');
+  if (known) await noteDamaged(db, chunk, length);
   return { dropped: false };
 }
 
