@@ -232,6 +232,15 @@ describe('a get to what is no plain file', () => {
     expect((await readdir(here)).sort()).toEqual(['link', 'target']);
   });
 
+  test('tells a link that leads nowhere, and leaves it', async () => {
+    await symlink('nowhere', join(here, 'link'));
+    expect(await copied('get', '/plain', join(here, 'link'))).toMatchObject({
+      code: 1,
+      failed: [{ why: 'it is a link that leads nowhere' }],
+    });
+    expect(await readdir(here)).toEqual(['link']);
+  });
+
   test('gives a pipe its bytes, and leaves it where it is', async () => {
     const pipe = join(here, 'pipe');
     execFileSync('mkfifo', [pipe]);

@@ -50,7 +50,7 @@ export function register(program: Command): void {
     .option('--proxy <unix:///path>', "this machine's proxy of calls: what it listens at, or what other roles call through (FEITIAN_PROXY)")
     .option(
       '--require-submitter',
-      'of a worker: jobs must say who submits them, and name only inputs and outputs that one may touch (FEITIAN_REQUIRE_SUBMITTER=on)',
+      'of a worker: jobs must say who submits them, and name only inputs and outputs that one may touch (programs are not locked in) (FEITIAN_REQUIRE_SUBMITTER=on)',
     )
     .option('--cpu <number>', 'processors that a node offers for containers (FEITIAN_CPU)')
     .option('--memory <MiB>', 'memory that a node offers for containers (FEITIAN_MEMORY_MIB)')

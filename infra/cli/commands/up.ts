@@ -68,7 +68,7 @@ export function register(program: Command): void {
     .option('--tls', 'its processes speak TLS with each other; a directory keeps what it began with')
     .option(
       '--require-submitter',
-      'jobs must say who submits them, and name only inputs and outputs that one may touch; to be said at each up',
+      'jobs must say who submits them, and name only inputs and outputs that one may touch (programs are not locked in); to be said at each up',
     )
     .option('--together', 'one process for all masters and one for each node, not one for each role: up sooner, in less memory')
     .addHelpText('after', '\nFEITIAN_DATABASE_URL and TEMPORAL_ADDRESS name servers to use instead of starting some.')

@@ -133,7 +133,7 @@ export class ServerConnection implements ChannelEvents {
 
   violated(problem: string): void {
     if (this.#state === 'closed') return;
-    this.#shared.violations.tell(problem, 'warn', { peer: this.#channel.peer, problem });
+    this.#shared.violations.tell(problem.replaceAll(/\d+/g, 'n'), 'warn', { peer: this.#channel.peer, problem });
     this.#channel.send({ kind: FRAME_KINDS.goAway, id: 0, body: encodeBody({ reason: problem }) });
     this.#channel.close(problem);
   }

@@ -76,7 +76,7 @@ export function assertConnect(options: { addresses: readonly string[]; cluster: 
   assertOptions(options, CONNECT);
   const { addresses, cluster, creator } = options;
   if (!Array.isArray(addresses) || !addresses.every((address) => typeof address === 'string'))
-    throw bad(`addresses are an array of strings, not ${nameOf(addresses)}`);
+    throw bad(`addresses are an array of strings, not ${Array.isArray(addresses) ? 'of anything else' : nameOf(addresses)}`);
   if (addresses.length === 0) throw bad('addresses name no server');
   assertName('a cluster', cluster);
   assertName('a creator', creator);

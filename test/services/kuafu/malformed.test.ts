@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import { connect, createServer, type Socket } from 'node:net';
 import fc from 'fast-check';
 import { afterEach, beforeEach, expect, test } from 'vitest';
+import { type Logger, silentLogger } from '../../../services/base/log.ts';
 import { createKuafuClient } from '../../../services/kuafu/client.ts';
 import { decodeBody, encodeBody } from '../../../services/kuafu/codec.ts';
 import type { KuafuServer } from '../../../services/kuafu/contract.ts';
@@ -15,9 +16,13 @@ let handlers: EchoHandlers;
 let server: KuafuServer;
 const sockets: Socket[] = [];
 
+let warned: string[];
+
 beforeEach(async () => {
   handlers = new EchoHandlers();
-  server = await serve({ guard: 'none', address: 'tcp://127.0.0.1:0', implementations: [handlers.implementation()] });
+  warned = [];
+  const log = { ...silentLogger, warn: (_: unknown, event: string) => void warned.push(event) } as Logger;
+  server = await serve({ guard: 'none', address: 'tcp://127.0.0.1:0', implementations: [handlers.implementation()], log });
 });
 
 afterEach(async () => {
@@ -278,4 +283,13 @@ test.each([
   });
   await client.close();
   bad.close();
+});
+
+test('nonsense of any length is told three times, and then counted', async () => {
+  for (let i = 0; i < 20; i++) {
+    const nonsense = Buffer.alloc(64, 0xff);
+    nonsense.writeUInt32BE(2_000_000_000 + i, 0);
+    await provoke(nonsense);
+  }
+  expect(warned).toEqual(Array(3).fill('kuafu.connection.violated'));
 });

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { type FileHandle, mkdir, open, realpath, rename, rm, stat } from 'node:fs/promises';
+import { type FileHandle, lstat, mkdir, open, realpath, rename, rm, stat } from 'node:fs/promises';
 import { basename, dirname, join, posix } from 'node:path';
 import type { FileStat, PanguClient } from '../../../../services/pangu/contract.ts';
 import { crc } from '../../../../services/pangu/crc.ts';
@@ -107,9 +107,10 @@ async function getFile(
   return { bytes: at - (begun?.length ?? 0), source, target: bytesPrint(at, sum) };
 }
 
-/** Where a name leads: links are followed, as `cp` does, and what is no file, a device or a pipe, takes bytes as they come. */
+/** Where a name leads: links are followed, as `cp` does, and what is no file, a device or a pipe, takes bytes as they come. Errors: FileTrouble, a link that leads nowhere. */
 async function placeOf(to: string): Promise<{ path: string; takesBytes: boolean }> {
   const path = await realpath(to).catch(() => to);
+  if ((await lstat(path).catch(() => undefined))?.isSymbolicLink()) throw new FileTrouble('it is a link that leads nowhere');
   const there = await stat(path).catch(() => undefined);
   return { path, takesBytes: there !== undefined && !there.isFile() && !there.isDirectory() };
 }
