@@ -4,6 +4,7 @@ import type { LedgerEntry } from '../../../services/pangu/healing-contract.ts';
 import { action, print, printJson, SilentFailure, UsageError } from '../ui/action.ts';
 import { wholeNumber } from '../ui/arguments.ts';
 import { inCluster, withPangu } from '../ui/cluster.ts';
+import { describeChunks } from '../ui/file-view.ts';
 import { panguMasterOf } from '../ui/pangu-master.ts';
 import { renderTable } from '../ui/table.ts';
 import { formatBytes, formatCount, formatTime, parseMs } from '../ui/units.ts';
@@ -54,19 +55,11 @@ export function registerFsck(fs: Command): void {
         nodes: [...nodes].sort().map((node) => ({ node, up: isUp(node) })),
       }));
       if (options.json) return printJson(located);
-      const columns = [
-        { title: 'offset', align: 'right' },
-        { title: 'length', align: 'right' },
-        { title: 'chunk' },
-        { title: 'nodes' },
-      ] as const;
-      const rows = located.map(({ offset, length, chunk, nodes }) => [
-        formatCount(offset),
-        formatCount(length),
-        chunk,
-        nodes.map(({ node, up }) => (up ? node : `${node} (away)`)).join(', '),
-      ]);
-      print(renderTable(columns, rows));
+      const shown = located.map(({ nodes, ...chunk }) => ({
+        ...chunk,
+        nodes: nodes.map(({ node, up }) => (up ? node : `${node} (away)`)),
+      }));
+      print(describeChunks(shown));
     }),
   );
 

@@ -40,14 +40,19 @@ export function describeFile(file: Described): string {
   lines.push(`created   ${formatTime(file.createdAtMs)}`, `modified  ${formatTime(file.modifiedAtMs)}`);
   for (const [name, value] of Object.entries(file.attributes)) lines.push(`attribute ${shownName(name)} = ${shownName(value)}`);
   if (file.chunks.length > 0) {
-    const columns = [
-      { title: 'offset', align: 'right' },
-      { title: 'length', align: 'right' },
-      { title: 'chunk' },
-      { title: 'nodes' },
-    ] as const;
-    const rows = file.chunks.map(({ offset, length, chunk, nodes }) => [formatCount(offset), formatCount(length), chunk, nodes.join(', ')]);
-    lines.push('', renderTable(columns, rows));
+    lines.push('', describeChunks(file.chunks));
   }
   return lines.join('\n');
+}
+
+/** `nodes`: as they are to be read. */
+export function describeChunks(chunks: readonly { offset: number; length: number; chunk: string; nodes: readonly string[] }[]): string {
+  const columns = [
+    { title: 'offset', align: 'right' },
+    { title: 'length', align: 'right' },
+    { title: 'chunk' },
+    { title: 'nodes' },
+  ] as const;
+  const rows = chunks.map(({ offset, length, chunk, nodes }) => [formatCount(offset), formatCount(length), chunk, nodes.join(', ')]);
+  return renderTable(columns, rows);
 }

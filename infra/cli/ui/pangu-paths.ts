@@ -31,6 +31,12 @@ export async function panguStat(pangu: PanguClient, path: string): Promise<FileS
   }
 }
 
+/** A file that nobody writes to. */
+export async function closedFile(pangu: PanguClient, path: string): Promise<FileStat | undefined> {
+  const found = await panguStat(pangu, path);
+  return found?.type === 'file' && found.state === 'closed' ? found : undefined;
+}
+
 /** What is in a directory, without the trash: what was removed is not copied or changed with the rest. */
 export async function* childrenOf(pangu: PanguClient, directory: string): AsyncGenerator<FileStat> {
   for await (const entry of pangu.readdir(directory)) if (entry.path !== TRASH) yield entry;

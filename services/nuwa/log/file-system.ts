@@ -1,4 +1,3 @@
-import { writeSync } from 'node:fs';
 import { mkdir, open, readdir, readFile, rename, rm, stat, statfs } from 'node:fs/promises';
 
 /**
@@ -38,41 +37,8 @@ export interface OpenFile {
   close(): Promise<void>;
 }
 
-/**
- * A frame of the log is some kilobytes into pages that were made ahead: the kernel takes them in microseconds, and waking another thread for it costs more. What is
- * larger goes to one.
- */
-const AT_ONCE_BYTES_MAX = 64 * 1024;
-
-async function openNode(path: string, flags: OpenFlags, mode?: number): Promise<OpenFile> {
-  const file = await open(path, flags, mode);
-  const { fd } = file;
-  return {
-    read: (into, offset, length, position) => file.read(into, offset, length, position),
-    write: (bytes, offset, length, position) =>
-      process.env.FT_SYNCW && length <= AT_ONCE_BYTES_MAX
-        ? writeAtOnce(fd, bytes, offset, length, position)
-        : file.write(bytes, offset, length, position),
-    truncate: (length) => file.truncate(length),
-    sync: () => file.sync(),
-    datasync: () => file.datasync(),
-    stat: () => file.stat(),
-    close: () => file.close(),
-  };
-}
-
-async function writeAtOnce(
-  fd: number,
-  bytes: Uint8Array,
-  offset: number,
-  length: number,
-  position: number,
-): Promise<{ bytesWritten: number }> {
-  return { bytesWritten: writeSync(fd, bytes, offset, length, position) };
-}
-
 export const nodeFiles: FileSystem = {
-  open: openNode,
+  open,
   readFile: (path) => readFile(path),
   bytesOf: async (path) => (await stat(path)).size,
   list: (dir) => readdir(dir),

@@ -3,7 +3,7 @@ import { assertInvariant } from '../../base/assert.ts';
 import { recycleAttachment, takeAttachmentBuffer } from '../../kuafu/client.ts';
 import { ChunkError } from '../chunk-contract.ts';
 import { BLOCK_BYTES } from '../contract.ts';
-import { cutAtBlocks, findMismatch, sumBlocks } from '../core/blocks.ts';
+import { cutAtBlocks, findBadBlock, findMismatch, sumBlocks } from '../core/blocks.ts';
 import {
   type ChunkRecord,
   dataOffset,
@@ -196,12 +196,9 @@ export class ChunkFile {
     const to = Math.min(Math.ceil((offset + length) / BLOCK_BYTES) * BLOCK_BYTES, known);
     const blocks = takeAttachmentBuffer(to - from);
     const read = await this.#disk.pread(this.#fd, blocks, this.#dataOffset + from);
-    for (const { block, start, length: blockBytes } of cutAtBlocks(from, to - from)) {
-      const expected = block === tailBlock ? tailCrc : this.#table[block];
-      if (start + blockBytes <= read && crc(blocks.subarray(start, start + blockBytes)) === expected) continue;
-      const at = block * BLOCK_BYTES;
-      throw new ChunkError('BadChecksum', `chunk ${this.chunk} is damaged on disk at ${at}`, { details: { offset: at } });
-    }
+    const badAt = findBadBlock(blocks, read, from, (block) => (block === tailBlock ? tailCrc : this.#table[block]), crc);
+    if (badAt !== undefined)
+      throw new ChunkError('BadChecksum', `chunk ${this.chunk} is damaged on disk at ${badAt}`, { details: { offset: badAt } });
     const bytes = length === blocks.length ? blocks : blocks.subarray(offset - from, offset - from + length);
     const crcs = cutAtBlocks(offset, length).map(({ block, start, length: piece }) =>
       piece === BLOCK_BYTES ? this.#table[block]! : crc(bytes.subarray(start, start + piece)),

@@ -3,7 +3,7 @@ import { recycleAttachment, takeAttachmentBuffer } from '../../kuafu/client.ts';
 import { closeFile, openFile, pread } from '../chunk/disk.ts';
 import { ChunkError } from '../chunk-contract.ts';
 import { BLOCK_BYTES } from '../contract.ts';
-import { cutAtBlocks } from '../core/blocks.ts';
+import { findBadBlock } from '../core/blocks.ts';
 import { decodeIdent, fullBlocks, readableRecords, TABLE_OFFSET } from '../core/chunk-format.ts';
 import { crc } from '../crc.ts';
 
@@ -64,11 +64,8 @@ export class LocalChunk {
       this.#users--;
       if (this.#closed && this.#users === 0) closeFile(this.#fd);
     }
-    for (const { block, start, length: piece } of cutAtBlocks(from, to - from)) {
-      const expected = block === this.#table.length ? this.#tailCrc : this.#table[block];
-      if (start + piece > read || crc(bytes.subarray(start, start + piece)) !== expected)
-        throw new ChunkError('BadChecksum', `chunk ${this.#chunk} is damaged on disk`, { details: { offset: from + start } });
-    }
+    const badAt = findBadBlock(bytes, read, from, (block) => (block === this.#table.length ? this.#tailCrc : this.#table[block]), crc);
+    if (badAt !== undefined) throw new ChunkError('BadChecksum', `chunk ${this.#chunk} is damaged on disk`, { details: { offset: badAt } });
     if (length === bytes.length) return bytes;
     const piece = Buffer.from(bytes.subarray(offset - from, offset - from + length));
     recycleAttachment(bytes);

@@ -37,6 +37,23 @@ export function findMismatch(bytes: Uint8Array, offset: number, crcs: readonly n
 }
 
 /**
+ * Where in the chunk the first block begins whose bytes do not fit its checksum, or were not all read; undefined when all are good. `bytes` begin where a block does,
+ * at `from`; `readBytes`: so many of them came.
+ */
+export function findBadBlock(
+  bytes: Uint8Array,
+  readBytes: number,
+  from: number,
+  checksumOf: (block: number) => number | undefined,
+  crc: Crc,
+): number | undefined {
+  const isGood = ({ block, start, length }: BlockPiece): boolean =>
+    start + length <= readBytes && crc(bytes.subarray(start, start + length)) === checksumOf(block);
+  const bad = cutAtBlocks(from, bytes.length).find((piece) => !isGood(piece));
+  return bad && from + bad.start;
+}
+
+/**
  * Notes in `table` the CRC32C of each block that these bytes fill, appended at `offset` behind a partial block whose checksum is `before`; returns that of the last, partial
  * block. `crcs`, if they are known: of the pieces.
  */

@@ -3,9 +3,9 @@ import { type Database, isDatabaseAway, openDatabase } from '../../base/database
 import { Gather } from '../../base/gather.ts';
 import { type CommitAsked, closeTogether } from './close-together.ts';
 import type { MasterContext } from './context.ts';
-import { type CreateAsked, type Created, createTogether } from './create-together.ts';
-import type { Found, Inode } from './inodes.ts';
-import { walkToEnds } from './inodes.ts';
+import { type CreateAsked, createTogether } from './create-together.ts';
+import { type Found, type Inode, walkToEnds } from './inodes.ts';
+import type { Created } from './new-file.ts';
 import { CHUNKS, type WithChunks } from './ops/open.ts';
 
 /**

@@ -7,7 +7,7 @@ import type { PanguClient, WriteOptions } from '../../../../services/pangu/contr
 import { crc } from '../../../../services/pangu/crc.ts';
 import { UsageError } from '../action.ts';
 import { createBytesBar } from '../bars.ts';
-import { childPath, panguStat } from '../pangu-paths.ts';
+import { childPath, closedFile, panguStat } from '../pangu-paths.ts';
 import { type Copied, type CopyOptions, copyAll, prepare } from './copy-all.ts';
 import type { DoneEntry } from './journal.ts';
 import { emptyPlan, type FileCopy, FileTrouble, isOfOneFile, type Plan } from './plan.ts';
@@ -71,18 +71,14 @@ async function namesIn(directory: string, plan: Plan): Promise<string[]> {
 }
 
 function putWays(pangu: PanguClient, options: WriteOptions, signal: AbortSignal): Parameters<typeof copyAll>[2] {
-  const closed = async (path: string) => {
-    const found = await panguStat(pangu, path);
-    return found?.type === 'file' && found.state === 'closed' ? found : undefined;
-  };
   return {
     sourcePrint: ({ from }) => localPrint(from),
     targetPrint: async ({ to }) => {
-      const found = await closed(to);
+      const found = await closedFile(pangu, to);
       return found && statPrint(found);
     },
     isSame: async ({ from, to, bytes }) => {
-      const found = await closed(to);
+      const found = await closedFile(pangu, to);
       return found?.size === bytes && (await localPrint(from)) === (await panguPrint(pangu, to));
     },
     copy: (file, onBytes) => putFile(pangu, file, options, onBytes, signal),

@@ -2,7 +2,7 @@ import { posix } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { type FileStat, type PanguClient, PanguError, type WriteOptions } from '../../../../services/pangu/contract.ts';
 import { isWithin, parsePath } from '../../../../services/pangu/core/path.ts';
-import { childPath, childrenOf, expand, panguStat } from '../pangu-paths.ts';
+import { childPath, childrenOf, closedFile, expand, panguStat } from '../pangu-paths.ts';
 import { type Copied, type CopyOptions, copyAll, prepare } from './copy-all.ts';
 import { emptyPlan, type Plan } from './plan.ts';
 import { panguPrint, statPrint } from './prints.ts';
@@ -29,8 +29,8 @@ export async function copyWithin(
   }
   await prepare(plan, into, how.journal, (each) => pangu.mkdir(each, { recursive: true }));
   const printOf = async (path: string): Promise<string | undefined> => {
-    const there = await panguStat(pangu, path);
-    return there?.type === 'file' && there.state === 'closed' ? statPrint(there) : undefined;
+    const there = await closedFile(pangu, path);
+    return there && statPrint(there);
   };
   return copyAll(
     'cp',

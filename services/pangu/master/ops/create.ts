@@ -4,10 +4,10 @@ import { retryConflicts, rows } from '../../../base/database.ts';
 import { PanguError } from '../../contract.ts';
 import { type ParsedPath, parsePath } from '../../core/path.ts';
 import type { masterService } from '../../master-contract.ts';
-import { findAllocation, placeChunk, toReplica } from '../chunks.ts';
+import { findAllocation, placeChunk } from '../chunks.ts';
 import type { MasterContext } from '../context.ts';
-import type { Created } from '../create-together.ts';
 import { chunkBytesBelow, endOf, parentOf, walk } from '../inodes.ts';
+import { type Created, createdOf, insertFiles, newFile } from '../new-file.ts';
 import { makeDirectories } from '../tree.ts';
 
 type Request = z.output<(typeof masterService.methods.create)['request']>;
@@ -27,7 +27,7 @@ export async function create(context: MasterContext, request: Request, owner = '
 
 async function createAlone(context: MasterContext, request: Request, parsed: ParsedPath, owner: string): Promise<Created> {
   const { db } = context;
-  const { file, path, mode, minReplicas = 1, writer = null } = request;
+  const { file, path, mode } = request;
   return retryConflicts(async () => {
     let [inodes] = await walk(db, [parsed.names]);
     const existing = endOf(inodes!, parsed, path);
@@ -41,25 +41,11 @@ async function createAlone(context: MasterContext, request: Request, parsed: Par
     const parent = parentOf(inodes!, parsed, path);
 
     const chunkBytes = request.chunkBytes ?? chunkBytesBelow(inodes!);
-    const { chunk, nodes } = placeChunk(context, { ...request, chunkBytes });
-    const name = parsed.names.at(-1)!;
-    const place = mode === 'wx' ? { parent: parent.id, target: null } : { parent: null, target: path };
-    const inserted = await rows(
-      db,
-      sql`
-        with file as (
-          insert into pangu.inodes (id, parent, name, type, state, chunk_bytes, replicas, min_replicas, target, owner, writer, epoch)
-          values (${file}, ${place.parent}, ${name}, 'file', 'open', ${chunkBytes}, ${request.replicas}, ${minReplicas}, ${place.target}, ${owner}, ${writer}, 1)
-          on conflict (id) do nothing returning id
-        ), chunk as (
-          insert into pangu.chunks (id, file, index) select ${chunk}, id, 0 from file returning id
-        )
-        insert into pangu.replicas (chunk, node)
-        select chunk.id, node from chunk cross join jsonb_array_elements_text(${JSON.stringify(nodes)}::jsonb) node
-        returning node`,
-    );
-    if (inserted.length === 0) return findCreated(context, file);
-    return { chunk, index: 0, replicas: nodes.map((node) => toReplica(context, node)), epoch: 1, chunkBytes };
+    const at = { parent: parent.id, name: parsed.names.at(-1)!, chunkBytes, owner };
+    const wanted = newFile(request, at, placeChunk(context, { ...request, chunkBytes }));
+    // Whoever was quicker with the name is a conflict, after which it is looked at anew.
+    const made = await insertFiles(db, [wanted], sql`on conflict (id) do nothing`);
+    return made.has(file) ? createdOf(context, wanted) : findCreated(context, file);
   });
 }
 

@@ -17,19 +17,14 @@ export const BREAKS: readonly Break[] = [
     name: 'servers and readers believe what disks give them',
     edits: [
       {
-        file: 'services/pangu/chunk/chunk-file.ts',
-        from: 'if (start + blockBytes <= read && crc(blocks.subarray(start, start + blockBytes)) === expected) continue;',
-        to: 'if (start + blockBytes <= read && expected !== undefined) continue;',
+        file: 'services/pangu/core/blocks.ts',
+        from: 'start + length <= readBytes && crc(bytes.subarray(start, start + length)) === checksumOf(block);',
+        to: 'start + length <= readBytes && checksumOf(block) !== undefined && crc !== undefined;',
       },
       {
         file: 'services/pangu/client/file-reader.ts',
         from: 'if (attachment.length !== length || findMismatch(attachment, offset, body.crcs, crc) >= 0)',
         to: 'if (attachment.length !== length || (body.crcs.length < 0 && findMismatch(attachment, offset, body.crcs, crc) >= 0))',
-      },
-      {
-        file: 'services/pangu/client/local-chunk.ts',
-        from: 'if (start + piece > read || crc(bytes.subarray(start, start + piece)) !== expected)',
-        to: 'if (start + piece > read || (expected === undefined && crc(bytes.subarray(start, start + piece)) !== expected))',
       },
     ],
   },
