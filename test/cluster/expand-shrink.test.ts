@@ -78,10 +78,14 @@ describe('a cluster that grows and shrinks', () => {
     await test?.stop();
   }, SLOW);
 
-  it('says at once what it cannot do: drain a node that there is not', async () => {
-    const refused = { code: 1, stderr: expect.stringContaining('no chunk server node-9') };
-    await expect(run(process.execPath, [FEITIAN, 'fs', 'drain', 'node-9', '--dir', test.dir])).rejects.toMatchObject(refused);
-  }, SLOW);
+  it(
+    'says at once what it cannot do: drain a node that there is not',
+    async () => {
+      const refused = { code: 1, stderr: expect.stringContaining('no chunk server node-9') };
+      await expect(run(process.execPath, [FEITIAN, 'fs', 'drain', 'node-9', '--dir', test.dir])).rejects.toMatchObject(refused);
+    },
+    SLOW,
+  );
 
   /** One job after the other, each with the right answer. */
   const countWords = () =>
